@@ -1,0 +1,98 @@
+"""Errors that speak to a person: where, what was found, what was expected, the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class MetworkError(Exception):
+    """Something went wrong."""
+
+    #: Exit status of a command that ends with this error.
+    exit_code = 1
+
+    def __init__(self, found: str = "", *, where: str = "", expected: str = "", mend: str = "") -> None:
+        self.where = where
+        self.found = found or (type(self).__doc__ or "").strip()
+        self.expected = expected
+        self.mend = mend
+        super().__init__(self.message)
+
+    @property
+    def message(self) -> str:
+        """The whole message, one sentence a part, without a newline at its end."""
+        text = f"{self.where}: {self.found}" if self.where else self.found
+        if self.expected:
+            text += f"; expected {self.expected}"
+        if self.mend:
+            text += f". {self.mend}"
+        return text
+
+
+class UsageError(MetworkError):
+    """The command was called in a way it does not understand."""
+
+    exit_code = 2
+
+
+class ConfigError(MetworkError):
+    """A configuration file must be mended."""
+
+    exit_code = 3
+
+
+class PluginError(MetworkError):
+    """A plugin must be mended."""
+
+    exit_code = 4
+
+
+class ServiceUnavailable(MetworkError):
+    """Something that must run does not."""
+
+    exit_code = 5
+
+
+class Conflict(MetworkError):
+    """Somebody else holds what is needed."""
+
+    exit_code = 6
+
+
+class NotAllowed(MetworkError):
+    """The user who runs this may not do it."""
+
+    exit_code = 7
+
+
+class InternalError(MetworkError):
+    """A fault of MetWork itself: please report it."""
+
+    exit_code = 70
+
+
+class Several(MetworkError):
+    """Several errors found in one go, one a line."""
+
+    def __init__(self, errors: Iterable[MetworkError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(error.message for error in self.errors))
+        self.exit_code = self.errors[0].exit_code
+
+
+def raise_all(errors: list[MetworkError]) -> None:
+    """Raise what was collected: nothing, the one error, or all of them together."""
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise Several(errors)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word most like *word*, or lists the known ones; '' when none is known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f'Did you mean "{close[0]}"?'
+    return f"Known: {', '.join(names)}." if names else ""

@@ -1,0 +1,77 @@
+"""Module: what a module declares to mfext, and the door through which mfext finds it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfext.environment import Home
+from mfext.errors import UsageError, nearest
+from mfext.process import Process
+
+if TYPE_CHECKING:
+    import click
+
+    from mfext.plugin.manifest import Plugin
+    from mfext.section import Config, Schema
+
+
+@dataclass(frozen=True)
+class Module:
+    """All that mfext knows of a module. Every callable is pure but ``publish``."""
+
+    #: Lower-case name.
+    name: str
+    #: One line for ``metwork --help``.
+    summary: str
+    #: Sections of the module's own ``config/config.ini``.
+    schema: Schema
+    #: Sections of its plugins' ``config.ini`` besides ``[general]`` and ``[custom]``.
+    plugin_schema: Schema
+    #: Folders that must exist below the home, relative to it.
+    folders: Callable[[Config], Sequence[Path]]
+    #: Folders of the built-in plugins that the configuration asks for.
+    builtin_plugins: Callable[[Config], Sequence[Path]]
+    #: Everything that must run.
+    processes: Callable[[Home, Config, Sequence[Plugin]], Sequence[Process]]
+    #: Errors that show only when all plugins are looked at together (unknown destinations, ...); raises them.
+    check: Callable[[Home, Config, Sequence[Plugin]], None]
+    #: Put in force what running processes take without a restart (the switch's rules, ...); returns when it is.
+    publish: Callable[[Home, Config, Sequence[Plugin]], None]
+    #: Commands of the module besides the life-cycle: ``metwork NAME COMMAND`` and ``NAME.COMMAND``.
+    commands: Callable[[], Sequence[click.Command]]
+    #: More that ``status`` shows: (title, rows) with any JSON values.
+    status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
+
+
+def module_names() -> list[str]:
+    """Names of the modules whose software is here, sorted.
+
+    One distribution announces all modules, so that a module counts only when its top package is there.
+    """
+    return sorted(
+        {
+            point.name
+            for point in entry_points(group="metwork.modules")
+            if importlib.util.find_spec(point.value.partition(":")[0].partition(".")[0])
+        }
+    )
+
+
+def load_module(name: str) -> Module:
+    """The module called *name*, in any case.
+
+    Raises:
+        UsageError: there is no such module here.
+    """
+    names = module_names()
+    if name.lower() not in names:
+        raise UsageError(f'there is no module "{name}" here', mend=nearest(name.lower(), names))
+    module = importlib.import_module(f"{name.lower()}.module").MODULE
+    assert isinstance(module, Module)  # a fault of ours, not of input
+    return module
