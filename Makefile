@@ -1,0 +1,35 @@
+# Each target is one line that calls a command which also works alone. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit lint format docs bench clean
+
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when already done)
+
+.venv/ready: requirements.lock setup.cfg pyproject.toml tools/setup tools/system-packages tools/find-python
+	@tools/setup
+
+demo: setup  ## watch the framework do its job; KEEP=1 leaves it running
+	@.venv/bin/python -m demo $(if $(KEEP),--keep)
+
+test: setup  ## run every test
+	@.venv/bin/python -m pytest
+
+unit: setup  ## run the tests that need no process and no server
+	@.venv/bin/python -m pytest tests/unit
+
+lint: setup  ## check style, types, security, known vulnerabilities, generated pages
+	@tools/lint
+
+format: setup  ## put the source into its one form
+	@tools/format
+
+docs: setup  ## write docs/reference from the declarations
+	@tools/docs
+
+bench: setup  ## measure, beside the reference
+	@tools/bench
+
+clean:  ## remove what the other targets made (asks before it removes a runtime home)
+	@tools/clean
