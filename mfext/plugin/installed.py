@@ -1,0 +1,118 @@
+"""What is installed in a home: the one owner of ``var/plugins``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfext.environment import Home
+from mfext.errors import MetworkError, PluginError, UsageError, nearest, raise_all
+from mfext.plugin.manifest import Plugin, load_plugin
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+    from mfext.section import Config
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A place where a plugin is installed: either it is a plugin, or there is an error."""
+
+    #: Of the plugin; of the place when the plugin cannot be read.
+    name: str
+    #: The entry in ``var/plugins``, or the folder of a built-in plugin.
+    place: Path
+    #: A link to a folder that a developer works in.
+    dev_link: bool
+    #: Brought by the module itself.
+    builtin: bool
+    plugin: Plugin | None = None
+    error: MetworkError | None = None
+
+
+def installed_plugins(home: Home, module: Module, config: Config) -> list[Plugin]:
+    """Every installed plugin, sorted by name.
+
+    Raises:
+        MetworkError: some cannot be read, or two have one name; all such errors at once.
+    """
+    found = survey(home, module, config)
+    raise_all(_distinct(one.error for one in found if one.error))
+    return [one.plugin for one in found if one.plugin]
+
+
+def survey(home: Home, module: Module, config: Config) -> list[Installed]:
+    """Every place where a plugin is installed, sorted by name; a broken one hides no other.
+
+    Of two plugins with one name neither counts as a plugin: each place has the error that names both.
+    """
+    places = [_place(folder, builtin=True) for folder in module.builtin_plugins(config)]
+    places += [_place(entry) for entry in _entries(home)]
+    loaded = [_load(place, module, home) for place in places]
+    return sorted(_without_doubles(loaded), key=lambda one: (one.name, str(one.place)))
+
+
+def find(name: str, places: Sequence[Installed]) -> Installed:
+    """The place among *places* where the plugin *name* is installed.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for one in places:
+        if one.name == name:
+            return one
+    raise UsageError(f'the plugin "{name}" is not installed', mend=nearest(name, {one.name for one in places}))
+
+
+def _entries(home: Home) -> list[Path]:
+    """What lies in ``var/plugins``; dot names are of work in progress."""
+    if not home.plugins.is_dir():
+        return []
+    return sorted(entry for entry in home.plugins.iterdir() if not entry.name.startswith("."))
+
+
+def _place(entry: Path, builtin: bool = False) -> Installed:
+    return Installed(entry.name, entry, dev_link=not builtin and entry.is_symlink(), builtin=builtin)
+
+
+def _load(place: Installed, module: Module, home: Home) -> Installed:
+    try:
+        if place.dev_link and not place.place.exists():
+            raise _dangling(place)
+        plugin = load_plugin(place.place, module, home, dev_link=place.dev_link, builtin=place.builtin)
+    except MetworkError as error:
+        return replace(place, error=error)
+    return replace(place, name=plugin.name, plugin=plugin)
+
+
+def _dangling(place: Installed) -> MetworkError:
+    return PluginError(
+        f"the folder that it was developed in is gone: {place.place.readlink()}",
+        where=str(place.place),
+        mend=f'Remove the dev-link with "plugins.uninstall {place.name}".',
+    )
+
+
+def _without_doubles(loaded: Iterable[Installed]) -> list[Installed]:
+    by_name: dict[str, list[Installed]] = defaultdict(list)
+    for one in loaded:
+        by_name[one.name].append(one)
+    return [one for same in by_name.values() for one in (same if len(same) == 1 else _doubles(same))]
+
+
+def _doubles(same: Sequence[Installed]) -> list[Installed]:
+    folders = " and ".join(str(one.place.resolve()) for one in same)
+    error = PluginError(
+        f'plugins with one name "{same[0].name}": {folders}',
+        expected="a name of its own for each",
+        mend="Change [general] name of one, or uninstall it.",
+    )
+    return [replace(one, plugin=None, error=one.error or error) for one in same]
+
+
+def _distinct(errors: Iterable[MetworkError]) -> list[MetworkError]:
+    """*errors* without repetition: both places of a double name have the same one."""
+    return list(dict.fromkeys(errors))

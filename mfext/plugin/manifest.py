@@ -1,0 +1,158 @@
+"""Plugin: one folder with its configuration, read through all layers and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfext.configfile import RawConfig, layered, read
+from mfext.environment import Home, administrators_folder, child_variables, variables
+from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
+from mfext.plugin.general import General, name_fault
+from mfext.section import Config, FreeSection, Schema
+from mfext.version import software_version
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plugin whose configuration is valid."""
+
+    name: str
+    #: Lower-case name of its module.
+    module: str
+    #: Where its files are: the developer's folder for a dev-link.
+    folder: Path
+    #: Its own version, or its module's.
+    version: str
+    release: str
+    #: A link to a folder that a developer works in.
+    dev_link: bool
+    #: Brought by the module itself.
+    builtin: bool
+    general: General
+    config: Config
+
+
+def load_plugin(
+    folder: Path, module: Module, home: Home | None, *, dev_link: bool = False, builtin: bool = False
+) -> Plugin:
+    """The plugin in *folder* with the configuration in force in *home* (None: its own ``config.ini`` alone).
+
+    Raises:
+        PluginError: this is not a plugin, or it declares nothing that the module can run.
+        ConfigError: its configuration is wrong; or Several of them.
+    """
+    folder = folder.resolve()
+    file = _config_file(folder)
+    own = read(file)
+    name = _declared_name(own)
+    raw = layered([file, *override_files(name, module.name, home)]) if home and name else own
+    config = plugin_schema(module).load(raw, plugin_variables(folder, home))
+    general = config.section("general", General)
+    raise_all(_faults(config, general, name, module, str(file)))
+    return Plugin(
+        name=general.name,
+        module=module.name,
+        folder=folder,
+        version=general.version or software_version(),
+        release=general.release,
+        dev_link=dev_link,
+        builtin=builtin,
+        general=general,
+        config=config,
+    )
+
+
+def plugin_schema(module: Module) -> Schema:
+    """All sections that a plugin of *module* may have."""
+    own = module.plugin_schema
+    return Schema(
+        {"general": General, **own.sections, "custom": FreeSection},
+        required=("general", *own.required),
+    )
+
+
+def override_files(name: str, module: str, home: Home) -> tuple[Path, Path]:
+    """Where administrators override the configuration of the plugin *name*: in the home, and for the whole machine."""
+    return (
+        home.config / "plugins" / f"{name}.ini",
+        administrators_folder() / module / "plugins" / f"{name}.ini",
+    )
+
+
+def plugin_variables(folder: Path, home: Home | None) -> Mapping[str, str]:
+    """What ``{{NAME}}`` may name in the configuration of the plugin in *folder*, whoever reads it."""
+    given = {"PLUGIN_FOLDER": str(folder)}
+    if home is None:
+        return {**variables(), **given}
+    return {**child_variables(home), **given, "MFMODULE_RUNTIME_HOME": str(home.path)}
+
+
+def _config_file(folder: Path) -> Path:
+    file = folder / "config.ini"
+    if file.is_file():
+        return file
+    if not folder.exists():
+        raise PluginError("there is no such folder", where=str(folder))
+    if not folder.is_dir():
+        raise PluginError("this is not a folder", where=str(folder), expected="the folder of a plugin")
+    raise PluginError(
+        "this is not a plugin: it has no config.ini",
+        where=str(folder),
+        mend='Make a new plugin with "bootstrap_plugin.py create NAME".',
+    )
+
+
+def _declared_name(own: RawConfig) -> str:
+    """The name in the plugin's own file; '' when there is none, of which the schema then complains."""
+    general = own.get("general")
+    value = general.values.get("name") if general else None
+    return value.text if value else ""
+
+
+def _faults(config: Config, general: General, name: str, module: Module, file: str) -> list[MetworkError]:
+    faults: list[MetworkError] = []
+    fault = name_fault(general.name)
+    if fault:
+        faults.append(_name_error(config, f'"{general.name}" cannot be the name of a plugin: {fault}'))
+    if general.name != name:
+        faults.append(_name_error(config, "the name of a plugin cannot be overridden", f'"{name}"'))
+    patterns = running_sections(module.plugin_schema)
+    named = [(section, pattern) for pattern in patterns for section in config.names(pattern)]
+    faults += [_section_error(section, file) for section, pattern in named if not _is_clean(section, pattern)]
+    if patterns and not named:
+        faults.append(_idle_error(patterns, file))
+    return faults
+
+
+def running_sections(schema: Schema) -> list[str]:
+    """The patterns of *schema* whose sections name something that runs, such as ``step_*``."""
+    return [pattern for pattern in schema.sections if pattern.endswith("_*")]
+
+
+def _is_clean(section: str, pattern: str) -> bool:
+    """Whether what follows the ``step_`` of *section* can be a part of file names and process names."""
+    return re.fullmatch(r"[A-Za-z0-9_]+", section.removeprefix(pattern.removesuffix("*"))) is not None
+
+
+def _name_error(config: Config, found: str, expected: str = "") -> MetworkError:
+    return ConfigError(found, where=f"{config.origin('general', 'name')} [general] name", expected=expected)
+
+
+def _section_error(section: str, file: str) -> MetworkError:
+    return ConfigError(
+        f'"{section}" cannot be the name of a section',
+        where=file,
+        expected="only letters, digits and _ in it",
+    )
+
+
+def _idle_error(patterns: Iterable[str], file: str) -> MetworkError:
+    wanted = " or ".join(f"[{pattern.replace('*', 'NAME')}]" for pattern in patterns)
+    return PluginError("the plugin has nothing that runs", where=file, expected=f"a section {wanted}")
