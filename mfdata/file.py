@@ -1,0 +1,242 @@
+"""File: path, identity, name and tags of a file in the framework; crash-safe copy, move and discard."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+#: The extended attribute that holds all tags (user namespace: xattr(7)).
+ATTRIBUTE = "user.metwork"
+
+# linux/fs.h: share the blocks of another file (btrfs, XFS); the others answer that they cannot.
+_FICLONE = 0x40049409
+_NO_ROOM_FOR_TAGS = {errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.ENOTSUP, errno.EOPNOTSUPP}
+_NOT_FOR_EYES = re.compile(rb"[^A-Za-z0-9._+=@-]")
+
+Tags = dict[str, bytes]
+
+
+class File:
+    """A file that a step has claimed.
+
+    ``tags`` maps names to bytes; ``basename`` is its present logical name as ``os.fsdecode`` gives it, which is
+    not the name under which it lies on disk.
+    """
+
+    __slots__ = ("path", "tags")
+
+    def __init__(self, path: Path, tags: Tags) -> None:
+        self.path = path
+        self.tags = tags
+
+    @property
+    def basename(self) -> str:
+        """The name that the file has for people: as it came, or as the last step that made it called it."""
+        return os.fsdecode(self.tags.get("latest.core.original_basename") or os.fsencode(self.path.name))
+
+    @property
+    def stem(self) -> str:
+        """``basename`` without its last suffix."""
+        return os.path.splitext(self.basename)[0]
+
+    @property
+    def suffix(self) -> str:
+        """The last suffix of ``basename`` with its dot, or ''."""
+        return os.path.splitext(self.basename)[1]
+
+    @property
+    def uid(self) -> str:
+        """Identity that is the same at each try: what makes a sender idempotent."""
+        return uid_of(self.tags)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+
+def uid_of(tags: Mapping[str, bytes]) -> str:
+    """The uid that *tags* tell, '' when they tell none."""
+    return (tags.get("latest.core.uid") or tags.get("first.core.original_uid", b"")).decode("ascii", "replace")
+
+
+def new_uid() -> str:
+    """A new identity: 26 hexadecimal digits, sortable by time (microseconds), unique."""
+    return f"{time.time_ns() // 1000:014x}{os.urandom(6).hex()}"
+
+
+def waiting_name(basename: bytes, priority: int = 5) -> str:
+    """A unique name whose order is the order of the queue: ``PRIORITY-TIME-RANDOM-BASENAME``, 255 bytes at most.
+
+    *priority* is one digit, 0 comes first. The basename is there for the eye only.
+    """
+    eye = _NOT_FOR_EYES.sub(b"_", basename)[:180].decode("ascii")
+    return f"{priority}-{time.time_ns() // 1000:016d}-{os.urandom(6).hex()}-{eye}"
+
+
+def first_tags(uid: str, basename: bytes, dirname: bytes) -> Tags:
+    """The tags that a file gets when it is accepted."""
+    return {
+        "first.core.original_basename": basename,
+        "first.core.original_dirname": dirname,
+        "first.core.original_uid": uid.encode(),
+        "latest.core.original_basename": basename,
+        "latest.core.step_counter": b"0",
+    }
+
+
+def encode_tags(tags: Mapping[str, bytes]) -> bytes:
+    """All tags as one string: ``NAME=VALUE`` ended by NUL; NUL and backslash in values are escaped."""
+    parts = []
+    for name, value in tags.items():
+        if b"\0" in value or b"\\" in value:
+            value = value.replace(b"\\", b"\\\\").replace(b"\0", b"\\0")
+        parts.append(name.encode() + b"=" + value)
+    return b"\0".join(parts)
+
+
+def decode_tags(data: bytes) -> Tags:
+    """The tags that :func:`encode_tags` wrote."""
+    tags = {}
+    for part in data.split(b"\0"):
+        name, _, value = part.partition(b"=")
+        if b"\\" in value:
+            value = re.sub(rb"\\(.)", lambda found: b"\0" if found[1] == b"0" else found[1], value, flags=re.DOTALL)
+        if name:
+            tags[name.decode()] = value
+    return tags
+
+
+def read_tags(path: str | Path, sidecars: str | Path) -> Tags:
+    """The tags of the file at *path*, from its attribute or from its sidecar; none = {}.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    try:
+        return decode_tags(os.getxattr(path, ATTRIBUTE))
+    except OSError as error:
+        if error.errno not in (errno.ENODATA, *_NO_ROOM_FOR_TAGS):
+            raise
+    try:
+        return decode_tags((Path(sidecars) / os.path.basename(path)).read_bytes())
+    except FileNotFoundError:
+        return {}
+
+
+def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "") -> None:
+    """Store *tags* with the file at *path*, which must be a file of our own (one link).
+
+    *name* is the waiting name under which the file will be published, by which its sidecar is found.
+    """
+    data = encode_tags(tags)
+    try:
+        os.setxattr(path, ATTRIBUTE, data)
+    except OSError as error:
+        if error.errno not in _NO_ROOM_FOR_TAGS:
+            raise
+    else:
+        return
+    # An attribute left over would hide the sidecar.
+    with suppress(OSError):
+        os.removexattr(path, ATTRIBUTE)
+    sidecar = Path(sidecars) / (name or os.path.basename(path))
+    sidecar.parent.mkdir(parents=True, exist_ok=True)
+    part = sidecar.with_name(f".{sidecar.name[:240]}")
+    part.write_bytes(data)
+    part.rename(sidecar)
+
+
+def is_own(path: str | Path) -> bool:
+    """Whether no other name shares the content and tags of the file at *path*."""
+    return os.lstat(path).st_nlink == 1
+
+
+def copy(source: str | Path, target: str | Path, *, sync: bool = False) -> None:
+    """Copy content, mode and times of *source* to the new file *target*, sharing blocks where the disk can.
+
+    *target* is not complete before this returns: give a name that nobody looks at. Tags are not copied.
+    """
+    with open(source, "rb") as reader, open(target, "xb") as writer:
+        try:
+            fcntl.ioctl(writer.fileno(), _FICLONE, reader.fileno())
+        except OSError:
+            while os.sendfile(writer.fileno(), reader.fileno(), None, 1 << 30):
+                pass
+        status = os.fstat(reader.fileno())
+        os.utime(writer.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+        if sync:
+            os.fsync(writer.fileno())
+
+
+def own_copy(path: str | Path) -> None:
+    """Replace a name that shares its inode with others by a copy of its own, at once."""
+    part = f"{path}.own"
+    with suppress(FileNotFoundError):
+        os.unlink(part)
+    copy(path, part)
+    os.rename(part, path)
+
+
+def move(source: str | Path, target: Path) -> None:
+    """Move *source* to *target*, complete when it appears, over file systems too; folders are made."""
+    try:
+        os.rename(source, target)
+        return
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_in(source, target)
+        os.unlink(source)
+
+
+def copy_in(source: str | Path, target: Path) -> None:
+    """Copy *source* to *target*, which appears complete and on disk."""
+    part = target.parent / f".metwork-{new_uid()}.tmp"
+    try:
+        copy(source, part, sync=True)
+        os.rename(part, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
+    sync_folder(target.parent)
+
+
+def sync_file(path: str | Path) -> None:
+    """Bring content and attributes of a file to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_folder(path: str | Path) -> None:
+    """Bring the names in a folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def discard(path: str | Path, sidecars: str | Path) -> None:
+    """Delete a file and what belongs to it: the only place where a file ends. Its trace line is written before."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    with suppress(FileNotFoundError):
+        os.unlink(Path(sidecars) / os.path.basename(path))
