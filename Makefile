@@ -6,6 +6,7 @@ help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when already done)
+	@:
 
 .venv/ready: requirements.lock setup.cfg pyproject.toml tools/setup tools/system-packages tools/find-python
 	@tools/setup
