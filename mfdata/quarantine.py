@@ -1,0 +1,167 @@
+"""Quarantine: files that are kept, each with the reason beside it; list, put back, drop."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfdata.file import Tags, discard, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.places import Places, Target, target_of_folder
+from mfdata.trace import Trace
+
+#: What the reason beside a file is called.
+REASON = ".json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file in quarantine."""
+
+    path: Path
+    #: The step that had it.
+    target: Target
+    #: What was written beside it: reason, kind, uid, name, time, ...
+    reason: Mapping[str, Any]
+
+    @property
+    def uid(self) -> str:
+        """Identity of the file."""
+        return str(self.reason.get("uid", ""))
+
+    @property
+    def name(self) -> str:
+        """The name that the file has for people."""
+        return str(self.reason.get("name", self.path.name))
+
+    @property
+    def kind(self) -> str:
+        """Why it is here, in one word: failed, no_match, rule_error, poison, timeout, loop, ..."""
+        return str(self.reason.get("kind", "unknown"))
+
+    @property
+    def time(self) -> float:
+        """When it was put here, in epoch seconds."""
+        value = self.reason.get("time", 0.0)
+        return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping[str, object]) -> Path:
+    """Put the claimed file at *path* into the quarantine of *target*; where it then lies.
+
+    The reason comes first, so that a file in quarantine always has one. Tags are stored when they have changed.
+
+    Args:
+        places: of the home.
+        path: the file; its name is kept.
+        target: the step that had it.
+        tags: all its tags.
+        reason: ``reason`` (a sentence), ``kind`` (a word), and what else helps: ``traceback``, ``rule``, ...
+    """
+    folder = places.quarantine(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    _store_tags(places, path, tags)
+    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
+    kept = folder / path.name
+    _write_reason(kept, {**known, **reason})
+    path.rename(kept)
+    return kept
+
+
+def kept_files(places: Places, target: Target | None = None) -> Iterator[Kept]:
+    """The files in quarantine, of *target* or of all steps, in no order and without holding all of them."""
+    for folder in [places.quarantine(target)] if target else _folders(places):
+        for path in files_with_reason(folder):
+            reason = _read_reason(path)
+            # Put back or dropped while we look: its reason went last, or it will be gone at the next look.
+            if reason is not None:
+                yield Kept(path, target_of_folder(folder.name), reason)
+
+
+def files_with_reason(folder: Path) -> Iterator[Path]:
+    """The files kept in *folder*: a name counts when its reason is there, for that one comes first and goes last."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            # Reasons are far less often looked for than met: the file of the reason tells of the file.
+            if entry.name.endswith(REASON) and not entry.name.startswith("."):
+                path = folder / entry.name.removesuffix(REASON)
+                if os.path.lexists(path):
+                    yield path
+
+
+def put_back(places: Places, kept: Kept, trace: Trace) -> None:
+    """Let the step have *kept* again, as if it had never failed or crashed on it."""
+    tags = read_tags(kept.path, places.sidecars)
+    _store_tags(places, kept.path, fresh(tags))
+    queue = places.queue(kept.target)
+    queue.mkdir(parents=True, exist_ok=True)
+    trace.write({**_told(kept), "event": "replayed", "from": "quarantine", "to": [str(kept.target)]})
+    kept.path.rename(queue / kept.path.name)
+    _forget_reason(kept.path)
+
+
+def drop(places: Places, kept: Kept, trace: Trace, by: str) -> None:
+    """Delete *kept* for ever. *by* says whose will it was, for the trace."""
+    trace.write({**_told(kept), "event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"})
+    discard(kept.path, places.sidecars)
+    _forget_reason(kept.path)
+
+
+def fresh(tags: Tags) -> Tags:
+    """*tags* without the counts of tries and crashes."""
+    return {name: value for name, value in tags.items() if name not in COUNTERS}
+
+
+#: Tags that count what went wrong with a file at its present step.
+COUNTERS = ("latest.core.attempt", "latest.core.crashes")
+
+
+def _told(kept: Kept) -> dict[str, object]:
+    return {"uid": kept.uid, "name": kept.name, "plugin": kept.target.plugin, "step": kept.target.step}
+
+
+def _folders(places: Places) -> list[Path]:
+    with suppress(FileNotFoundError):
+        return sorted(path for path in places.quarantines.iterdir() if not path.name.startswith("."))
+    return []
+
+
+def _store_tags(places: Places, path: Path, tags: Tags) -> None:
+    if read_tags(path, places.sidecars) == tags:
+        return
+    if not is_own(path):
+        own_copy(path)
+    write_tags(path, tags, places.sidecars)
+
+
+def _write_reason(kept: Path, reason: Mapping[str, object]) -> None:
+    beside = kept.with_name(kept.name + REASON)
+    part = beside.with_name(f".{beside.name[:250]}")
+    part.write_text(json.dumps(reason, default=_plain), encoding="ascii")
+    part.rename(beside)
+
+
+def _read_reason(path: Path) -> dict[str, Any] | None:
+    """The reason beside *path*; None when it is gone, {} when it cannot be understood."""
+    try:
+        reason = json.loads(path.with_name(path.name + REASON).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
+    return reason if isinstance(reason, dict) else {}
+
+
+def _forget_reason(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.with_name(path.name + REASON).unlink()
+
+
+def _plain(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)

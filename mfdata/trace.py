@@ -1,0 +1,184 @@
+"""Trace: what happened to every file, one JSON line an event, one file a process."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mfdata import config
+from mfext.appendfile import AppendFile
+from mfext.environment import Home
+
+Event = dict[str, Any]
+
+_SUFFIX = ".jsonl"
+#: How each line begins: inside of a JSON string the quotes would be escaped, so it marks a line's start anywhere.
+_START = b'{"t":'
+_TIME = re.compile(rb'\{"t":([0-9.]+)')
+
+
+class Trace:
+    """What one process writes of the files it deals with.
+
+    A line is written before the rename or unlink that it tells of: the last line of a file is true, or the
+    recovery of what was cut off adds the line that corrects it.
+    """
+
+    def __init__(
+        self, home: Home, process: str, plugin: str = "", step: str = "", settings: config.Trace | None = None
+    ) -> None:
+        settings = settings or config.Trace()
+        folder = trace_folder(home)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = AppendFile(folder / f"{process}{_SUFFIX}", settings.max_size, settings.keep)
+        self._step = {"plugin": plugin, "step": step}
+
+    def write(self, *events: Mapping[str, object]) -> None:
+        """Append *events* with the time and the step, all in one write.
+
+        Each has an ``event`` (accepted, claimed, done, delivered, ...), the ``uid`` and the ``name`` of the file.
+
+        Raises:
+            OSError: they could not be written (full disk).
+        """
+        now = round(time.time(), 6)
+        lines = [_encode({"t": now, **self._step, **event}) for event in events]
+        self._file.write(("\n".join(lines) + "\n").encode("ascii"))
+
+    def close(self) -> None:
+        """Close the file; a later write opens it again."""
+        self._file.close()
+
+
+def trace_folder(home: Home) -> Path:
+    """Where the trace files of *home* are."""
+    return home.log / "trace"
+
+
+def events(home: Home, since: float | None = None, containing: bytes = b"") -> Iterator[Event]:
+    """What all processes wrote, merged by time; lines of one process keep the order in which they were written.
+
+    Args:
+        home: of the module.
+        since: epoch seconds; what is older is skipped without being read.
+        containing: only lines in which these bytes stand are looked into, which is much faster than reading all.
+    """
+    folder = trace_folder(home)
+    processes = sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+    streams = [_events_of(newest, since, containing) for newest in processes]
+    return heapq.merge(*streams, key=time_of)
+
+
+def time_of(event: Event) -> float:
+    """When *event* happened, in epoch seconds."""
+    return float(event["t"])
+
+
+def life(home: Home, uid: str) -> list[Event]:
+    """All that happened to the file *uid*, to what it was made from and to what was made from it, by time."""
+    root = uid.partition(".")[0]
+    found = [one for one in events(home, containing=root.encode()) if is_related(str(one.get("uid", "")), uid)]
+    return sorted(found, key=time_of)
+
+
+def is_related(uid: str, other: str) -> bool:
+    """Whether one file is the other or was made from it: an output of the file U is called ``U.N``."""
+    return f"{uid}.".startswith(f"{other}.") or f"{other}.".startswith(f"{uid}.")
+
+
+def uids_of_name(home: Home, name: str) -> list[str]:
+    """Uids of the accepted or injected files that came in as *name*, newest first."""
+    found: dict[str, None] = {}
+    # The name as it stands in the line: the shell may well give bytes that JSON escapes.
+    for event in events(home, containing=_encode(name)[1:-1].encode("ascii")):
+        if event.get("event") in ("accepted", "injected") and event.get("name") == name:
+            found[str(event["uid"])] = None
+    return list(reversed(found))
+
+
+def _events_of(newest: Path, since: float | None, containing: bytes) -> Iterator[Event]:
+    for piece in _pieces(newest, since):
+        with piece:
+            if since is not None:
+                _skip_to(piece, since)
+            for line in piece:
+                if containing in line:
+                    yield from (one for one in _decoded(line) if since is None or time_of(one) >= since)
+
+
+def _pieces(newest: Path, since: float | None) -> Iterator[BinaryIO]:
+    """The pieces of a rotated trace file that hold something from *since* on, opened, oldest first."""
+    found: dict[int, int] = {}
+    # From the newest to the oldest, the way in which rotation moves them: none is missed, at worst one is met twice.
+    for number in range(_count(newest)):
+        with suppress(FileNotFoundError):
+            status = _numbered(newest, number).stat()
+            # The clock of file times is some milliseconds behind.
+            if since is None or status.st_mtime >= since - 1:
+                found.setdefault(status.st_ino, number)
+    for inode, number in reversed(found.items()):
+        piece = _open_inode(newest, inode, number)
+        if piece:
+            yield piece
+
+
+def _count(newest: Path) -> int:
+    numbers = [int(end) for path in newest.parent.glob(f"{newest.name}.*") if (end := path.suffix[1:]).isdecimal()]
+    return 2 + max(numbers, default=0)
+
+
+def _numbered(newest: Path, number: int) -> Path:
+    return newest.with_name(f"{newest.name}.{number}") if number else newest
+
+
+def _open_inode(newest: Path, inode: int, number: int) -> BinaryIO | None:
+    """The piece *inode*, which was *number* and may have been moved up since; None when it is gone."""
+    for moved in range(number, number + 5):
+        with suppress(FileNotFoundError):
+            piece = _numbered(newest, moved).open("rb")
+            if os.fstat(piece.fileno()).st_ino == inode:
+                return piece
+            piece.close()
+    return None
+
+
+def _skip_to(piece: BinaryIO, since: float) -> None:
+    """Go to a line that is not long before *since*, by halving: the lines are in order of time, nearly."""
+    low, high = 0, os.fstat(piece.fileno()).st_size
+    while high - low > 65_536:
+        middle = (low + high) // 2
+        piece.seek(middle)
+        piece.readline()
+        found = _TIME.search(piece.readline())
+        if found and float(found[1]) < since - 1:
+            low = middle
+        else:
+            high = middle
+    piece.seek(low)
+    if low:
+        piece.readline()
+
+
+def _decoded(line: bytes) -> Iterator[Event]:
+    """The events in *line*: one, or what is whole of it when a killed or starved writer left a torn one in front."""
+    start = line.rfind(_START)
+    if start < 0:
+        return
+    with suppress(ValueError):
+        event = json.loads(line[start:])
+        if isinstance(event, dict) and isinstance(event.get("t"), (int, float)):
+            yield event
+
+
+def _plain(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
