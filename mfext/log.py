@@ -1,0 +1,197 @@
+"""Logs: one JSON object a line into the home's log folder, readable lines on a terminal.
+
+The standard ``logging`` is not imported, since every step process would pay for it; ``adopt_standard_logging``
+brings in what libraries say through it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mfext.appendfile import AppendFile
+from mfext.environment import Home, current_process
+
+#: Levels from the most talkative.
+LEVELS = ("debug", "info", "warning", "error")
+#: Defaults of the ``[log]`` section, here because a process may log before it has read any configuration.
+DEFAULT_LEVEL, DEFAULT_MAX_BYTES, DEFAULT_KEEP = "info", 10_000_000, 5
+
+_RANK = {name: rank for rank, name in enumerate(LEVELS)}
+_COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+_OWN_KEYS = frozenset(("time", "level", "logger", "process", "pid", "text"))
+
+
+class Logger:
+    """What one source file logs with: constant texts, so that they can be counted, and fields."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def debug(self, text: str, **fields: Any) -> None:
+        """For whoever looks for a fault: may come for every file."""
+        _sink.log("debug", self.name, text, fields)
+
+    def info(self, text: str, **fields: Any) -> None:
+        """Something that happens seldom and is as it should be."""
+        _sink.log("info", self.name, text, fields)
+
+    def warning(self, text: str, **fields: Any) -> None:
+        """Something that somebody should look at some time."""
+        _sink.log("warning", self.name, text, fields)
+
+    def error(self, text: str, **fields: Any) -> None:
+        """Something that does not work."""
+        _sink.log("error", self.name, text, fields)
+
+    def exception(self, text: str, **fields: Any) -> None:
+        """An error with the stack of the exception that is being handled, in the field ``traceback``."""
+        import traceback
+
+        _sink.log("error", self.name, text, {**fields, "traceback": traceback.format_exc().rstrip()})
+
+
+def get_logger(name: str) -> Logger:
+    """The logger called *name*, normally ``__name__``; it may be got before ``set_up``."""
+    return Logger(name)
+
+
+def set_up(
+    home: Home | None,
+    process: str,
+    level: str = DEFAULT_LEVEL,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    keep: int = DEFAULT_KEEP,
+) -> None:
+    """Say where the lines of this process go from now on.
+
+    Args:
+        home: its log folder takes ``PROCESS.log``; None = no file.
+        process: name of the process; '' = no file.
+        level: lines below it are not written.
+        max_bytes: size at which a log file is rotated.
+        keep: how many rotated files to keep.
+    """
+    global _sink
+    file = AppendFile(home.log / f"{process}.log", max_bytes, keep) if home and process else None
+    _sink = Sink(process, level, file, to_terminal=not file or not current_process() or sys.stderr.isatty())
+
+
+def adopt_standard_logging(level: str = "warning") -> None:
+    """Let what libraries say through the standard ``logging`` come out here."""
+    import logging
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            fields = {}
+            if record.exc_info:
+                fields["traceback"] = logging.Formatter().formatException(record.exc_info)
+            name = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
+            _sink.log(name if name in _RANK else "info", record.name, record.getMessage(), fields)
+
+    root = logging.getLogger()
+    root.handlers[:] = [Handler()]
+    root.setLevel(level.upper())
+
+
+class Sink:
+    """Where lines go."""
+
+    def __init__(self, process: str, level: str, file: AppendFile | None, *, to_terminal: bool) -> None:
+        self.process = process
+        self.rank = _RANK[level]
+        self.file = file
+        self.to_terminal = to_terminal
+        self.lost = 0
+
+    def log(self, level: str, logger: str, text: str, fields: Mapping[str, Any]) -> None:
+        """Write one line, if *level* is high enough. Never raises: a full disk must not stop the work."""
+        if _RANK[level] < self.rank:
+            return
+        now = time.time()
+        if self.to_terminal:
+            self._show(readable_line(now, level, logger, text, fields, colour=sys.stderr.isatty()))
+        if self.file:
+            self._keep(self.file, json_line(now, level, logger, self.process, text, fields))
+
+    def _show(self, line: str) -> None:
+        try:
+            sys.stderr.write(line)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.lost += 1
+
+    def _keep(self, file: AppendFile, line: bytes) -> None:
+        try:
+            if self.lost:
+                lost = {"lines": self.lost}
+                file.write(json_line(time.time(), "error", __name__, self.process, "log lines were lost", lost))
+                self.lost = 0
+            file.write(line)
+        except OSError:
+            self.lost += 1
+
+
+def json_line(now: float, level: str, logger: str, process: str, text: str, fields: Mapping[str, Any]) -> bytes:
+    """One line of a log file. Everything outside ASCII is escaped, so that no value can forge a line."""
+    record: dict[str, Any] = {
+        "time": utc(now),
+        "level": level,
+        "logger": logger,
+        "process": process,
+        "pid": os.getpid(),
+        "text": text,
+    }
+    record.update((f"{key}_" if key in _OWN_KEYS else key, value) for key, value in fields.items())
+    try:
+        encoded = json.dumps(record, default=_plain, allow_nan=False)
+    except (TypeError, ValueError):
+        encoded = json.dumps({key: value if key == "pid" else str(value) for key, value in record.items()})
+    return encoded.encode("ascii") + b"\n"
+
+
+def readable_line(
+    now: float, level: str, logger: str, text: str, fields: Mapping[str, Any], *, colour: bool = False
+) -> str:
+    """One line for the eye: time, level, text and fields; a traceback goes below."""
+    shown = "".join(f" {key}={_word(value)}" for key, value in fields.items() if key != "traceback")
+    name = f"{_COLOURS[level]}{level.upper():7}\x1b[0m" if colour else f"{level.upper():7}"
+    line = f"{time.strftime('%H:%M:%S', time.localtime(now))} {name} {logger}: {printable(text)}{shown}\n"
+    below = str(fields.get("traceback", "")).splitlines()
+    return line + "".join(f"    {printable(part)}\n" for part in below)
+
+
+def utc(seconds: float) -> str:
+    """A time as ISO 8601 in UTC with milliseconds, as everywhere in logs and traces."""
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+def printable(text: str) -> str:
+    """*text* without anything that moves the cursor, changes colours or cannot be encoded."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, bytes):
+        value = os.fsdecode(value)
+    if isinstance(value, str) and (not value or any(c.isspace() or c in '"=' for c in value)):
+        value = json.dumps(value, ensure_ascii=False)
+    return printable(str(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return os.fsdecode(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(str, value))
+    return str(value)
+
+
+_sink = Sink("", "warning", None, to_terminal=True)

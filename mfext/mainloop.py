@@ -1,0 +1,103 @@
+"""Mainloop: how a long-running process of ours hears that it shall drain or stop, and says that it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from mfext.environment import Home, current_module, current_process, home_of
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+
+
+def ready_file(home: Home, process: str, pid: int) -> Path:
+    """Where the process *pid* says that it is ready."""
+    return home.run / "ready" / process / str(pid)
+
+
+class Mainloop:
+    """The signals of a process, as facts to look at between two pieces of work.
+
+    ``with Mainloop() as loop:`` installs the handlers: SIGTERM and SIGINT set ``stopping``; SIGUSR1 sets
+    ``draining``: take no new work, finish the work in hand, call ``drained()`` and go on waiting for the stop.
+    ``wakeup_fd`` becomes readable whenever one of them comes, so that a poll() with it sleeps without a timeout.
+    """
+
+    def __init__(self, home: Home | None = None, process: str | None = None) -> None:
+        """Args say who this process is; by default as the supervisor told it. '' = not supervised: say nothing."""
+        self.process = current_process() if process is None else process
+        self.stopping = False
+        self.draining = False
+        self.wakeup_fd = -1
+        self._write_fd = -1
+        self._facts: dict[str, Any] = {}
+        self._file: Path | None = None
+        if self.process:
+            self._file = ready_file(home or home_of(current_module()), self.process, os.getpid())
+        self._before: dict[int, Any] = {}
+        self._wakeup_before = -1
+
+    def __enter__(self) -> Mainloop:
+        self.wakeup_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._wakeup_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file:
+            self._file.unlink(missing_ok=True)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self.wakeup_fd)
+        os.close(self._write_fd)
+
+    def _heard(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGUSR1:
+            self.draining = True
+        elif number == signal.SIGINT and self.stopping:
+            raise KeyboardInterrupt  # a second Ctrl-C: the work in hand does not end
+        else:
+            self.stopping = True
+
+    def ready(self, **facts: str) -> None:
+        """Say that the process does its work from now on. May be called again with new facts, which add up."""
+        self._facts.update(facts)
+        if self._file:
+            self._publish(self._file)
+
+    def drained(self) -> None:
+        """Say that no work is in hand and none will be taken."""
+        self._facts["drained"] = True
+        if self._file:
+            self._publish(self._file)
+
+    def wait(self, *fds: int, timeout: float | None = None) -> set[int]:
+        """Sleep until one of *fds* is readable, a signal comes, or *timeout* seconds are over; the readable ones."""
+        poll = select.poll()
+        for fd in {self.wakeup_fd, *fds}:
+            poll.register(fd, select.POLLIN)
+        found = {fd for fd, _ in poll.poll(None if timeout is None else max(0, timeout * 1000))}
+        if self.wakeup_fd in found:
+            self.clear_wakeup()
+        return found - {self.wakeup_fd}
+
+    def clear_wakeup(self) -> None:
+        """Empty ``wakeup_fd``, for whoever polls it himself: look at the facts after this, not before."""
+        with suppress(BlockingIOError):
+            os.read(self.wakeup_fd, 4096)
+
+    def _publish(self, file: Path) -> None:
+        """Write the facts so that a reader finds all of them or none."""
+        facts = {"pid": os.getpid(), "time": time.time(), **self._facts}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = file.with_name(f".{file.name}")
+        unfinished.write_text(json.dumps(facts), encoding="utf-8")
+        unfinished.replace(file)
