@@ -1,0 +1,42 @@
+"""Queue: offer, claim, settle, release; the only owner of "who has this file"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A file that one worker has to itself."""
+
+    #: Its waiting name.
+    name: str
+    #: Where it lies while it is claimed.
+    path: Path
+
+
+class Queue(Protocol):
+    """The files that wait for one step, as one worker of that step sees them."""
+
+    def claim(self) -> Claim | None:
+        """The next file, now this worker's alone; None when none waits."""
+
+    def wait(self, wakeup_fd: int, timeout: float | None = None) -> None:
+        """Block until a file may be waiting, *wakeup_fd* is readable, or *timeout* seconds have passed."""
+
+    def settle(self, claim: Claim) -> None:
+        """The file is dealt with, and what was to be handed over has been: forget it."""
+
+    def release(self, claim: Claim) -> None:
+        """Put the file back under its old name: somebody else may have it."""
+
+    def depth(self) -> int:
+        """Number of files that wait."""
+
+    def oldest(self) -> float | None:
+        """Seconds for which the first file has been waiting; None when none waits."""
+
+    def close(self) -> None:
+        """Leave the queue; nothing may be claimed."""

@@ -1,0 +1,156 @@
+"""The local queue engine: directories and rename(2), no server.
+
+A name in the queue's folder is a waiting file; renaming it into a worker's folder is the claim. The worker holds
+a flock on ``.lock`` in its folder for as long as it lives, which is how others tell that it died.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import heapq
+import os
+import select
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from inotify_simple import INotify
+from inotify_simple import flags as inotify_flags
+
+from mfdata.file import discard
+from mfdata.places import Places, Target
+from mfdata.queue import Claim
+
+#: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
+_LISTING = 32_768
+#: A listing in hand is renewed after this many seconds, so that files of a higher priority overtake,
+_RENEW_AFTER_S = 0.25
+#: but no more often than this many times the cost of the listing.
+_RENEW_COST = 20
+
+
+class WorkerFolder:
+    """The folder of one worker, held by a flock."""
+
+    def __init__(self, parent: Path) -> None:
+        """Make the folder and lock it before anybody can take it for a dead worker's."""
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        parent.mkdir(parents=True, exist_ok=True)
+        hidden = parent / f".new-{name}"
+        hidden.mkdir()
+        self._lock = os.open(hidden / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = parent / name
+        hidden.rename(self.path)
+
+    def close(self) -> None:
+        """Remove the folder; what is still in it stays for recovery."""
+        with suppress(OSError):
+            (self.path / ".lock").unlink()
+            self.path.rmdir()
+        os.close(self._lock)
+
+
+class LocalQueue:
+    """The queue of one step seen by one worker."""
+
+    def __init__(self, places: Places, target: Target) -> None:
+        self._queue = os.fspath(places.queue(target))
+        self._sidecars = places.sidecars
+        os.makedirs(self._queue, exist_ok=True)
+        self._worker = WorkerFolder(places.work(target))
+        self._work = os.fspath(self._worker.path)
+        self._inotify = INotify(nonblocking=True)
+        self._inotify.add_watch(self._queue, inotify_flags.MOVED_TO | inotify_flags.CREATE | inotify_flags.ONLYDIR)
+        self._pending: list[str] = []  # reversed: the next one is last
+        self._listed_at = 0.0
+        self._renew_after = _RENEW_AFTER_S
+
+    @property
+    def folder(self) -> Path:
+        """The worker's folder."""
+        return self._worker.path
+
+    def watch(self, folder: Path) -> None:
+        """Let changes in another folder end :meth:`wait` too."""
+        self._inotify.add_watch(os.fspath(folder), inotify_flags.MOVED_TO | inotify_flags.ONLYDIR)
+
+    def claim(self) -> Claim | None:
+        if self._pending and time.monotonic() - self._listed_at > self._renew_after:
+            self._renew()
+        while True:
+            while self._pending:
+                name = self._pending.pop()
+                path = f"{self._work}/{name}"
+                try:
+                    os.rename(f"{self._queue}/{name}", path)
+                except FileNotFoundError:
+                    continue  # another worker was faster
+                return Claim(name, Path(path))
+            self._forget_events()
+            self._list()
+            if not self._pending:
+                return None
+
+    def wait(self, wakeup_fd: int, timeout: float | None = None) -> None:
+        poll = select.poll()
+        poll.register(self._inotify.fileno(), select.POLLIN)
+        poll.register(wakeup_fd, select.POLLIN)
+        poll.poll(None if timeout is None else int(timeout * 1000))
+
+    def settle(self, claim: Claim) -> None:
+        discard(claim.path, self._sidecars)
+
+    def release(self, claim: Claim) -> None:
+        os.rename(claim.path, f"{self._queue}/{claim.name}")
+
+    def depth(self) -> int:
+        return sum(1 for _ in self._names())
+
+    def oldest(self) -> float | None:
+        first = min(self._names(), default=None)
+        return None if first is None else max(0.0, time.time() - int(first.split("-", 2)[1]) / 1e6)
+
+    def close(self) -> None:
+        self._inotify.close()
+        self._worker.close()
+
+    def _names(self) -> Iterator[str]:
+        with os.scandir(self._queue) as entries:
+            yield from (entry.name for entry in entries if not entry.name.startswith("."))
+
+    def _list(self) -> None:
+        """Take the first names of one listing, those of this worker's slice first."""
+        start = time.monotonic()
+        names = heapq.nsmallest(_LISTING, self._names())
+        workers = sorted(name for name in os.listdir(os.path.dirname(self._work)) if not name.startswith("."))
+        if len(workers) > 1 and len(names) > len(workers):
+            names = _own_slice_first(names, workers.index(os.path.basename(self._work)), len(workers))
+        names.reverse()
+        self._pending = names
+        self._listed_at = time.monotonic()
+        self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
+
+    def _renew(self) -> None:
+        if self._forget_events():
+            self._list()
+        else:
+            self._listed_at = time.monotonic()
+
+    def _forget_events(self) -> bool:
+        """Read away what inotify told: every event only says that a listing is worth while."""
+        told = False
+        with suppress(BlockingIOError):
+            while os.read(self._inotify.fileno(), 1 << 16):
+                told = True
+        return told
+
+
+def _own_slice_first(names: list[str], rank: int, count: int) -> list[str]:
+    """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
+    own, others = [], []
+    for name in names:
+        # The random part of the name (at 19..30) spreads the files over the workers, the same way for all of them.
+        (own if int(name[19:25], 16) % count == rank else others).append(name)
+    return own + others
