@@ -1,0 +1,326 @@
+"""Section: a dataclass of options; Schema: the sections of a file; Config: their values, and where each comes from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, TypeVar
+
+from mfext.configfile import RawConfig, RawSection, Value, expanded
+from mfext.errors import ConfigError, MetworkError, nearest, raise_all
+from mfext.option import Option, options_of, quoted
+
+#: Origin of a value that no file gives.
+DEFAULT = "default"
+MASK = "********"
+
+_SECRET = re.compile(r"pass(wd|word|phrase)?$|secret|token|credential|(api|access|private)_?key")
+
+
+class Section:
+    """Base of the frozen dataclasses that declare a section; the docstring of each is the section's help."""
+
+
+@dataclass(frozen=True)
+class FreeSection(Section):
+    """Any key is accepted."""
+
+    #: Texts by key, in the order of the file.
+    values: Mapping[str, str] = field(default_factory=dict)
+    #: Where each comes from.
+    origins: Mapping[str, str] = field(default_factory=dict)
+    #: Where the section stands.
+    origin: str = ""
+
+
+Kind = TypeVar("Kind", bound=Section)
+
+
+class Row(NamedTuple):
+    """One value, for a listing."""
+
+    section: str
+    key: str
+    #: As it would be written in a file; secrets are masked.
+    value: str
+    origin: str
+
+
+class Config(Mapping[str, Section]):
+    """The sections of a configuration by name, checked, with the origin of every value."""
+
+    def __init__(
+        self, sections: Mapping[str, Section], origins: Mapping[tuple[str, str], str], source: str = ""
+    ) -> None:
+        self._sections = dict(sections)
+        self._origins = dict(origins)
+        self._source = source
+
+    def __getitem__(self, name: str) -> Section:
+        return self._sections[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sections)
+
+    def __len__(self) -> int:
+        return len(self._sections)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Names of the sections that match the fnmatch *pattern*, in the order of the file."""
+        return [name for name in self._sections if fnmatchcase(name, pattern)]
+
+    def section(self, name: str, kind: type[Kind]) -> Kind:
+        """The section *name* as a *kind*; a ``FreeSection`` is checked against what *kind* declares.
+
+        Raises:
+            ConfigError: it is not there, or does not hold what *kind* declares (``Several`` for more than one error).
+        """
+        section = self._sections.get(name)
+        if isinstance(section, kind):
+            return section
+        if section is not None and not isinstance(section, FreeSection):
+            raise TypeError(f"[{name}] is a {type(section).__name__}, not a {kind.__name__}")
+        if section is None and any(one.required for one in declared(kind).values()):
+            raise ConfigError(f"there is no section [{name}]", where=self._source)
+        free = section or FreeSection()
+        values = {key: Value(text, free.origins.get(key, "")) for key, text in free.values.items()}
+        reader = _SectionReader(kind, RawSection(name, free.origin or self._source, values))
+        made: Kind = reader.read({})
+        raise_all(reader.errors)
+        return made
+
+    def origin(self, section: str, key: str) -> str:
+        """Where a value comes from: ``path:line``, ``environment NAME`` or ``default``."""
+        return self._origins.get((section, key), DEFAULT)
+
+    def rows(self) -> list[Row]:
+        """Every value in force."""
+        return [
+            Row(name, key, text, self.origin(name, key))
+            for name, section in self._sections.items()
+            for key, text in shown(section).items()
+        ]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The sections that a file may have."""
+
+    #: By exact name or fnmatch pattern: ``general``, ``step_*``, ``switch_rules:*``.
+    sections: Mapping[str, type[Section]]
+    #: Exact names of the sections that must be there.
+    required: tuple[str, ...] = ()
+
+    def kind(self, name: str) -> type[Section] | None:
+        """What the section *name* declares; None when there is no such section."""
+        if name in self.sections and not is_pattern(name):
+            return self.sections[name]
+        for pattern, kind in self.sections.items():
+            if is_pattern(pattern) and fnmatchcase(name, pattern) and name != pattern.rstrip("*"):
+                return kind
+        return None
+
+    def load(self, raw: RawConfig, variables: Mapping[str, str]) -> Config:
+        """The configuration that *raw* stands for; *variables* are what ``{{NAME}}`` may name.
+
+        Raises:
+            ConfigError: something must be mended; all of it at once (``Several``).
+        """
+        loader = _Loader(self, raw)
+        config = loader.load(variables)
+        raise_all(sorted(loader.errors, key=lambda error: _place(error.where)))
+        return config
+
+
+class _Loader:
+    """One run of ``Schema.load``: collects sections and errors."""
+
+    def __init__(self, schema: Schema, raw: RawConfig) -> None:
+        self.schema = schema
+        self.raw = raw
+        self.errors: list[MetworkError] = list(raw.problems)
+
+    def load(self, variables: Mapping[str, str]) -> Config:
+        sections: dict[str, Section] = {}
+        origins: dict[tuple[str, str], str] = {}
+        for section in self._with_environment():
+            kind = self.schema.kind(section.name)
+            if kind is None:
+                self._unknown(section)
+                continue
+            reader = _SectionReader(kind, section, self)
+            sections[section.name] = reader.read(variables)
+            self.errors += reader.errors
+            origins.update({(section.name, key): value.origin for key, value in section.values.items()})
+        for name, kind in self._absent(sections):
+            sections[name] = kind()
+        return Config(sections, origins, self.raw.source)
+
+    def _absent(self, sections: Mapping[str, Section]) -> Iterator[tuple[str, type[Section]]]:
+        """Sections that no file has and that need nothing; those that must be there are errors."""
+        for name, kind in self.schema.sections.items():
+            if is_pattern(name) or name in sections:
+                continue
+            if name in self.schema.required:
+                self.errors.append(ConfigError(f"the section [{name}] is missing", where=self.raw.source))
+            elif not any(option.required for option in declared(kind).values()):
+                yield name, kind
+
+    def _unknown(self, section: RawSection) -> None:
+        known = [*(name for name in self.schema.sections if is_pattern(name)), *self._names()]
+        mend = nearest(section.name.lower(), set(known) - {section.name})
+        self.errors.append(ConfigError("unknown section", where=f"{section.origin} [{section.name}]", mend=mend))
+
+    def _names(self) -> list[str]:
+        """Names of all known sections that are or could be there."""
+        present = [name for name in self.raw if self.schema.kind(name)]
+        return list(dict.fromkeys([*present, *(name for name in self.schema.sections if not is_pattern(name))]))
+
+    def _with_environment(self) -> list[RawSection]:
+        """The sections of the files, with what variables override in them; the files' own stay as they are."""
+        sections = {name: RawSection(name, one.origin, dict(one.values)) for name, one in self.raw.items()}
+        # the longest name first: STEP_MAIN_CMD is a key of [step_main] rather than of [step]
+        starts = sorted(((variable_name(name), name) for name in self._names()), key=lambda pair: -len(pair[0]))
+        for rest, (text, variable) in self.raw.environment.items():
+            for start, name in starts:
+                if rest.startswith(f"{start}_"):
+                    origin = f"environment {variable}"
+                    key = self._key(name, rest[len(start) + 1 :], sections)
+                    section = sections.setdefault(name, RawSection(name, origin))
+                    section.values[key] = Value(text, origin, overrides=True)
+                    break
+        return list(sections.values())
+
+    def _key(self, section: str, rest: str, sections: Mapping[str, RawSection]) -> str:
+        """The key of *section* that a variable ending with *rest* overrides, known or not."""
+        kind = self.schema.kind(section)
+        known = [*(declared(kind) if kind else ())]
+        if section in sections:
+            known += sections[section].values
+        return next((key for key in known if variable_name(key) == rest), rest.lower())
+
+    def home_of(self, key: str, section: str) -> list[str]:
+        """The sections other than *section* that declare *key*: those in the files, else as the schema calls them."""
+        kinds = {name: kind for name, kind in self.schema.sections.items() if key in declared(kind)}
+        present = [name for name in self.raw if name != section and self.schema.kind(name) in kinds.values()]
+        return present or [name for name in kinds if name != section]
+
+    def free_name(self) -> str:
+        """The section that takes any key; '' when there is none."""
+        exact = [name for name, kind in self.schema.sections.items() if issubclass(kind, FreeSection)]
+        return next((name for name in exact if not is_pattern(name)), "")
+
+
+class _SectionReader:
+    """Makes one section from its texts: collects errors instead of raising the first."""
+
+    def __init__(self, kind: type[Section], raw: RawSection, loader: _Loader | None = None) -> None:
+        self.kind = kind
+        self.raw = raw
+        self.loader = loader
+        self.errors: list[MetworkError] = []
+        self.options = declared(kind)
+
+    def read(self, variables: Mapping[str, str]) -> Any:
+        """The section; of no worth when there are errors, and then perhaps None."""
+        texts: dict[str, str] = {}
+        for key, value in self.raw.values.items():
+            try:
+                self._check_override(key, value)
+                texts[key] = expanded(value.text, variables, self._where(key, value)) if self.loader else value.text
+            except ConfigError as error:
+                self.errors.append(error)
+        if issubclass(self.kind, FreeSection):
+            origins = {key: value.origin for key, value in self.raw.values.items()}
+            return self.kind(texts, origins, self.raw.origin)
+        values = self._converted(texts)
+        self._check_missing()
+        return None if self.errors else self.kind(**values)
+
+    def _converted(self, texts: Mapping[str, str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, text in texts.items():
+            where = self._where(key, self.raw.values[key])
+            try:
+                if key not in self.options:
+                    raise ConfigError("unknown key", where=where, mend=self._hint(key))
+                self._check_swallowed(text, where)
+                values[key] = self.options[key].parse(text, where)
+            except ConfigError as error:
+                self.errors.append(error)
+        return values
+
+    def _where(self, key: str, value: Value) -> str:
+        return f"{value.origin} [{self.raw.name}] {key}"
+
+    def _check_override(self, key: str, value: Value) -> None:
+        option = self.options.get(key)
+        if value.overrides and (key.startswith("_") or (option and option.private)):
+            found = "this key is private: only the file that comes with the software may set it"
+            raise ConfigError(found, where=self._where(key, value), mend="Remove it here.")
+
+    def _check_swallowed(self, text: str, where: str) -> None:
+        """A known key in a line that only goes on with the value above was meant to be a key."""
+        for line in text.split("\n")[1:]:
+            match = re.match(r"(\w+)\s*=(?!=)", line)
+            if match and match[1] in self.options:
+                found = f"the line {quoted(line)} below it is indented, so it belongs to this value"
+                raise ConfigError(found, where=where, mend="Begin the line at its left margin.")
+
+    def _check_missing(self) -> None:
+        for key, option in self.options.items():
+            if option.required and key not in self.raw.values:
+                where = f"{self.raw.origin} [{self.raw.name}] {key}"
+                self.errors.append(ConfigError("this key is missing", where=where, expected=option.expected))
+
+    def _hint(self, key: str) -> str:
+        """Where an unknown *key* belongs, or which key was meant."""
+        homes = self.loader.home_of(key, self.raw.name) if self.loader else []
+        if homes:
+            return f"It belongs in {' or '.join(f'[{name}]' for name in homes)}."
+        hint = nearest(key.lower(), self.options)
+        free = self.loader.free_name() if self.loader else ""
+        return hint if hint.startswith("Did") or not free else f"{hint} Keys of your own belong in [{free}].".strip()
+
+
+def _place(where: str) -> tuple[str, int]:
+    """The file and the line that *where* begins with: the order in which a reader mends."""
+    match = re.match(r"(.*?):(\d+)", where)
+    return (match[1], int(match[2])) if match else (where, 0)
+
+
+def declared(kind: type[Section]) -> dict[str, Option]:
+    """The options of a *kind* of section; none for one that takes any key."""
+    return {} if issubclass(kind, FreeSection) else options_of(kind)
+
+
+def is_pattern(name: str) -> bool:
+    """Whether *name* stands for several sections."""
+    return any(char in name for char in "*?[")
+
+
+def variable_name(name: str) -> str:
+    """A section or key as it is written in a variable: in capitals, what a variable cannot hold as '_'."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def shown(section: Section) -> dict[str, str]:
+    """The values of *section* as texts, secrets masked."""
+    if isinstance(section, FreeSection):
+        return {key: masked(text, is_secret(key)) for key, text in section.values.items()}
+    texts = {key: (option, option.text(getattr(section, key))) for key, option in options_of(type(section)).items()}
+    return {key: masked(text, option.secret) for key, (option, text) in texts.items()}
+
+
+def masked(text: str, secret: bool) -> str:
+    """*text* without what nobody may see: all of a secret, the password in a URL."""
+    if secret:
+        return MASK if text else ""
+    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", rf"\1{MASK}@", text)
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key that nobody declared is called like a secret."""
+    return _SECRET.search(key.lower()) is not None
