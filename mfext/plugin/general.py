@@ -20,6 +20,7 @@ class General(Section):
     name: str = option(
         help="Name of the plugin, unique in its module. The folder may be called otherwise.",
         pattern=r"[A-Za-z0-9_-]+",
+        private=True,
         example="archive_image",
     )
     version: str = option(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfext.configfile import RawConfig, layered, read
+from mfext.configfile import RawConfig, layered
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
 from mfext.plugin.general import General, name_fault
-from mfext.section import Config, FreeSection, Schema
+from mfext.section import Config, FreeSection, Schema, variable_name
 from mfext.version import software_version
 
 if TYPE_CHECKING:
@@ -50,12 +50,9 @@ def load_plugin(
     """
     folder = folder.resolve()
     file = _config_file(folder)
-    own = read(file)
-    name = _declared_name(own)
-    raw = layered([file, *override_files(name, module.name, home)]) if home and name else own
-    config = plugin_schema(module).load(raw, plugin_variables(folder, home))
+    config = plugin_schema(module).load(_in_force(file, module, home), plugin_variables(folder, home))
     general = config.section("general", General)
-    raise_all(_faults(config, general, name, module, str(file)))
+    raise_all(_faults(config, general, module, str(file)))
     return Plugin(
         name=general.name,
         module=module.name,
@@ -109,20 +106,23 @@ def _config_file(folder: Path) -> Path:
     )
 
 
-def _declared_name(own: RawConfig) -> str:
-    """The name in the plugin's own file; '' when there is none, of which the schema then complains."""
+def _in_force(file: Path, module: Module, home: Home | None) -> RawConfig:
+    """All layers of the configuration whose first is *file*; that one alone when it does not say whose it is."""
+    own = layered([file])
     general = own.get("general")
-    value = general.values.get("name") if general else None
-    return value.text if value else ""
+    name = general.values.get("name") if general else None
+    if home is None or name is None or name_fault(name.text):
+        return own
+    prefix = f"{module.name.upper()}_PLUGIN_{variable_name(name.text)}"
+    return layered([file, *override_files(name.text, module.name, home)], variables(), prefix)
 
 
-def _faults(config: Config, general: General, name: str, module: Module, file: str) -> list[MetworkError]:
+def _faults(config: Config, general: General, module: Module, file: str) -> list[MetworkError]:
     faults: list[MetworkError] = []
     fault = name_fault(general.name)
     if fault:
-        faults.append(_name_error(config, f'"{general.name}" cannot be the name of a plugin: {fault}'))
-    if general.name != name:
-        faults.append(_name_error(config, "the name of a plugin cannot be overridden", f'"{name}"'))
+        where = f"{config.origin('general', 'name')} [general] name"
+        faults.append(ConfigError(f'"{general.name}" cannot be the name of a plugin: {fault}', where=where))
     patterns = running_sections(module.plugin_schema)
     named = [(section, pattern) for pattern in patterns for section in config.names(pattern)]
     faults += [_section_error(section, file) for section, pattern in named if not _is_clean(section, pattern)]
@@ -139,10 +139,6 @@ def running_sections(schema: Schema) -> list[str]:
 def _is_clean(section: str, pattern: str) -> bool:
     """Whether what follows the ``step_`` of *section* can be a part of file names and process names."""
     return re.fullmatch(r"[A-Za-z0-9_]+", section.removeprefix(pattern.removesuffix("*"))) is not None
-
-
-def _name_error(config: Config, found: str, expected: str = "") -> MetworkError:
-    return ConfigError(found, where=f"{config.origin('general', 'name')} [general] name", expected=expected)
 
 
 def _section_error(section: str, file: str) -> MetworkError:

@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from mfext.plugin.general import name_fault
+
+
+@pytest.mark.parametrize("name", ["a", "archive_image", "Convert-PNG", "0", "my__plugin", "configs"])
+def test_letters_digits_dash_and_underscore_make_a_name(name):
+    assert name_fault(name) == ""
+
+
+@pytest.mark.parametrize("name", ["", "a b", "é", "a.b", "a/b", "..", "a\n", "plugin_a", "__a", "base", "config"])
+def test_other_names_are_refused_with_a_reason(name):
+    assert name_fault(name)

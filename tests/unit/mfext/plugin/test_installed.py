@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from mfext.errors import MetworkError, PluginError, UsageError
+from mfext.plugin.installed import find, installed_plugins, survey
+from mfext.testing import temporary_home
+from tests.unit.mfext.plugin.plugins import NO_CONFIG, made, module
+
+
+@pytest.fixture
+def home(tmp_path):
+    return temporary_home(tmp_path)
+
+
+def test_built_in_installed_and_dev_linked_plugins_are_listed_by_name(tmp_path, home):
+    builtin = made(tmp_path / "software/m_builtin")
+    made(home.plugins / "z_installed")
+    (home.plugins / "a_linked").symlink_to(made(tmp_path / "work/a_linked"))
+    plugins = installed_plugins(home, module([builtin]), NO_CONFIG)
+    assert [(plugin.name, plugin.dev_link, plugin.builtin) for plugin in plugins] == [
+        ("a_linked", True, False),
+        ("m_builtin", False, True),
+        ("z_installed", False, False),
+    ]
+
+
+def test_a_home_that_was_never_used_has_none(tmp_path):
+    home = temporary_home(tmp_path)
+    home.plugins.rmdir()
+    assert installed_plugins(home, module(), NO_CONFIG) == []
+
+
+def test_dot_names_are_work_in_progress(home):
+    made(home.plugins / ".a.1234")
+    assert survey(home, module(), NO_CONFIG) == []
+
+
+def test_a_broken_plugin_hides_no_other(home):
+    made(home.plugins / "good")
+    made(home.plugins / "bad", more="[job_main]\ncount = x\n")
+    bad, good = survey(home, module(), NO_CONFIG)
+    assert (bad.name, bad.plugin) == ("bad", None)
+    assert "config.ini:4" in str(bad.error)
+    assert good.plugin is not None
+    with pytest.raises(MetworkError, match=r"config\.ini:4"):
+        installed_plugins(home, module(), NO_CONFIG)
+
+
+def test_two_plugins_with_one_name_are_an_error_that_names_both_folders(tmp_path, home):
+    (home.plugins / "one").symlink_to(made(tmp_path / "first", "same"))
+    made(home.plugins / "two", "same")
+    made(home.plugins / "three")
+    with pytest.raises(PluginError) as caught:
+        installed_plugins(home, module(), NO_CONFIG)
+    assert str(tmp_path / "first") in caught.value.message
+    assert str(home.plugins / "two") in caught.value.message
+    assert [one.plugin is None for one in survey(home, module(), NO_CONFIG)] == [True, True, False]
+
+
+def test_a_dev_link_to_nothing_says_so(tmp_path, home):
+    (home.plugins / "gone").symlink_to(tmp_path / "gone")
+    (one,) = survey(home, module(), NO_CONFIG)
+    assert one.dev_link
+    assert f"{tmp_path / 'gone'}" in str(one.error)
+    assert "plugins.uninstall gone" in str(one.error)
+
+
+def test_find_gives_the_nearest_name_for_one_that_is_not_there(home):
+    made(home.plugins / "archive_image")
+    places = survey(home, module(), NO_CONFIG)
+    assert find("archive_image", places).name == "archive_image"
+    with pytest.raises(UsageError, match=r'"archive_imgae" is not installed\. Did you mean "archive_image"'):
+        find("archive_imgae", places)
