@@ -11,23 +11,23 @@ from pathlib import Path
 
 from mfext.errors import Conflict
 
-_POLL = 0.05
+_POLL_S = 0.05
 
 
 @contextmanager
-def exclusive(path: Path, what: str, *, timeout: float = 10.0) -> Iterator[None]:
-    """Hold the lock file *path*, made when missing, while *what* is being changed.
+def exclusive(path: Path, what: str, act: str, *, timeout: float = 10.0) -> Iterator[None]:
+    """Hold the lock file *path*, made when missing, while *act* (``"start"``) is done to *what* (``"mfdata"``).
 
     The kernel lets go of the lock when its holder dies, so that it is never stale.
 
     Raises:
-        Conflict: another process held it for all of *timeout* seconds; its pid is named.
+        Conflict: another process held it for all of *timeout* seconds; its act and pid are named.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _wait_for(descriptor, what, timeout)
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(descriptor, f"{act}, process {os.getpid()}".encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -40,11 +40,15 @@ def _wait_for(descriptor: int, what: str, timeout: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 20, 0).decode(errors="replace") or "unknown"
-                raise Conflict(
-                    f"{what} is being changed by another command, process {holder}, for more than {timeout:g} s",
-                    mend="Try again when that one has ended.",
-                ) from None
-            time.sleep(_POLL)
+                raise _held(descriptor, what, timeout) from None
+            time.sleep(_POLL_S)
         else:
             return
+
+
+def _held(descriptor: int, what: str, timeout: float) -> Conflict:
+    holder = os.pread(descriptor, 100, 0).decode(errors="replace") or "unknown"
+    return Conflict(
+        f"another command has been at work on {what} for more than {timeout:g} s ({holder})",
+        mend="Try again when it has ended.",
+    )

@@ -1,8 +1,10 @@
-"""Text for people at a terminal: tables, durations, sizes, names that cannot spoil the screen (pure)."""
+"""Text for people at a terminal: tables, durations, sizes (pure)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+from mfext.log import printable
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -18,20 +20,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], noun: str) -> str:
     """A titled grid that ends with ``Total: 3 noun(s)``."""
     return f"{title}:\n\n{table(columns, rows)}\n\nTotal: {len(rows)} {noun}(s)"
-
-
-def printable(text: str) -> str:
-    """*text* with all that cannot be seen escaped: control codes, newlines, bytes that are not UTF-8."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escaped(character) for character in text)
-
-
-def _escaped(character: str) -> str:
-    # A byte of a file name that is not UTF-8 is held as a lone surrogate.
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    return character.encode("unicode_escape").decode()
 
 
 def duration(seconds: float | None) -> str:

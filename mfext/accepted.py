@@ -1,0 +1,115 @@
+"""Which plugins are in force: those that are right now, and what was accepted last for those that are not.
+
+So a plugin whose configuration breaks goes on as it was accepted last: its rules, its queue and the plugins that hand
+files to it stay as they are, and nobody else feels it.
+"""
+
+from __future__ import annotations
+
+import pickle  # nosec: of a file in our own home, which only its owner can write
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfext.environment import Home
+from mfext.errors import MetworkError, Several, raise_all
+from mfext.plugin.installed import Installed
+from mfext.plugin.manifest import Plugin
+
+#: Raises what is wrong with plugins when they are looked at together.
+Check = Callable[[Sequence[Plugin]], None]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What is to be in force."""
+
+    #: Sorted by name.
+    plugins: tuple[Plugin, ...]
+    #: What is wrong with installed plugins as they are now, by name.
+    refused: Mapping[str, MetworkError]
+
+
+def accept(found: Sequence[Installed], check: Check, before: Mapping[str, Plugin]) -> Accepted:
+    """The plugins among *found* that can be in force together (pure).
+
+    Args:
+        found: all places where a plugin is installed.
+        check: looks at all plugins together.
+        before: what was accepted last, by name.
+
+    Raises:
+        MetworkError: *check* refuses, and no single plugin is to blame.
+    """
+    refused = {one.name: one.error for one in found if one.error}
+    plugins = {one.name: one.plugin for one in found if one.plugin}
+    for one in found:
+        if one.error and _is_same(one, before.get(one.name)):
+            plugins[one.name] = before[one.name]
+    while errors := _errors(check, plugins):
+        name, remedy, blamed = _culprit(check, plugins, errors, before)
+        refused.setdefault(name, blamed)
+        plugins = remedy
+    return Accepted(tuple(plugins[name] for name in sorted(plugins)), refused)
+
+
+def remember(home: Home, plugins: Sequence[Plugin]) -> None:
+    """Keep *plugins* as what was accepted last."""
+    file = _file(home)
+    unfinished = file.with_name(f".{file.name}")
+    unfinished.touch(mode=0o600)  # configuration holds passwords
+    unfinished.write_bytes(pickle.dumps({plugin.name: plugin for plugin in plugins}))
+    unfinished.replace(file)
+
+
+def remembered(home: Home) -> dict[str, Plugin]:
+    """What was accepted last, by name; empty when that is not known."""
+    try:
+        before = pickle.loads(_file(home).read_bytes())  # noqa: S301  # nosec
+    except Exception:  # whatever a file of another version of the software holds, it is of no use
+        return {}
+    return before if isinstance(before, dict) else {}
+
+
+def _file(home: Home) -> Path:
+    return home.var / "accepted"
+
+
+def _is_same(place: Installed, before: Plugin | None) -> bool:
+    return before is not None and before.folder.is_dir() and place.place.resolve() == before.folder
+
+
+def _errors(check: Check, plugins: Mapping[str, Plugin]) -> tuple[MetworkError, ...]:
+    try:
+        check([plugins[name] for name in sorted(plugins)])
+    except Several as several:
+        return several.errors
+    except MetworkError as error:
+        return (error,)
+    return ()
+
+
+def _culprit(
+    check: Check, plugins: dict[str, Plugin], errors: tuple[MetworkError, ...], before: Mapping[str, Plugin]
+) -> tuple[str, dict[str, Plugin], MetworkError]:
+    """A plugin without whose present form there are fewer *errors*, what remains in force, and the errors it made.
+
+    New plugins are looked at first: of two that are in each other's way, the one that was there first stays.
+    """
+    for name in sorted(plugins, key=lambda name: (plugins[name].builtin, name in before, name)):
+        for remedy in _remedies(name, plugins, before):
+            left = {error.message for error in _errors(check, remedy)}
+            made = [error for error in errors if error.message not in left]
+            if made and len(left) < len(errors):
+                return name, remedy, made[0] if len(made) == 1 else Several(made)
+    raise_all(list(errors))
+    raise AssertionError("there were no errors")
+
+
+def _remedies(name: str, plugins: dict[str, Plugin], before: Mapping[str, Plugin]) -> list[dict[str, Plugin]]:
+    """What could be in force instead of *plugins*: with *name* as it was accepted last, or without it."""
+    without = {other: plugin for other, plugin in plugins.items() if other != name}
+    old = before.get(name)
+    if old is None or old is plugins[name] or old.folder != plugins[name].folder:
+        return [without]
+    return [{**without, name: old}, without]
