@@ -47,6 +47,11 @@ class Module:
     commands: Callable[[], Sequence[click.Command]]
     #: More that ``status`` shows: (title, rows) with any JSON values.
     status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
+    #: Refuse, while nothing is changed yet, to uninstall a plugin for which something waits without a place to go;
+    #: gets the name of the plugin, the ``PLUGIN/STEP`` that shall have it ('' = none), and whether to quarantine it.
+    before_uninstall: Callable[[Home, Config, str, str, bool], None] = field(default=lambda *_: None)
+    #: Once the plugin does not run any more, put what waits for it where it shall go; same arguments.
+    after_uninstall: Callable[[Home, Config, str, str, bool], None] = field(default=lambda *_: None)
 
 
 def module_names() -> list[str]:
