@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError
 from mfext.plugin.installed import find, installed_plugins, survey
 from mfext.testing import temporary_home
@@ -9,11 +12,11 @@ from tests.unit.mfext.plugin.plugins import NO_CONFIG, made, module
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(tmp_path: Path) -> Home:
     return temporary_home(tmp_path)
 
 
-def test_built_in_installed_and_dev_linked_plugins_are_listed_by_name(tmp_path, home):
+def test_built_in_installed_and_dev_linked_plugins_are_listed_by_name(tmp_path: Path, home: Home) -> None:
     builtin = made(tmp_path / "software/m_builtin")
     made(home.plugins / "z_installed")
     (home.plugins / "a_linked").symlink_to(made(tmp_path / "work/a_linked"))
@@ -25,18 +28,18 @@ def test_built_in_installed_and_dev_linked_plugins_are_listed_by_name(tmp_path, 
     ]
 
 
-def test_a_home_that_was_never_used_has_none(tmp_path):
+def test_a_home_that_was_never_used_has_none(tmp_path: Path) -> None:
     home = temporary_home(tmp_path)
     home.plugins.rmdir()
     assert installed_plugins(home, module(), NO_CONFIG) == []
 
 
-def test_dot_names_are_work_in_progress(home):
+def test_dot_names_are_work_in_progress(home: Home) -> None:
     made(home.plugins / ".a.1234")
     assert survey(home, module(), NO_CONFIG) == []
 
 
-def test_a_broken_plugin_hides_no_other(home):
+def test_a_broken_plugin_hides_no_other(home: Home) -> None:
     made(home.plugins / "good")
     made(home.plugins / "bad", more="[job_main]\ncount = x\n")
     bad, good = survey(home, module(), NO_CONFIG)
@@ -47,7 +50,7 @@ def test_a_broken_plugin_hides_no_other(home):
         installed_plugins(home, module(), NO_CONFIG)
 
 
-def test_two_plugins_with_one_name_are_an_error_that_names_both_folders(tmp_path, home):
+def test_two_plugins_with_one_name_are_an_error_that_names_both_folders(tmp_path: Path, home: Home) -> None:
     (home.plugins / "one").symlink_to(made(tmp_path / "first", "same"))
     made(home.plugins / "two", "same")
     made(home.plugins / "three")
@@ -58,7 +61,7 @@ def test_two_plugins_with_one_name_are_an_error_that_names_both_folders(tmp_path
     assert [one.plugin is None for one in survey(home, module(), NO_CONFIG)] == [True, True, False]
 
 
-def test_a_dev_link_to_nothing_says_so(tmp_path, home):
+def test_a_dev_link_to_nothing_says_so(tmp_path: Path, home: Home) -> None:
     (home.plugins / "gone").symlink_to(tmp_path / "gone")
     (one,) = survey(home, module(), NO_CONFIG)
     assert one.dev_link
@@ -66,7 +69,7 @@ def test_a_dev_link_to_nothing_says_so(tmp_path, home):
     assert "plugins.uninstall gone" in str(one.error)
 
 
-def test_find_gives_the_nearest_name_for_one_that_is_not_there(home):
+def test_find_gives_the_nearest_name_for_one_that_is_not_there(home: Home) -> None:
     made(home.plugins / "archive_image")
     places = survey(home, module(), NO_CONFIG)
     assert find("archive_image", places).name == "archive_image"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mfext.errors import ConfigError, MetworkError, PluginError
@@ -9,7 +11,7 @@ from mfext.version import software_version
 from tests.unit.mfext.plugin.plugins import Job, made, module
 
 
-def test_a_plugin_is_read_from_its_folder(tmp_path):
+def test_a_plugin_is_read_from_its_folder(tmp_path: Path) -> None:
     folder = made(
         tmp_path / "folder", "other", "version = 1.2\nrelease = 3\nsummary = s\n[job_main]\n[custom]\nany = 1\n"
     )
@@ -19,18 +21,18 @@ def test_a_plugin_is_read_from_its_folder(tmp_path):
     assert plugin.config.names("job_*") == ["job_main"]
 
 
-def test_a_plugin_without_version_has_that_of_its_module(tmp_path):
+def test_a_plugin_without_version_has_that_of_its_module(tmp_path: Path) -> None:
     plugin = load_plugin(made(tmp_path / "one"), module(), None)
     assert (plugin.version, plugin.release) == (software_version(), "1")
 
 
-def test_its_folder_is_the_real_one_behind_a_link(tmp_path):
+def test_its_folder_is_the_real_one_behind_a_link(tmp_path: Path) -> None:
     folder = made(tmp_path / "one")
     (tmp_path / "link").symlink_to(folder)
     assert load_plugin(tmp_path / "link", module(), None, dev_link=True).folder == folder
 
 
-def test_layers_override_in_their_order(tmp_path, monkeypatch):
+def test_layers_override_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = temporary_home(tmp_path / "home")
     folder = made(tmp_path / "my-one", more="[job_main]\ncount = 1\n")
     monkeypatch.setenv("METWORK_CONFIG_D", str(tmp_path / "etc"))
@@ -48,7 +50,7 @@ def test_layers_override_in_their_order(tmp_path, monkeypatch):
     assert count() == (4, "environment MFDATA_PLUGIN_MY_ONE_JOB_MAIN_COUNT")
 
 
-def test_the_name_cannot_be_overridden(tmp_path):
+def test_the_name_cannot_be_overridden(tmp_path: Path) -> None:
     home = temporary_home(tmp_path / "home")
     folder = made(tmp_path / "one")
     (home.config / "plugins").mkdir()
@@ -57,7 +59,7 @@ def test_the_name_cannot_be_overridden(tmp_path):
         load_plugin(folder, module(), home)
 
 
-def test_placeholders_name_the_home_and_the_folder(tmp_path):
+def test_placeholders_name_the_home_and_the_folder(tmp_path: Path) -> None:
     home = temporary_home(tmp_path / "home")
     folder = made(
         tmp_path / "one", more="[job_main]\ncmd = {{PLUGIN_FOLDER}}/x {{MFMODULE_RUNTIME_HOME}} {{MFMODULE}}\n"
@@ -91,13 +93,13 @@ def test_placeholders_name_the_home_and_the_folder(tmp_path):
         ("[general]\nname = a\n[job_main]\ncmd = {{NO_SUCH_ONE}}\n", r"config\.ini:4 .*no variable \"NO_SUCH_ONE\""),
     ],
 )
-def test_a_wrong_config_ini_is_refused_at_its_line(tmp_path, text, said):
+def test_a_wrong_config_ini_is_refused_at_its_line(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "config.ini").write_text(text)
     with pytest.raises(MetworkError, match=said):
         load_plugin(tmp_path, module(), temporary_home(tmp_path / "home"))
 
 
-def test_several_faults_are_told_at_once(tmp_path):
+def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
     folder = made(tmp_path / "one", more="[job_main]\ncount = many\nother = 1\n")
     with pytest.raises(MetworkError) as caught:
         load_plugin(folder, module(), None)
@@ -105,12 +107,12 @@ def test_several_faults_are_told_at_once(tmp_path):
     assert "config.ini:5" in caught.value.message
 
 
-def test_a_folder_without_config_ini_is_no_plugin(tmp_path):
+def test_a_folder_without_config_ini_is_no_plugin(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"no config\.ini.*bootstrap_plugin\.py create"):
         load_plugin(tmp_path, module(), None)
 
 
-def test_what_is_not_there_or_no_folder_is_no_plugin(tmp_path):
+def test_what_is_not_there_or_no_folder_is_no_plugin(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="no such folder"):
         load_plugin(tmp_path / "none", module(), None)
     (tmp_path / "file").touch()
