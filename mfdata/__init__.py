@@ -1,0 +1,7 @@
+"""mfdata: custom actions on incoming files. What a plugin's author needs is here."""
+
+from mfdata.file import File
+from mfdata.outcome import Done, Failed, Output, Retry
+from mfdata.step import Step
+
+__all__ = ["Done", "Failed", "File", "Output", "Retry", "Step"]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 #: The extended attribute that holds all tags (user namespace: xattr(7)).
 ATTRIBUTE = "user.metwork"
+#: Suffix of the copy that is about to replace a shared file.
+OWN_COPY = ".own"
 
 # linux/fs.h: share the blocks of another file (btrfs, XFS); the others answer that they cannot.
 _FICLONE = 0x40049409
@@ -153,6 +155,15 @@ def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path
     part.rename(sidecar)
 
 
+def has_attribute(path: str | Path) -> bool:
+    """Whether the tags of the file at *path* are in its attribute, and not in a sidecar."""
+    try:
+        os.getxattr(path, ATTRIBUTE)
+    except OSError:
+        return False
+    return True
+
+
 def is_own(path: str | Path) -> bool:
     """Whether no other name shares the content and tags of the file at *path*."""
     return os.lstat(path).st_nlink == 1
@@ -177,7 +188,7 @@ def copy(source: str | Path, target: str | Path, *, sync: bool = False) -> None:
 
 def own_copy(path: str | Path) -> None:
     """Replace a name that shares its inode with others by a copy of its own, at once."""
-    part = f"{path}.own"
+    part = f"{path}{OWN_COPY}"
     with suppress(FileNotFoundError):
         os.unlink(part)
     copy(path, part)

@@ -9,6 +9,8 @@ from mfext.environment import Home
 
 #: Suffixes of the transaction beside a claimed file: being prepared, and committed.
 PREPARED, COMMITTED = ".tx", ".commit"
+#: In the folder of a worker: the file on which it holds a flock for as long as it lives.
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, order=True)

@@ -23,8 +23,8 @@ class Queue(Protocol):
     def claim(self) -> Claim | None:
         """The next file, now this worker's alone; None when none waits."""
 
-    def wait(self, wakeup_fd: int, timeout: float | None = None) -> None:
-        """Block until a file may be waiting, *wakeup_fd* is readable, or *timeout* seconds have passed."""
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when a file may be waiting after :meth:`claim` found none."""
 
     def settle(self, claim: Claim) -> None:
         """The file is dealt with, and what was to be handed over has been: forget it."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +56,10 @@ def module_names() -> list[str]:
 
     One distribution announces all modules, so that a module counts only when its top package is there.
     """
+    # Step processes read the declaration of their module but never look for others: these imports are dear.
+    import importlib.util
+    from importlib.metadata import entry_points
+
     return sorted(
         {
             point.name
@@ -77,6 +78,8 @@ def load_module(name: str) -> Module:
     names = module_names()
     if name.lower() not in names:
         raise UsageError(f'there is no module "{name}" here', mend=nearest(name.lower(), names))
+    import importlib
+
     module = importlib.import_module(f"{name.lower()}.module").MODULE
     assert isinstance(module, Module)  # a fault of ours, not of input
     return module

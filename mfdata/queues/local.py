@@ -1,7 +1,7 @@
 """The local queue engine: directories and rename(2), no server.
 
 A name in the queue's folder is a waiting file; renaming it into a worker's folder is the claim. The worker holds
-a flock on ``.lock`` in its folder for as long as it lives, which is how others tell that it died.
+a flock on a file in its folder for as long as it lives, which is how others tell that it died.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import heapq
 import os
-import select
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,7 +18,7 @@ from inotify_simple import INotify
 from inotify_simple import flags as inotify_flags
 
 from mfdata.file import discard
-from mfdata.places import Places, Target
+from mfdata.places import LOCK, Places, Target
 from mfdata.queue import Claim
 
 #: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
@@ -39,15 +38,15 @@ class WorkerFolder:
         parent.mkdir(parents=True, exist_ok=True)
         hidden = parent / f".new-{name}"
         hidden.mkdir()
-        self._lock = os.open(hidden / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.path = parent / name
         hidden.rename(self.path)
 
     def close(self) -> None:
-        """Remove the folder; what is still in it stays for recovery."""
-        with suppress(OSError):
-            (self.path / ".lock").unlink()
+        """Remove the folder, unless something is still in it: that is for recovery."""
+        if os.listdir(self.path) == [LOCK]:
+            (self.path / LOCK).unlink()
             self.path.rmdir()
         os.close(self._lock)
 
@@ -66,11 +65,6 @@ class LocalQueue:
         self._pending: list[str] = []  # reversed: the next one is last
         self._listed_at = 0.0
         self._renew_after = _RENEW_AFTER_S
-
-    @property
-    def folder(self) -> Path:
-        """The worker's folder."""
-        return self._worker.path
 
     def watch(self, folder: Path) -> None:
         """Let changes in another folder end :meth:`wait` too."""
@@ -93,11 +87,8 @@ class LocalQueue:
             if not self._pending:
                 return None
 
-    def wait(self, wakeup_fd: int, timeout: float | None = None) -> None:
-        poll = select.poll()
-        poll.register(self._inotify.fileno(), select.POLLIN)
-        poll.register(wakeup_fd, select.POLLIN)
-        poll.poll(None if timeout is None else int(timeout * 1000))
+    def fileno(self) -> int:
+        return int(self._inotify.fileno())
 
     def settle(self, claim: Claim) -> None:
         discard(claim.path, self._sidecars)
@@ -142,14 +133,15 @@ class LocalQueue:
         """Read away what inotify told: every event only says that a listing is worth while."""
         told = False
         with suppress(BlockingIOError):
-            while os.read(self._inotify.fileno(), 1 << 16):
+            while os.read(self.fileno(), 1 << 16):
                 told = True
         return told
 
 
 def _own_slice_first(names: list[str], rank: int, count: int) -> list[str]:
     """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
-    own, others = [], []
+    own: list[str] = []
+    others: list[str] = []
     for name in names:
         # The random part of the name (at 19..30) spreads the files over the workers, the same way for all of them.
         (own if int(name[19:25], 16) % count == rank else others).append(name)

@@ -1,0 +1,231 @@
+"""Next: hand a file and what was made of it to the next steps, durable, once per destination.
+
+One destination and nothing else is one rename, which is the commit. Otherwise a transaction stands beside the
+claimed file NAME: everything is prepared in ``NAME.tx``; renaming it to ``NAME.commit`` is the one instant that
+counts; after it each entry is renamed to where it goes, and whoever finds a ``NAME.commit`` goes on with that.
+
+Entries of a transaction, each a folder so that the name in it can be any:
+``q.PLUGIN.STEP/WAITING_NAME``    a file for the queue of a step
+``s.PLUGIN.STEP/WAITING_NAME``    an empty mark: the claimed file itself goes there, last
+``p.N/file`` and ``p.N/path``     a file for the path that is written in ``path``
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfdata.file import (
+    Tags,
+    copy,
+    discard,
+    has_attribute,
+    is_own,
+    move,
+    own_copy,
+    sync_file,
+    sync_folder,
+    waiting_name,
+    write_tags,
+)
+from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One file for one destination."""
+
+    #: The claimed file itself, or an output inside of its transaction.
+    source: Path
+    to: Target | Path
+    tags: Tags
+    #: May share the inode with the other destinations.
+    hard_link: bool = False
+
+
+class Delivery:
+    """Hands over what one worker has claimed."""
+
+    def __init__(self, places: Places, *, durable: bool = False) -> None:
+        """*durable*: survive a power cut as well; every file and folder is synced before it counts."""
+        self._places = places
+        self._durable = durable
+
+    def hand_over(self, claimed: Path, legs: Sequence[Leg]) -> None:
+        """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
+
+        Raises:
+            OSError: nothing was delivered, *claimed* is where it was (full disk, no permission).
+        """
+        if not legs:
+            discard(claimed, self._places.sidecars)
+        elif len(legs) == 1 and legs[0].source == claimed:
+            self._hand_over_itself(legs[0])
+        else:
+            self._hand_over_all(claimed, legs)
+        with suppress(OSError):
+            remove_transaction(Path(f"{claimed}{PREPARED}"))
+
+    def _hand_over_itself(self, leg: Leg) -> None:
+        """One rename; a path on another file system cannot have that and is a move that may be done twice."""
+        name = _new_name(leg)
+        if not is_own(leg.source):
+            own_copy(leg.source)
+        write_tags(leg.source, leg.tags, self._places.sidecars, name)
+        if self._durable:
+            sync_file(leg.source)
+        if isinstance(leg.to, Path):
+            _sure_path(leg.to)
+            move(leg.source, leg.to)
+            folder = leg.to.parent
+        else:
+            folder = self._places.queue(leg.to)
+            _rename_into(leg.source, folder, name)
+        if self._durable:
+            sync_folder(folder)
+            sync_folder(leg.source.parent)
+        self._drop_sidecar(leg.source.name)
+
+    def _hand_over_all(self, claimed: Path, legs: Sequence[Leg]) -> None:
+        transaction = Path(f"{claimed}{PREPARED}")
+        transaction.mkdir(exist_ok=True)
+        if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
+            own_copy(claimed)
+        itself = next((leg for leg in legs if leg.source == claimed and isinstance(leg.to, Target)), None)
+        # A file that others link may not be changed any more: copies come first, then links, which share its tags.
+        others = sorted((leg for leg in legs if leg is not itself), key=lambda leg: leg.hard_link)
+        for number, leg in enumerate(others):
+            last = all(later.source != leg.source for later in others[number + 1 :])
+            self._prepare(transaction, number, leg, take=last and leg.source != claimed)
+        if itself:
+            self._prepare_itself(transaction, itself)
+        if self._durable:
+            _sync_tree(transaction)
+        committed = transaction.with_name(f"{claimed.name}{COMMITTED}")
+        transaction.rename(committed)
+        if self._durable:
+            sync_folder(committed.parent)
+        self.deliver(committed)
+
+    def _prepare(self, transaction: Path, number: int, leg: Leg, *, take: bool) -> None:
+        """Put what *leg* delivers into the transaction; *take* the source itself when nobody else needs it."""
+        if isinstance(leg.to, Path):
+            _sure_path(leg.to)
+            folder, name = transaction / f"p.{number}", "file"
+            folder.mkdir()
+            (folder / "path").write_bytes(os.fsencode(leg.to))
+        else:
+            folder, name = transaction / f"q.{leg.to.folder}", _new_name(leg)
+            folder.mkdir(exist_ok=True)
+        entry = folder / name
+        if take:
+            os.rename(leg.source, entry)
+        elif leg.hard_link:
+            self._tag(leg.source, leg.tags, name)
+            os.link(leg.source, entry)
+        else:
+            copy(leg.source, entry)
+        if not isinstance(leg.to, Path):
+            self._tag(entry, leg.tags, name)
+
+    def _prepare_itself(self, transaction: Path, leg: Leg) -> None:
+        """Mark that the claimed file itself goes to *leg*, which saves one copy."""
+        assert isinstance(leg.to, Target)
+        name = _new_name(leg)
+        self._tag(leg.source, leg.tags, name)
+        folder = transaction / f"s.{leg.to.folder}"
+        folder.mkdir()
+        (folder / name).touch()
+
+    def deliver(self, committed: Path) -> list[str]:
+        """Finish the committed transaction at *committed*; where its entries went. May be done any number of times."""
+        claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
+        reached: list[str] = []
+        folders = sorted(committed.iterdir())
+        for folder in folders:
+            if folder.name.startswith("p."):
+                self._deliver_path(folder, reached)
+            elif folder.name.startswith("q."):
+                self._deliver_queue(folder, reached)
+        mark = next((folder for folder in folders if folder.name.startswith("s.")), None)
+        if mark is None:
+            discard(claimed, self._places.sidecars)
+        else:
+            self._deliver_itself(mark, claimed, reached)
+        remove_transaction(committed)
+        return reached
+
+    def _deliver_path(self, folder: Path, reached: list[str]) -> None:
+        entry = folder / "file"
+        target = Path(os.fsdecode((folder / "path").read_bytes()))
+        with suppress(FileNotFoundError):
+            entry.lstat()
+            move(entry, target)
+            if self._durable:
+                sync_folder(target.parent)
+            reached.append(os.fspath(target))
+
+    def _deliver_queue(self, folder: Path, reached: list[str]) -> None:
+        target = target_of_folder(folder.name[2:])
+        queue = self._places.queue(target)
+        for entry in sorted(folder.iterdir()):
+            _rename_into(entry, queue, entry.name)
+            reached.append(str(target))
+        if self._durable:
+            sync_folder(queue)
+
+    def _deliver_itself(self, mark: Path, claimed: Path, reached: list[str]) -> None:
+        target = target_of_folder(mark.name[2:])
+        for name in os.listdir(mark):
+            with suppress(FileNotFoundError):  # it is there already
+                _rename_into(claimed, self._places.queue(target), name)
+                reached.append(str(target))
+        if self._durable:
+            sync_folder(self._places.queue(target))
+        self._drop_sidecar(claimed.name)
+
+    def _tag(self, path: Path, tags: Tags, name: str) -> None:
+        """Store *tags* with a file that will be called *name*; files that share an inode share what is stored in it."""
+        if is_own(path) or not has_attribute(path):
+            write_tags(path, tags, self._places.sidecars, name)
+
+    def _drop_sidecar(self, name: str) -> None:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(self._places.sidecars / name)
+
+
+def remove_transaction(transaction: Path) -> None:
+    """Remove a transaction and all that is still in it."""
+    if transaction.is_dir():
+        shutil.rmtree(transaction)
+
+
+def _new_name(leg: Leg) -> str:
+    priority = int(leg.tags.get("latest.core.priority", b"5"))
+    return waiting_name(leg.tags.get("latest.core.original_basename", b""), priority)
+
+
+def _rename_into(source: str | Path, folder: Path, name: str) -> None:
+    target = f"{folder}/{name}"
+    try:
+        os.rename(source, target)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        os.rename(source, target)
+
+
+def _sure_path(path: Path) -> None:
+    if not path.is_absolute():
+        raise ValueError(f"a file can be delivered to an absolute path only, not to {path}")
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync_file(Path(parent, name))
+        sync_folder(parent)
+

@@ -1,0 +1,191 @@
+"""Recovery: what a dead worker had claimed returns to a defined state.
+
+Any live process of the module may do it, at any time and any number of times: a worker's folder belongs to whoever
+holds the flock of its ``.lock``, and each act is one rename that a successor finds done or not done.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mfdata import quarantine
+from mfdata.delivery import Delivery, remove_transaction
+from mfdata.file import OWN_COPY, Tags, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
+from mfdata.trace import Trace
+from mfext.exits import exit_of
+from mfext.log import get_logger
+
+log = get_logger(__name__)
+
+#: What the guardian leaves in the folder of a worker that it kills: why, as JSON.
+KILLED = "killed"
+#: A folder that its worker has not yet made public after this long is a dead worker's.
+_HIDDEN_FOR_S = 60.0
+
+
+class Recovery:
+    """Looks after dead workers for one process."""
+
+    def __init__(self, places: Places, trace: Trace, *, max_crashes: int, durable: bool = False) -> None:
+        self._places = places
+        self._trace = trace
+        self._max_crashes = max_crashes
+        self._delivery = Delivery(places, durable=durable)
+
+    def recover(self, target: Target | None = None) -> int:
+        """Bring back what dead workers, of *target* or of all steps, had; the number of files that were."""
+        count = 0
+        for folder in worker_folders(self._places, target):
+            with _dead(folder) as dead:
+                if dead:
+                    count += self._recover_worker(folder, target_of_folder(folder.parent.name))
+        return count
+
+    def _recover_worker(self, folder: Path, target: Target) -> int:
+        """Finish or take back all that is in *folder*, then remove it."""
+        cause = _cause_of_death(self._places, folder, target)
+        committed = sorted(path for path in folder.iterdir() if path.name.endswith(COMMITTED) and path.is_dir())
+        for transaction in committed:
+            self._finish(transaction, target)
+        claimed = sorted(path for path in folder.iterdir() if _is_claimed(path))
+        for path in claimed:
+            self._take_back(path, target, cause)
+        remove_worker_folder(folder)
+        return len(claimed) + len(committed)
+
+    def _finish(self, committed: Path, target: Target) -> None:
+        claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
+        with suppress(FileNotFoundError):
+            tags = read_tags(claimed, self._places.sidecars)
+            self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
+        self._delivery.deliver(committed)
+
+    def _take_back(self, path: Path, target: Target, cause: dict[str, Any]) -> None:
+        """Put a file back into its queue, or into quarantine when workers died on it too often."""
+        tags = read_tags(path, self._places.sidecars)
+        crashes = int(tags.get("latest.core.crashes", b"0")) + (1 if cause["counts"] else 0)
+        if crashes:
+            tags["latest.core.crashes"] = str(crashes).encode()
+        event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
+        if crashes < self._max_crashes:
+            self._trace.write(event)
+            if cause["counts"]:
+                if not is_own(path):
+                    own_copy(path)
+                write_tags(path, tags, self._places.sidecars)
+            queue = self._places.queue(target)
+            queue.mkdir(parents=True, exist_ok=True)
+            path.rename(queue / path.name)
+            return
+        reason = f"the worker died {crashes} times on this file, last: {cause['reason']}"
+        self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
+        told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
+        quarantine.keep(self._places, path, target, tags, told)
+
+
+def worker_folders(places: Places, target: Target | None = None) -> Iterator[Path]:
+    """The folders of all workers, alive or dead, of *target* or of all steps."""
+    steps = [places.work(target)] if target else _folders(places.works)
+    for step in steps:
+        for worker in _folders(step):
+            if not worker.name.startswith(".") or _is_old(worker):
+                yield worker
+
+
+def claimed_file(folder: Path) -> Path | None:
+    """The file that the worker of *folder* has in hand, if any."""
+    with suppress(FileNotFoundError):
+        return next((path for path in folder.iterdir() if _is_claimed(path)), None)
+    return None
+
+
+def remove_worker_folder(folder: Path) -> None:
+    """Remove a worker's folder in which no file is left; the lock goes last, so that whoever comes next may end this."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            remove_transaction(path)
+        elif path.name != LOCK:
+            path.unlink()
+    with suppress(FileNotFoundError):
+        (folder / LOCK).unlink()
+    folder.rmdir()
+
+
+def _is_claimed(path: Path) -> bool:
+    # All waiting names begin with the digit of their priority.
+    return path.name[0].isdigit() and not path.name.endswith(OWN_COPY) and not path.is_dir()
+
+
+@contextmanager
+def _dead(folder: Path) -> Iterator[bool]:
+    """Whether the worker of *folder* is dead; if so, *folder* is ours for the time being."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        with suppress(OSError):
+            folder.rmdir()  # its lock went last
+        yield False
+        return
+    try:
+        yield _can_be_locked(lock)
+    finally:
+        os.close(lock)
+
+
+def _can_be_locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    # Between our open and our lock another may have done it all.
+    return os.fstat(lock).st_nlink > 0
+
+
+def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, Any]:
+    """Why the worker of *folder* died, as far as anybody noted."""
+    killed: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        killed = json.loads((folder / KILLED).read_bytes())
+    process = f"step.{target.folder}"
+    pid = folder.name.lstrip(".").removeprefix("new-").partition("-")[0]
+    reason = killed.get("reason") or exit_of(places.home, process, int(pid)) or "the worker died"
+    return {
+        "reason": str(reason),
+        "kind": killed.get("kind", "poison"),
+        "counts": killed.get("counts", True),
+        "log": _last_lines(places, process),
+    }
+
+
+def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
+    with suppress(OSError):
+        with (places.home.log / f"{process}.out").open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
+            return stream.read().decode("utf-8", "replace").splitlines()[-count:]
+    return []
+
+
+def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
+    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
+
+
+def _folders(parent: Path) -> list[Path]:
+    with suppress(FileNotFoundError):
+        with os.scandir(parent) as entries:
+            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _is_old(folder: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return folder.name.startswith(".new-") and time.time() - folder.stat().st_mtime > _HIDDEN_FOR_S
+    return False

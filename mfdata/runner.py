@@ -1,0 +1,83 @@
+"""Run a step: as the process that the supervisor started, or once on a copy of one file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from mfdata.config import Safety, StepConfig
+from mfdata.config import Trace as TraceConfig
+from mfdata.module import MODULE
+from mfdata.places import Places, Target
+from mfdata.queues.local import LocalQueue
+from mfdata.recovery import Recovery
+from mfdata.step import Step
+from mfdata.trace import Trace
+from mfdata.worker import Worker
+from mfext import log
+from mfext.config import module_config
+from mfext.environment import Home, current_module, current_process, home_of
+from mfext.errors import MetworkError, UsageError
+from mfext.mainloop import Mainloop
+from mfext.plugin.manifest import Plugin, load_plugin
+
+
+def run_process(kind: type[Step]) -> None:
+    """Run *kind* as the supervised process ``step.PLUGIN.STEP``, with the plugin in the current folder."""
+    process = current_process()
+    if not process:
+        raise UsageError("this step was not started by mfdata", mend='Try it with "python main.py FILE".')
+    home = home_of(current_module())
+    plugin = load_plugin(Path.cwd(), MODULE, home)
+    step = made(kind, plugin, process.removeprefix(f"step.{plugin.name}."), home)
+    log.set_up(home, process, "debug" if step.config.debug else log.DEFAULT_LEVEL)
+    config = module_config(MODULE, home)
+    safety = config.section("safety", Safety)
+    trace = Trace(home, process, step.plugin, step.name, config.section("trace", TraceConfig))
+    target = Target(step.plugin, step.name)
+    with Mainloop(home) as loop:
+        _recover(step.places, trace, safety, target)
+        step._say = loop.ready  # noqa: SLF001, the step speaks through the loop of its process
+        step.open()
+        queue = LocalQueue(step.places, target)
+        try:
+            for folder in step.watched:
+                queue.watch(folder)
+            loop.ready()
+            Worker(step, queue, trace, safety).run(loop)
+        finally:
+            queue.close()
+            step.close()
+
+
+def made(kind: type[Step], plugin: Plugin, name: str, home: Home) -> Step:
+    """The step *name* of *plugin*, with its configuration.
+
+    Raises:
+        ConfigError: the plugin has no such step, or [custom] is not as *kind* declares it.
+    """
+    config = plugin.config.section(f"step_{name}", StepConfig)
+    return kind(home, plugin.name, name, config, plugin.config.section("custom", kind.Custom))
+
+
+def _recover(places: Places, trace: Trace, safety: Safety, target: Target) -> None:
+    """Siblings that died are looked after at once; the observer finds them within a second as well."""
+    durable = safety.durability == "power"
+    Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable).recover(target)
+
+
+def run_on_file(kind: type[Step], arguments: list[str]) -> int:
+    """Run *kind* once on a copy of the file that is named; print outcome, tags and outputs; the exit status."""
+    from mfdata.testing import run_step
+
+    if len(arguments) != 1 or arguments[0].startswith("--"):
+        sys.stderr.write(f"usage: {Path(sys.argv[0]).name} FILE   runs the step once on a copy of FILE\n")
+        return UsageError.exit_code
+    try:
+        plugin = load_plugin(Path.cwd(), MODULE, None)
+        result = run_step(kind, Path(arguments[0]), plugin=plugin, keep_outputs=True)
+    except MetworkError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return error.exit_code
+    sys.stdout.write(result.text())
+    return 0 if result.done else 1

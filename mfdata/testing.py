@@ -1,0 +1,148 @@
+"""For authors of plugins: run a step on a file and look at what came out.
+
+    result = run_step(Convert, "tests/radar.png", custom={"quality": "80"})
+    assert result.done
+    assert result.outputs["radar.jpg"].read_bytes().startswith(b"\\xff\\xd8")
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfdata.config import StepConfig
+from mfdata.file import File, Tags, copy, first_tags, new_uid, waiting_name, write_tags
+from mfdata.outcome import Done, Failed, Outcome, Retry
+from mfdata.step import Step
+from mfext.environment import Home
+from mfext.errors import UsageError
+from mfext.section import Config, FreeSection
+
+if TYPE_CHECKING:
+    from mfext.plugin.manifest import Plugin
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step made of a file."""
+
+    outcome: Outcome
+    #: The tags of the file afterwards.
+    tags: Tags
+    #: The outputs that the outcome names, by their names.
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+    #: The copy that the step had.
+    path: Path = Path()
+
+    @property
+    def done(self) -> bool:
+        """Whether the file was dealt with."""
+        return isinstance(self.outcome, Done)
+
+    def text(self) -> str:
+        """For a person: outcome, destinations, outputs."""
+        lines = [f"outcome: {_described(self.outcome)}"]
+        if isinstance(self.outcome, Done):
+            lines += [f"to: {to}" for to in self.outcome.to]
+            lines += [f"output: {path} ({path.stat().st_size} bytes)" for path in self.outputs.values()]
+        if isinstance(self.outcome, Failed) and self.outcome.traceback:
+            lines.append(self.outcome.traceback.rstrip())
+        return "\n".join(lines) + "\n"
+
+
+def run_step(
+    kind: type[Step],
+    file: str | Path,
+    *,
+    custom: Mapping[str, str] | None = None,
+    tags: Mapping[str, bytes] | None = None,
+    name: str = "",
+    plugin: Plugin | None = None,
+    folder: Path | None = None,
+    keep_outputs: bool = True,
+) -> Result:
+    """Run *kind* once on a copy of *file*, outside of any module; nothing else is touched.
+
+    Args:
+        kind: the step.
+        file: path of the file; it stays as it is.
+        custom: keys of [custom], as texts.
+        tags: tags that the file has besides the first ones.
+        name: the name that the file came in with; by default its own.
+        plugin: take configuration and names from this plugin.
+        folder: where to work; by default a new temporary folder.
+        keep_outputs: leave the folder for the caller to look at; it is his to remove.
+
+    Raises:
+        UsageError: there is no such file.
+        ConfigError: *custom* is not as the step declares it.
+    """
+    source = Path(file)
+    if not source.is_file():
+        raise UsageError("there is no such file", where=str(source))
+    work = folder or Path(tempfile.mkdtemp(prefix="metwork-step-"))
+    step = _made(kind, plugin, custom or {}, Home("mfdata", work))
+    claimed, known = _claimed(source, name, work, step)
+    try:
+        step.open()
+        outcome = _run(step, File(claimed, {**known, **(tags or {})}), claimed)
+        step.close()
+        return outcome
+    finally:
+        if not keep_outputs:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _made(kind: type[Step], plugin: Plugin | None, custom: Mapping[str, str], home: Home) -> Step:
+    if plugin is None:
+        sections = Config({"custom": FreeSection(custom)}, {}, "custom")
+        return kind(home, "plugin", "main", StepConfig(), sections.section("custom", kind.Custom))
+    steps = plugin.config.names("step_*")
+    config = plugin.config.section(steps[0], StepConfig)
+    return kind(home, plugin.name, steps[0][5:], config, plugin.config.section("custom", kind.Custom))
+
+
+def _claimed(source: Path, name: str, work: Path, step: Step) -> tuple[Path, Tags]:
+    basename = os.fsencode(name or source.name)
+    tags = first_tags(new_uid(), basename, b"incoming")
+    count, entry = b"1", f"1.{step.plugin}.{step.name}.enter_step"
+    tags |= {"latest.core.step_counter": count, entry: b"now"}
+    folder = work / "claimed"
+    folder.mkdir(parents=True, exist_ok=True)
+    claimed = folder / waiting_name(basename)
+    copy(source, claimed)
+    write_tags(claimed, tags, step.places.sidecars)
+    return claimed, tags
+
+
+def _run(step: Step, file: File, claimed: Path) -> Result:
+    import traceback
+
+    step.begin(claimed)
+    try:
+        outcome = step.process(file) or Done()
+    except Exception as error:  # as the worker does
+        outcome = Failed(f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+    outputs = {}
+    if isinstance(outcome, Done):
+        outputs = {output.path.name: output.path for output in outcome.outputs}
+    return Result(outcome, file.tags, outputs, claimed)
+
+
+def _described(outcome: Outcome) -> str:
+    match outcome:
+        case Done(dropped_by=rule) if rule:
+            return f"dropped by {rule}"
+        case Done():
+            return "done"
+        case Retry(reason, after):
+            when = f" in {after:g} s" if after is not None else ""
+            return f"try again{when}: {reason}"
+        case Failed(reason):
+            return f"failed: {reason}"
+    return str(outcome)

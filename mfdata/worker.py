@@ -1,0 +1,233 @@
+"""Worker: the loop of every step process: claim, run, decide, settle."""
+
+from __future__ import annotations
+
+import errno
+import random
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from mfdata import quarantine
+from mfdata.config import Safety, StepConfig
+from mfdata.delivery import Delivery, Leg, remove_transaction
+from mfdata.file import File, Tags, is_own, own_copy, read_tags, write_tags
+from mfdata.outcome import Decision, Delay, Divert, Done, Drop, Failed, HandOver, Keep, Outcome, Policy, decide
+from mfdata.places import PREPARED, Places, Target
+from mfdata.queue import Claim, Queue
+from mfdata.step import Step
+from mfdata.trace import Trace
+from mfext.log import utc
+from mfext.mainloop import Mainloop
+
+#: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_LONGEST_PAUSE_S = 30.0
+
+
+class Worker:
+    """Gives the files of one queue to one step."""
+
+    def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
+        self.step = step
+        self.target = Target(step.plugin, step.name)
+        self._queue = queue
+        self._trace = trace
+        self._places = step.places
+        self._safety = safety
+        self._policy = policy_of(step.config)
+        self._delivery = Delivery(step.places, durable=safety.durability == "power")
+        self._pause = 0.0
+        self._leave_at = _end_of_life(step.config)
+
+    def run(self, loop: Mainloop) -> None:
+        """Work until told to stop, or until the process is old enough to leave."""
+        while not loop.stopping and time.monotonic() < self._leave_at:
+            if loop.draining:
+                loop.drained()
+                loop.wait()
+            elif self._pause:
+                loop.wait(timeout=self._pause)
+                self._work_next()
+            elif not self._work_next():
+                loop.wait(self._queue.fileno(), timeout=self._time_to_sleep())
+
+    def _work_next(self) -> bool:
+        claim = self._queue.claim()
+        if claim is not None:
+            self.work(claim)
+        return claim is not None
+
+    def _time_to_sleep(self) -> float | None:
+        ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
+        return min((max(0.0, end) for end in ends if end is not None), default=None)
+
+    def work(self, claim: Claim) -> None:
+        """Bring one claimed file to its next state."""
+        start = time.time()
+        try:
+            file = File(claim.path, read_tags(claim.path, self._places.sidecars))
+            attempts = int(file.tags.get("latest.core.attempt", b"0"))
+            entered = self._enter(file, start)
+            outcome = self._run(file, claim) if entered <= self._safety.max_steps else _in_a_circle(entered)
+            decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
+            self._settle(claim, file, decision, time.time() - start)
+            self._pause = 0.0
+        except OSError as error:
+            self._put_back(claim, error)
+
+    def _enter(self, file: File, now: float) -> int:
+        """Note in the tags that the file is in this step; in how many it has been with this one."""
+        count = int(file.tags.get("latest.core.step_counter", b"0")) + 1
+        file.tags["latest.core.step_counter"] = str(count).encode()
+        file.tags[f"{count}.{self.target.plugin}.{self.target.step}.enter_step"] = utc(now).encode()
+        return count
+
+    def _run(self, file: File, claim: Claim) -> Outcome | None:
+        self.step.begin(claim.path)
+        try:
+            return self.step.process(file)
+        except Exception as error:  # the step is not ours: whatever it raises is an outcome
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                raise
+            self.step.log.exception("the step failed", uid=file.uid, file=file.basename)
+            return Failed(_one_line(error), traceback=traceback.format_exc())
+
+    def _settle(self, claim: Claim, file: File, decision: Decision, duration: float) -> None:
+        told = {"uid": file.uid, "name": file.basename, "duration": round(duration, 6)}
+        match decision:
+            case HandOver(outcome):
+                self._hand_over(claim, file, outcome, told)
+            case Delay():
+                self._delay(claim, file, decision, told)
+            case Keep(kind, reason, stack):
+                self._trace.write({"event": "quarantined", **told, "kind": kind, "reason": reason})
+                more = {"traceback": stack} if stack else {}
+                quarantine.keep(
+                    self._places, claim.path, self.target, file.tags, {"kind": kind, "reason": reason, **more}
+                )
+            case Drop(reason):
+                self._trace.write({"event": "dropped", **told, "rule": "failure_policy", "reason": reason})
+                self._queue.settle(claim)
+            case Divert(to, reason):
+                self._trace.write({"event": "failed", **told, "reason": reason, "to": [to]})
+                legs = [Leg(claim.path, Target.of(to, self.target.plugin), _passed_on(file.tags))]
+                self._delivery.hand_over(claim.path, legs)
+        if self.step.made_outputs:
+            with suppress(OSError):
+                remove_transaction(Path(f"{claim.path}{PREPARED}"))
+
+    def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
+        tags = {**_passed_on(file.tags), **outcome.tags}
+        own = [self._leg(claim.path, to, tags) for to in (() if outcome.outputs else outcome.to)]
+        made = list(self._outputs(outcome, file, tags))
+        if outcome.dropped_by:
+            event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
+        else:
+            event = {"event": "done", **told, "to": [str(leg.to) for leg in own]}
+        outputs = (
+            {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
+            for uid, name, legs in made
+        )
+        self._trace.write(event, *outputs)
+        self._delivery.hand_over(claim.path, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
+
+    def _outputs(self, outcome: Done, file: File, tags: Tags) -> Iterator[tuple[str, str, list[Leg]]]:
+        """Uid, name and destinations of each output; the uid is the same at each try."""
+        for number, output in enumerate(outcome.outputs, 1):
+            name = output.path.name
+            uid = f"{file.uid}.{number}"
+            own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": _name_bytes(name)}
+            yield uid, name, [self._leg(output.path, to, own) for to in output.to or outcome.to]
+
+    def _leg(self, source: Path, to: str | Path, tags: Tags) -> Leg:
+        if isinstance(to, Path):
+            return Leg(source, to, tags)
+        return Leg(source, Target.of(to.rstrip("*"), self.target.plugin), tags, hard_link=to.endswith("*"))
+
+    def _delay(self, claim: Claim, file: File, delay: Delay, told: dict[str, object]) -> None:
+        due = time.time() + delay.wait
+        event = {"event": "retried", **told, "attempt": delay.attempt, "due": round(due, 3), "reason": delay.reason}
+        # The next try is a try of the same entry into the step.
+        tags = {**_left_again(file.tags, self.target), "latest.core.attempt": str(delay.attempt).encode()}
+        self._trace.write(event)
+        if not is_own(claim.path):
+            own_copy(claim.path)
+        folder = self._places.delayed(self.target)
+        folder.mkdir(parents=True, exist_ok=True)
+        delayed = folder / f"{int(due * 1e6):016d}-{claim.name}"
+        write_tags(claim.path, tags, self._places.sidecars)
+        claim.path.rename(delayed)
+
+    def _put_back(self, claim: Claim, error: OSError) -> None:
+        """Nothing could be written: the file waits again, and this worker waits longer each time."""
+        self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
+        self.step.log.error("a file must wait", reason=_one_line(error), file=claim.name, pause_s=self._pause)
+        remove_transaction(Path(f"{claim.path}{PREPARED}"))
+        self._queue.release(claim)
+
+
+def policy_of(config: StepConfig) -> Policy:
+    """What *config* declares for files that failed."""
+    return Policy(
+        config.retry_total,
+        config.retry_min_wait,
+        config.retry_max_wait,
+        config.retry_backoff,
+        config.failure_policy,
+    )
+
+
+def main(kind: type[Step]) -> None:
+    """Run *kind* as the process that the supervisor says this is, or once on the file that the user names."""
+    from mfdata.runner import run_on_file, run_process
+
+    if len(sys.argv) > 1:
+        sys.exit(run_on_file(kind, sys.argv[1:]))
+    run_process(kind)
+
+
+def _end_of_life(config: StepConfig) -> float:
+    if not config.max_age:
+        return float("inf")
+    return time.monotonic() + config.max_age + random.random() * config.max_age_variance  # noqa: S311, spreads restarts
+
+
+def _passed_on(tags: Tags) -> Tags:
+    """*tags* for the next step: what counted the tries of this one is left out."""
+    return {name: value for name, value in tags.items() if name not in quarantine.COUNTERS}
+
+
+def _left_again(tags: Tags, target: Target) -> Tags:
+    """*tags* as they were before the file entered *target*."""
+    count = int(tags["latest.core.step_counter"])
+    entry = f"{count}.{target.plugin}.{target.step}.enter_step"
+    before = {name: value for name, value in tags.items() if name != entry}
+    before["latest.core.step_counter"] = str(count - 1).encode()
+    return before
+
+
+def _distinct(legs: list[Leg]) -> list[Leg]:
+    """*legs* with each source once per destination; a copy counts more than a link."""
+    found: dict[tuple[Path, Target | Path], Leg] = {}
+    for leg in legs:
+        known = found.get((leg.source, leg.to))
+        found[leg.source, leg.to] = replace(leg, hard_link=leg.hard_link and (known is None or known.hard_link))
+    return list(found.values())
+
+
+def _in_a_circle(count: int) -> Failed:
+    return Failed(f"the file went through {count} steps: it runs in a circle", permanent=True, kind="loop")
+
+
+def _name_bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
