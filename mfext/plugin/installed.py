@@ -55,16 +55,31 @@ def survey(home: Home, module: Module, config: Config) -> list[Installed]:
     return sorted(_without_doubles(loaded), key=lambda one: (one.name, str(one.place)))
 
 
-def find(name: str, places: Sequence[Installed]) -> Installed:
-    """The place among *places* where the plugin *name* is installed.
+def find(which: str, places: Sequence[Installed]) -> Installed:
+    """The place among *places* that *which* means: name of the plugin, or path of its folder (with a ``/``, or ``.``).
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or several have this name.
     """
-    for one in places:
-        if one.name == name:
-            return one
-    raise UsageError(f'the plugin "{name}" is not installed', mend=nearest(name, {one.name for one in places}))
+    if "/" in which or which in (".", ".."):
+        folder = Path(which).resolve()
+        found = [one for one in places if folder in (one.place.absolute(), one.place.resolve())]
+    else:
+        found = [one for one in places if one.name == which]
+    if len(found) > 1:
+        raise UsageError(f'several plugins are called "{which}"', expected=" or ".join(str(one.place) for one in found))
+    if not found:
+        raise UsageError(f'the plugin "{which}" is not installed', mend=nearest(which, {one.name for one in places}))
+    return found[0]
+
+
+def same_name(name: str, folders: Sequence[Path]) -> PluginError:
+    """The error that several *folders* hold plugins called *name*."""
+    return PluginError(
+        f'plugins with one name "{name}": {" and ".join(map(str, folders))}',
+        expected="a name of its own for each",
+        mend="Change [general] name of one, or uninstall it.",
+    )
 
 
 def _entries(home: Home) -> list[Path]:
@@ -104,12 +119,7 @@ def _without_doubles(loaded: Iterable[Installed]) -> list[Installed]:
 
 
 def _doubles(same: Sequence[Installed]) -> list[Installed]:
-    folders = " and ".join(str(one.place.resolve()) for one in same)
-    error = PluginError(
-        f'plugins with one name "{same[0].name}": {folders}',
-        expected="a name of its own for each",
-        mend="Change [general] name of one, or uninstall it.",
-    )
+    error = same_name(same[0].name, [one.place.resolve() for one in same])
     return [replace(one, plugin=None, error=one.error or error) for one in same]
 
 

@@ -1,0 +1,136 @@
+"""Put a developer's folder among the installed plugins, and take a plugin out again."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfext.environment import Home
+from mfext.errors import Conflict, MetworkError, UsageError, raise_all
+from mfext.plugin.installed import Installed, find, same_name, survey
+from mfext.plugin.manifest import Plugin, load_plugin
+
+if TYPE_CHECKING:
+    from mfext.lifecycle import Result
+    from mfext.module import Module
+
+#: Start of the names of folders that are being removed.
+REMOVED = ".removed."
+
+
+def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
+    """Dev-link the plugin in *folder* and put it in force; it gives the plugin and what came of that.
+
+    Doing it again is fine. Where the module does not run, the plugin is linked and no more.
+
+    Raises:
+        MetworkError: the plugin cannot be in force, or another one has its name; it is linked no more than before.
+    """
+    from mfext import lifecycle
+    from mfext.config import module_config
+
+    plugin = load_plugin(folder, module, home, dev_link=True)
+    lifecycle.init(module, home)
+    places = survey(home, module, module_config(module, home))
+    link = home.plugins / plugin.name
+    _check_free(link, plugin, places)
+    former = _links_to(plugin.folder, places)
+    _link(link, plugin.folder)
+    for stale in former:
+        # The name in its config.ini was another one when it was linked.
+        if stale != link:
+            stale.unlink()
+    try:
+        return plugin, lifecycle.apply(module, home, plugin=plugin.name)
+    except MetworkError:
+        if not former:
+            link.unlink(missing_ok=True)
+        raise
+
+
+def uninstall(
+    which: str, module: Module, home: Home, *, move_to: str = "", quarantine: bool = False
+) -> tuple[str, Result]:
+    """Take a plugin out of *home*, with what waits for it put to *move_to* or into quarantine; it gives its name.
+
+    Of a dev-linked plugin the link is removed, and nothing else.
+
+    Args:
+        which: name of the plugin, or the path of its folder.
+        module: the module whose plugin it is.
+        home: where it is installed.
+        move_to: the ``PLUGIN/STEP`` that gets what waits for it.
+        quarantine: what waits for it goes there.
+
+    Raises:
+        UsageError: there is no such plugin, or it is built in.
+        MetworkError: other plugins need it, or something waits for it and has nowhere to go; nothing is changed then.
+    """
+    from mfext import lifecycle
+    from mfext.config import module_config
+    from mfext.owner import check_owner
+    from mfext.plugin.check import new_faults
+
+    check_owner(home)
+    config = module_config(module, home)
+    places = survey(home, module, config)
+    one = find(which, places)
+    _check_removable(one)
+    plugins = [other.plugin for other in places if other.plugin]
+    rest = [plugin for plugin in plugins if plugin is not one.plugin]
+    raise_all(new_faults(plugins, rest, home, module, config))
+    module.before_uninstall(home, config, one.name, move_to, quarantine)
+    _remove(one.place)
+    result = lifecycle.apply(module, home)
+    module.after_uninstall(home, config, one.name, move_to, quarantine)
+    return one.name, result
+
+
+def _check_free(link: Path, plugin: Plugin, places: Sequence[Installed]) -> None:
+    """Make sure that *link* can be made, without a second plugin of that name and without hiding any other."""
+    for one in places:
+        if one.dev_link and (one.place.resolve() == plugin.folder or not one.place.exists()):
+            continue
+        if one.name == plugin.name:
+            raise same_name(plugin.name, [one.place.resolve(), plugin.folder])
+        if one.place == link:
+            raise Conflict(
+                f'the plugin "{one.name}" is installed there',
+                where=str(link),
+                mend="Uninstall it, or develop it again.",
+            )
+
+
+def _links_to(folder: Path, places: Sequence[Installed]) -> list[Path]:
+    return [one.place for one in places if one.dev_link and one.place.resolve() == folder]
+
+
+def _link(link: Path, folder: Path) -> None:
+    """Make *link* point to *folder*, in one step."""
+    if link.is_symlink() and link.readlink() == folder:
+        return
+    unfinished = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    unfinished.symlink_to(folder)
+    unfinished.replace(link)
+
+
+def _check_removable(one: Installed) -> None:
+    if one.builtin:
+        raise UsageError(
+            f'the plugin "{one.name}" is built in',
+            mend="Take it out of the configuration of the module, section [internal_plugins].",
+        )
+
+
+def _remove(place: Path) -> None:
+    """Remove what is installed at *place*: at once it counts no more; of a link, what it points to stays."""
+    if place.is_symlink() or place.is_file():
+        place.unlink()
+        return
+    place.rename(place.with_name(f"{REMOVED}{secrets.token_hex(4)}"))
+    # Also what an earlier removal left when it was killed.
+    for removed in place.parent.glob(f"{REMOVED}*"):
+        shutil.rmtree(removed, ignore_errors=True)
