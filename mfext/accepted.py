@@ -30,19 +30,21 @@ class Accepted:
     refused: Mapping[str, MetworkError]
 
 
-def accept(found: Sequence[Installed], check: Check, before: Mapping[str, Plugin]) -> Accepted:
-    """The plugins among *found* that can be in force together (pure).
+def accept(found: Sequence[Installed], check: Check, recall: Callable[[], Mapping[str, Plugin]]) -> Accepted:
+    """The plugins among *found* that can be in force together.
 
     Args:
         found: all places where a plugin is installed.
         check: looks at all plugins together.
-        before: what was accepted last, by name.
+        recall: what was accepted last, by name; asked for only when something is wrong.
 
     Raises:
         MetworkError: *check* refuses, and no single plugin is to blame.
     """
     refused = {one.name: one.error for one in found if one.error}
     plugins = {one.name: one.plugin for one in found if one.plugin}
+    errors = _errors(check, plugins)
+    before = recall() if refused or errors else {}
     for one in found:
         if one.error and _is_same(one, before.get(one.name)):
             plugins[one.name] = before[one.name]

@@ -1,0 +1,34 @@
+"""The configuration of a module: from which files it comes, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfext.configfile import layered
+from mfext.environment import Home, administrators_folder, child_variables
+from mfext.section import Config
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+
+
+def module_config(module: Module, home: Home) -> Config:
+    """The configuration of *module* in force in *home*: its own file, the machine's, the environment; last wins.
+
+    Raises:
+        ConfigError: it must be mended (``Several`` for more than one fault).
+    """
+    variables = module_variables(home)
+    return module.schema.load(layered(config_files(home), variables, home.module.upper()), variables)
+
+
+def config_files(home: Home) -> tuple[Path, Path]:
+    """Where the configuration of the module is written: in the home, and for the whole machine."""
+    return home.config / "config.ini", administrators_folder() / home.module / "config.ini"
+
+
+def module_variables(home: Home) -> Mapping[str, str]:
+    """What ``{{NAME}}`` may name in the configuration of the module, whoever reads it."""
+    return {**child_variables(home), "MFMODULE_RUNTIME_HOME": str(home.path)}
