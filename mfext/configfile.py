@@ -44,6 +44,8 @@ class RawSection:
     #: ``path:line`` of its header.
     origin: str
     values: dict[str, Value] = field(default_factory=dict)
+    #: It stands only in layers above the first one.
+    overrides: bool = False
 
 
 class RawConfig(dict[str, RawSection]):
@@ -124,7 +126,7 @@ def expanded(text: str, variables: Mapping[str, str], where: str) -> str:
 def parsed(text: str, source: str) -> RawConfig:
     """What *text*, which comes from the file *source*, says; its faults are in ``problems``."""
     reader = _Reader(source)
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         reader.take(number, line)
     return reader.finish()
 
@@ -155,9 +157,11 @@ class _Reader:
         text = line.strip()
         origin = f"{self.config.source}:{number}"
         indent = len(line) - len(line.lstrip())
-        if text.startswith("#"):
+        if "\0" in text:
+            self._problem(origin, "there is a NUL character in this line")
+        elif text.startswith("#"):
             return
-        if not text:
+        elif not text:
             if self.lines is not None:
                 self.lines.append("")
         elif self.lines is not None and indent > self.indent:
@@ -215,7 +219,7 @@ def _read(path: Path) -> RawConfig:
     config = RawConfig(str(path))
     try:
         data = path.read_bytes()
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except OSError as error:
         config.problems.append(ConfigError(f"cannot be read: {error.strerror}", where=str(path)))
         return config
@@ -230,6 +234,6 @@ def _read(path: Path) -> RawConfig:
 def _merge(config: RawConfig, layer: RawConfig, overrides: bool) -> None:
     config.problems += layer.problems
     for name, section in layer.items():
-        target = config.setdefault(name, RawSection(name, section.origin))
+        target = config.setdefault(name, RawSection(name, section.origin, {}, overrides))
         for key, value in section.values.items():
             target.values[key] = Value(value.text, value.origin, overrides)

@@ -38,6 +38,10 @@ KINDS: Mapping[str, type] = {
 }
 
 
+#: Units that are declared short and read long.
+UNITS: Mapping[str, str] = {"s": "seconds", "ms": "milliseconds"}
+
+
 @dataclass(frozen=True)
 class Option:
     """A key as it was declared."""
@@ -82,10 +86,10 @@ class Option:
 
     def _expected_kind(self) -> str:
         if self.kind is bool:
-            return "1 or 0 (or true, false, yes, no, on, off)"
+            return "1 or 0"
         if self.kind in (int, float):
             number = "a whole number" if self.kind is int else "a number"
-            return f"{number} of {self.unit}" if self.unit else number
+            return f"{number} of {UNITS.get(self.unit, self.unit)}" if self.unit else number
         what = f"one of {', '.join(self.choices)}" if self.choices else "a path" if self.kind is Path else "text"
         if self.pattern:
             what = f"text that matches {self.pattern}"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, TypeVar
 
 from mfext.configfile import RawConfig, RawSection, Value, expanded
 from mfext.errors import ConfigError, MetworkError, nearest, raise_all
 from mfext.option import Option, options_of, quoted
+from mfext.secret import is_secret, masked
 
 #: Origin of a value that no file gives.
 DEFAULT = "default"
-MASK = "********"
-
-_SECRET = re.compile(r"pass(wd|word|phrase)?$|secret|token|credential|(api|access|private)_?key")
 
 
 class Section:
@@ -52,10 +50,15 @@ class Config(Mapping[str, Section]):
     """The sections of a configuration by name, checked, with the origin of every value."""
 
     def __init__(
-        self, sections: Mapping[str, Section], origins: Mapping[tuple[str, str], str], source: str = ""
+        self,
+        sections: Mapping[str, Section],
+        origins: Mapping[tuple[str, str], str],
+        variables: Mapping[str, str],
+        source: str = "",
     ) -> None:
         self._sections = dict(sections)
         self._origins = dict(origins)
+        self._variables = variables
         self._source = source
 
     def __getitem__(self, name: str) -> Section:
@@ -86,8 +89,8 @@ class Config(Mapping[str, Section]):
             raise ConfigError(f"there is no section [{name}]", where=self._source)
         free = section or FreeSection()
         values = {key: Value(text, free.origins.get(key, "")) for key, text in free.values.items()}
-        reader = _SectionReader(kind, RawSection(name, free.origin or self._source, values))
-        made: Kind = reader.read({})
+        reader = _SectionReader(kind, RawSection(name, free.origin or self._source, values), self._variables)
+        made: Kind = reader.made(free.values)
         raise_all(reader.errors)
         return made
 
@@ -112,6 +115,8 @@ class Schema:
     sections: Mapping[str, type[Section]]
     #: Exact names of the sections that must be there.
     required: tuple[str, ...] = ()
+    #: Patterns whose sections only the first layer may bring, so that a slip in an override makes no new one.
+    fixed: tuple[str, ...] = ()
 
     def kind(self, name: str) -> type[Section] | None:
         """What the section *name* declares; None when there is no such section."""
@@ -128,8 +133,8 @@ class Schema:
         Raises:
             ConfigError: something must be mended; all of it at once (``Several``).
         """
-        loader = _Loader(self, raw)
-        config = loader.load(variables)
+        loader = _Loader(self, raw, variables)
+        config = loader.load()
         raise_all(sorted(loader.errors, key=lambda error: _place(error.where)))
         return config
 
@@ -137,50 +142,59 @@ class Schema:
 class _Loader:
     """One run of ``Schema.load``: collects sections and errors."""
 
-    def __init__(self, schema: Schema, raw: RawConfig) -> None:
+    def __init__(self, schema: Schema, raw: RawConfig, variables: Mapping[str, str]) -> None:
         self.schema = schema
         self.raw = raw
+        self.variables = variables
         self.errors: list[MetworkError] = list(raw.problems)
 
-    def load(self, variables: Mapping[str, str]) -> Config:
+    def load(self) -> Config:
         sections: dict[str, Section] = {}
         origins: dict[tuple[str, str], str] = {}
-        for section in self._with_environment():
+        present = self._with_environment()
+        for section in [*present.values(), *self._absent(present)]:
             kind = self.schema.kind(section.name)
-            if kind is None:
+            if kind is None or self._is_invented(section):
                 self._unknown(section)
                 continue
-            reader = _SectionReader(kind, section, self)
-            sections[section.name] = reader.read(variables)
+            reader = _SectionReader(kind, section, self.variables, self)
+            sections[section.name] = reader.read()
             self.errors += reader.errors
             origins.update({(section.name, key): value.origin for key, value in section.values.items()})
-        for name, kind in self._absent(sections):
-            sections[name] = kind()
-        return Config(sections, origins, self.raw.source)
+        return Config(sections, origins, self.variables, self.raw.source)
 
-    def _absent(self, sections: Mapping[str, Section]) -> Iterator[tuple[str, type[Section]]]:
+    def _absent(self, present: Mapping[str, RawSection]) -> Iterator[RawSection]:
         """Sections that no file has and that need nothing; those that must be there are errors."""
         for name, kind in self.schema.sections.items():
-            if is_pattern(name) or name in sections:
+            if is_pattern(name) or name in present:
                 continue
             if name in self.schema.required:
                 self.errors.append(ConfigError(f"the section [{name}] is missing", where=self.raw.source))
             elif not any(option.required for option in declared(kind).values()):
-                yield name, kind
+                yield RawSection(name, self.raw.source)
+
+    def _is_invented(self, section: RawSection) -> bool:
+        """Whether an override brings a section that only the first layer may bring."""
+        return section.overrides and any(fnmatchcase(section.name, pattern) for pattern in self.schema.fixed)
 
     def _unknown(self, section: RawSection) -> None:
-        known = [*(name for name in self.schema.sections if is_pattern(name)), *self._names()]
-        mend = nearest(section.name.lower(), set(known) - {section.name})
-        self.errors.append(ConfigError("unknown section", where=f"{section.origin} [{section.name}]", mend=mend))
+        where = f"{section.origin} [{section.name}]"
+        if self.schema.kind(section.name):
+            found = f"there is no such section in {self.raw.source}, which this file overrides"
+            known = [name for name, one in self.raw.items() if not one.overrides]
+        else:
+            found = "unknown section"
+            known = [*(name for name in self.schema.sections if is_pattern(name)), *self._names()]
+        self.errors.append(ConfigError(found, where=where, mend=nearest(section.name.lower(), set(known))))
 
     def _names(self) -> list[str]:
         """Names of all known sections that are or could be there."""
         present = [name for name in self.raw if self.schema.kind(name)]
         return list(dict.fromkeys([*present, *(name for name in self.schema.sections if not is_pattern(name))]))
 
-    def _with_environment(self) -> list[RawSection]:
+    def _with_environment(self) -> dict[str, RawSection]:
         """The sections of the files, with what variables override in them; the files' own stay as they are."""
-        sections = {name: RawSection(name, one.origin, dict(one.values)) for name, one in self.raw.items()}
+        sections = {name: replace(one, values=dict(one.values)) for name, one in self.raw.items()}
         # the longest name first: STEP_MAIN_CMD is a key of [step_main] rather than of [step]
         starts = sorted(((variable_name(name), name) for name in self._names()), key=lambda pair: -len(pair[0]))
         for rest, (text, variable) in self.raw.environment.items():
@@ -191,7 +205,7 @@ class _Loader:
                     section = sections.setdefault(name, RawSection(name, origin))
                     section.values[key] = Value(text, origin, overrides=True)
                     break
-        return list(sections.values())
+        return sections
 
     def _key(self, section: str, rest: str, sections: Mapping[str, RawSection]) -> str:
         """The key of *section* that a variable ending with *rest* overrides, known or not."""
@@ -216,28 +230,48 @@ class _Loader:
 class _SectionReader:
     """Makes one section from its texts: collects errors instead of raising the first."""
 
-    def __init__(self, kind: type[Section], raw: RawSection, loader: _Loader | None = None) -> None:
+    def __init__(
+        self, kind: type[Section], raw: RawSection, variables: Mapping[str, str], loader: _Loader | None = None
+    ) -> None:
         self.kind = kind
         self.raw = raw
+        self.variables = variables
         self.loader = loader
         self.errors: list[MetworkError] = []
         self.options = declared(kind)
 
-    def read(self, variables: Mapping[str, str]) -> Any:
+    def read(self) -> Any:
         """The section; of no worth when there are errors, and then perhaps None."""
         texts: dict[str, str] = {}
         for key, value in self.raw.values.items():
             try:
                 self._check_override(key, value)
-                texts[key] = expanded(value.text, variables, self._where(key, value)) if self.loader else value.text
+                texts[key] = expanded(value.text, self.variables, self._where(key, value))
             except ConfigError as error:
                 self.errors.append(error)
+        return self.made(texts)
+
+    def made(self, texts: Mapping[str, str]) -> Any:
+        """The section made from *texts*, whose placeholders are expanded."""
         if issubclass(self.kind, FreeSection):
             origins = {key: value.origin for key, value in self.raw.values.items()}
             return self.kind(texts, origins, self.raw.origin)
-        values = self._converted(texts)
+        values = {**self._defaults(), **self._converted(texts)}
         self._check_missing()
         return None if self.errors else self.kind(**values)
+
+    def _defaults(self) -> dict[str, Any]:
+        """The defaults that hold a placeholder: they mean what the same text in a file would."""
+        values: dict[str, Any] = {}
+        for key, option in self.options.items():
+            text = "" if key in self.raw.values else option.text(option.default)
+            if "{{" in text:
+                where = f"{self.raw.origin} [{self.raw.name}] {key} (default)"
+                try:
+                    values[key] = option.parse(expanded(text, self.variables, where), where)
+                except ConfigError as error:
+                    self.errors.append(error)
+        return values
 
     def _converted(self, texts: Mapping[str, str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -312,15 +346,3 @@ def shown(section: Section) -> dict[str, str]:
         return {key: masked(text, is_secret(key)) for key, text in section.values.items()}
     texts = {key: (option, option.text(getattr(section, key))) for key, option in options_of(type(section)).items()}
     return {key: masked(text, option.secret) for key, (option, text) in texts.items()}
-
-
-def masked(text: str, secret: bool) -> str:
-    """*text* without what nobody may see: all of a secret, the password in a URL."""
-    if secret:
-        return MASK if text else ""
-    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", rf"\1{MASK}@", text)
-
-
-def is_secret(key: str) -> bool:
-    """Whether a key that nobody declared is called like a secret."""
-    return _SECRET.search(key.lower()) is not None
