@@ -13,7 +13,7 @@ from typing import Any
 
 from mfdata.file import Tags, discard, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
-from mfdata.trace import Trace
+from mfdata.trace import Trace, encoded
 
 #: What the reason beside a file is called.
 REASON = ".json"
@@ -143,7 +143,7 @@ def _store_tags(places: Places, path: Path, tags: Tags) -> None:
 def _write_reason(kept: Path, reason: Mapping[str, object]) -> None:
     beside = kept.with_name(kept.name + REASON)
     part = beside.with_name(f".{beside.name[:250]}")
-    part.write_text(json.dumps(reason, default=_plain), encoding="ascii")
+    part.write_text(encoded(reason), encoding="ascii")
     part.rename(beside)
 
 
@@ -161,7 +161,3 @@ def _read_reason(path: Path) -> dict[str, Any] | None:
 def _forget_reason(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.with_name(path.name + REASON).unlink()
-
-
-def _plain(value: object) -> str:
-    return os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)

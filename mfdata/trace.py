@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import mmap
 import os
 import re
 import time
@@ -35,9 +36,7 @@ class Trace:
         self, home: Home, process: str, plugin: str = "", step: str = "", settings: config.Trace | None = None
     ) -> None:
         settings = settings or config.Trace()
-        folder = trace_folder(home)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = AppendFile(folder / f"{process}{_SUFFIX}", settings.max_size, settings.keep)
+        self._file = AppendFile(trace_folder(home) / f"{process}{_SUFFIX}", settings.max_size, settings.keep)
         self._step = {"plugin": plugin, "step": step}
 
     def write(self, *events: Mapping[str, object]) -> None:
@@ -49,8 +48,13 @@ class Trace:
             OSError: they could not be written (full disk).
         """
         now = round(time.time(), 6)
-        lines = [_encode({"t": now, **self._step, **event}) for event in events]
-        self._file.write(("\n".join(lines) + "\n").encode("ascii"))
+        lines = [encoded({"t": now, **self._step, **event}) for event in events]
+        data = ("\n".join(lines) + "\n").encode("ascii")
+        try:
+            self._file.write(data)
+        except FileNotFoundError:
+            self._file.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file.write(data)
 
     def close(self) -> None:
         """Close the file; a later write opens it again."""
@@ -97,10 +101,26 @@ def uids_of_name(home: Home, name: str) -> list[str]:
     """Uids of the accepted or injected files that came in as *name*, newest first."""
     found: dict[str, None] = {}
     # The name as it stands in the line: the shell may well give bytes that JSON escapes.
-    for event in events(home, containing=_encode(name)[1:-1].encode("ascii")):
+    for event in events(home, containing=encoded(name)[1:-1].encode("ascii")):
         if event.get("event") in ("accepted", "injected") and event.get("name") == name:
             found[str(event["uid"])] = None
     return list(reversed(found))
+
+
+def last_event(home: Home, process: str, kind: str) -> Event | None:
+    """The last *kind* of event that *process* wrote, in its newest two pieces."""
+    newest = trace_folder(home) / f"{process}{_SUFFIX}"
+    mark = b'"event":%s' % encoded(kind).encode("ascii")
+    for piece in (newest, _numbered(newest, 1)):
+        # ValueError: there is nothing in it.
+        with suppress(OSError, ValueError), piece.open("rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            found = content.rfind(mark)
+            if found >= 0:
+                start, end = content.rfind(b"\n", 0, found) + 1, content.find(b"\n", found)
+                decoded = _decoded(content[start : end if end >= 0 else len(content)])
+                return next((event for event in decoded if event.get("event") == kind), None)
+    return None
 
 
 def _events_of(newest: Path, since: float | None, containing: bytes) -> Iterator[Event]:
@@ -167,18 +187,24 @@ def _skip_to(piece: BinaryIO, since: float) -> None:
 
 
 def _decoded(line: bytes) -> Iterator[Event]:
-    """The events in *line*: one, or what is whole of it when a killed or starved writer left a torn one in front."""
-    start = line.rfind(_START)
-    if start < 0:
+    """The events in *line*: one, or what is whole of several when a writer was killed or starved in the middle."""
+    whole = _event(line)
+    if whole is not None:
+        yield whole
         return
-    with suppress(ValueError):
-        event = json.loads(line[start:])
-        if isinstance(event, dict) and isinstance(event.get("t"), (int, float)):
+    for part in line.split(_START)[1:]:
+        event = _event(_START + part)
+        if event is not None:
             yield event
 
 
-def _plain(value: object) -> str:
-    return os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
+def _event(text: bytes) -> Event | None:
+    try:
+        event = json.loads(text)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("t"), (int, float)) else None
 
 
-_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+#: Any value as JSON in ASCII: bytes and paths as text that ``os.fsencode`` turns back.
+encoded = json.JSONEncoder(separators=(",", ":"), default=_plain).encode

@@ -1,0 +1,272 @@
+"""Intake: take one complete file from an external directory into the queue of its step, exactly once."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mfdata.arrival import Arrival, arrival_of
+from mfdata.completeness import Stillness, Verdict, Writers, ignored_names, verdict
+from mfdata.config import Incoming, Safety
+from mfdata.external import ExternalDirectory, is_shared
+from mfdata.file import read_tags, sync_file, sync_folder, uid_of, write_tags
+from mfdata.places import Places, Target
+from mfdata.trace import Trace, events, last_event, time_of
+from mfdata.transfer import Transfers
+
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class Promise(NamedTuple):
+    """An arrival that is written in the trace and not yet in its queue: there is at most one at any time."""
+
+    arrival: Arrival
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """Something in an external directory that is not taken, to be reported once."""
+
+    path: str
+    reason: str
+
+
+class Intake:
+    """Takes files. One process of a home at a time has one.
+
+    A file that is renamed in gets its tags first, then its trace line, then the rename. What is cut off between the
+    last two is the promise: it is kept, with the same uid, before anything else is taken.
+    """
+
+    def __init__(self, places: Places, settings: Incoming, safety: Safety, trace: Trace) -> None:
+        self.transfers = Transfers(places, trace, durable=safety.durability == "power")
+        self.stillness = Stillness()
+        self.strangers: list[Stranger] = []
+        self._places = places
+        self._sidecars = places.sidecars
+        self._settings = settings
+        self._ignored = ignored_names(settings.ignore)
+        self._durable = safety.durability == "power"
+        self._trace = trace
+        self._promise: Promise | None = None
+        self._shared: dict[int, bool] = {}
+        self._queues: dict[str, str] = {}
+
+    def take(self, directory: ExternalDirectory, name: str, *, told: bool) -> Verdict:
+        """Take the file *name*, if it is one and complete.
+
+        Args:
+            directory: in which it is.
+            name: as ``os.fsdecode`` gives it.
+            told: an event said that it was closed after writing, or renamed in.
+
+        Raises:
+            OSError: neither this file nor another one can be taken now (full disk).
+        """
+        if self._ignored.match(name):
+            return Verdict.GONE
+        if self._promise and (os.fspath(directory.path), name) != self._promise.arrival[:2]:
+            self.keep_promise()
+        path = f"{directory.path}/{name}"
+        try:
+            return self._take(directory, name, path, told)
+        except (FileNotFoundError, NotADirectoryError):
+            self.stillness.forget(path)
+            return Verdict.GONE
+        except OSError as error:
+            if error.errno not in _NO_RIGHT and error.errno != errno.ELOOP:
+                raise
+            return self._leave(path, error.strerror or "no permission")
+
+    def keep_promise(self) -> None:
+        """Take the file that was promised last, or say in the trace that it could not be.
+
+        Raises:
+            OSError: neither is possible now.
+        """
+        promise = self._promise
+        if promise is None:
+            return
+        arrival = promise.arrival
+        directory = ExternalDirectory(self._places.home.path / arrival.directory, Target.of(arrival.target))
+        self.take(directory, arrival.name, told=True)
+        if self._promise is promise:
+            self._break_promise("it was changed or removed before it could be taken")
+
+    def recall_promise(self, process: str) -> None:
+        """Find out whether *process* died between the trace line of a file and its rename."""
+        event = last_event(self._places.home, process, "accepted")
+        if event is None:
+            return
+        try:
+            arrival = _arrival_of_event(event)
+            status = os.lstat(arrival.path)
+            tags = read_tags(arrival.path, self._sidecars)
+        except (OSError, KeyError, ValueError):
+            return
+        marked = uid_of(tags) == arrival.uid or (self._sidecars / arrival.waiting).exists()
+        if marked and not self._went_on(arrival, time_of(event)):
+            self._promise = Promise(arrival, status.st_dev, status.st_ino)
+
+    def _went_on(self, arrival: Arrival, since: float) -> bool:
+        """Whether *arrival* reached its queue: an old file that comes in again may still have its tags."""
+        if (self._places.queue(Target.of(arrival.target)) / arrival.waiting).exists():
+            return True
+        later = events(self._places.home, since - 1, arrival.uid.encode())
+        return any(event.get("uid") == arrival.uid and event.get("event") != "accepted" for event in later)
+
+    def _take(self, directory: ExternalDirectory, name: str, path: str, told: bool) -> Verdict:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return self._leave(path, f"it is {_kind(status.st_mode)}")
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return self._leave(path, "it is no longer a file")
+            answer = self._verdict(path, descriptor, status, told)
+            if answer is not Verdict.TAKE:
+                return answer
+            arrival = self._identity(directory, name, status)
+            if not self._rename_in(arrival, descriptor, status):
+                self._copy_in(arrival)
+        finally:
+            os.close(descriptor)
+        self.stillness.forget(path)
+        return Verdict.TAKE
+
+    def _verdict(self, path: str, descriptor: int, status: os.stat_result, told: bool) -> Verdict:
+        writers = self._writers(descriptor, status)
+        if writers is not Writers.UNKNOWN or told:
+            return verdict(writers, told, 0.0, self._settings.stable_for)
+        still_for = self.stillness.seconds(path, status, time.monotonic())
+        return verdict(writers, told, still_for, self._settings.stable_for)
+
+    def _writers(self, descriptor: int, status: os.stat_result) -> Writers:
+        """What a read lease tells, which ends when the file is closed."""
+        shared = self._shared.get(status.st_dev)
+        if shared is None:
+            shared = self._shared[status.st_dev] = is_shared(status.st_dev)
+        if shared:
+            return Writers.UNKNOWN
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            return Writers.SOME if error.errno == errno.EAGAIN else Writers.UNKNOWN
+        return Writers.NONE
+
+    def _identity(self, directory: ExternalDirectory, name: str, status: os.stat_result) -> Arrival:
+        promise = self._promise
+        if promise and (promise.device, promise.inode) == (status.st_dev, status.st_ino):
+            return promise.arrival
+        self._break_promise("another file took its place before it could be taken")
+        path = os.fspath(directory.path)
+        return arrival_of(path, name, directory.target, status.st_size, self._settings.priority)
+
+    def _rename_in(self, arrival: Arrival, descriptor: int, status: os.stat_result) -> bool:
+        """Take a file of our own by one rename; whether that was possible."""
+        if status.st_nlink != 1 or not self._tag(arrival):
+            return False
+        if self._durable:
+            sync_file(arrival.path)
+        self._promise = Promise(arrival, status.st_dev, status.st_ino)
+        self._trace.write(arrival.accepted)
+        queue = self._queue(arrival.target)
+        waiting = f"{queue}/{arrival.waiting}"
+        try:
+            os.rename(arrival.path, waiting)
+        except OSError as error:
+            return self._not_renamed(arrival, descriptor, status, error)
+        self._promise = None
+        if not os.fstat(descriptor).st_nlink:
+            self._replaced(arrival, waiting)
+        if self._durable:
+            sync_folder(queue)
+            sync_folder(arrival.directory)
+        return True
+
+    def _copy_in(self, arrival: Arrival) -> None:
+        try:
+            self.transfers.bring(arrival)
+        finally:
+            # Once it has left its name, the transfer sees to the end of it.
+            if not os.path.lexists(arrival.path):
+                self._promise = None
+
+    def _queue(self, target: str) -> str:
+        queue = self._queues.get(target)
+        if queue is None:
+            queue = self._queues[target] = os.fspath(self._places.queue(Target.of(target)))
+        return queue
+
+    def _tag(self, arrival: Arrival) -> bool:
+        try:
+            write_tags(arrival.path, arrival.tags, self._sidecars, arrival.waiting)
+        except OSError as error:
+            if error.errno in _NO_RIGHT:
+                return False
+            raise
+        return True
+
+    def _not_renamed(self, arrival: Arrival, descriptor: int, status: os.stat_result, error: OSError) -> bool:
+        queue = self._queue(arrival.target)
+        if error.errno == errno.ENOENT and not os.path.isdir(queue):
+            os.makedirs(queue)
+            return self._rename_in(arrival, descriptor, status)
+        if error.errno == errno.EXDEV:
+            self._promise = None  # the transfer has the same uid
+            return False
+        if error.errno in (errno.ENOENT, *_NO_RIGHT):
+            self._break_promise(error.strerror or str(error))
+        raise error
+
+    def _replaced(self, arrival: Arrival, waiting: str) -> None:
+        """A producer put another file in the place of the one that was looked at: that one waits now, untagged."""
+        with suppress(FileNotFoundError):
+            if stat.S_ISREG(os.lstat(waiting).st_mode):
+                write_tags(waiting, arrival.tags, self._sidecars)
+            else:
+                os.rename(waiting, arrival.path)
+
+    def _break_promise(self, reason: str) -> None:
+        if self._promise:
+            self._trace.write(self._promise.arrival.not_taken(reason))
+            self._promise = None
+
+    def _leave(self, path: str, reason: str) -> Verdict:
+        self.stillness.forget(path)
+        self.strangers.append(Stranger(path, reason))
+        return Verdict.STRANGE
+
+
+def _arrival_of_event(event: dict[str, object]) -> Arrival:
+    return Arrival(
+        directory=str(event["directory"]),
+        name=str(event["name"]),
+        target=str(event["to"][0]),  # type: ignore[index]
+        uid=str(event["uid"]),
+        waiting=str(event["file"]),
+        priority=int(str(event["file"])[0]),
+        size=int(str(event["size"])),
+    )
+
+
+def _kind(mode: int) -> str:
+    """What something that is not a regular file is, with its article."""
+    for test, words in (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a fifo"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return words
+    return "a device"
