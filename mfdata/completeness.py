@@ -1,4 +1,4 @@
-"""Completeness: whether a file in an external directory is complete, and what is known of those that may not be (pure)."""
+"""Completeness: whether a file in an external directory is complete, and for how long it has stood still (pure)."""
 
 from __future__ import annotations
 

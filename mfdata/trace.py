@@ -206,5 +206,9 @@ def _event(text: bytes) -> Event | None:
     return event if isinstance(event, dict) and isinstance(event.get("t"), (int, float)) else None
 
 
+def _plain(value: object) -> str:
+    return os.fsdecode(value) if isinstance(value, (bytes, os.PathLike)) else str(value)
+
+
 #: Any value as JSON in ASCII: bytes and paths as text that ``os.fsencode`` turns back.
 encoded = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
