@@ -27,7 +27,9 @@ class Incoming(Section):
         help="A file found without an event, where no lease can tell that nobody writes it, is taken once its size "
         "and modification time have stood still for this long.",
     )
-    rescan_interval: float = option(300.0, unit="s", minimum=1, help="Time between two listings that look for files no event told of.")
+    rescan_interval: float = option(
+        300.0, unit="s", minimum=1, help="Time between two listings that look for files no event told of."
+    )
     priority: int = option(5, minimum=0, maximum=9, help="Priority of accepted files in the queues, 0 comes first.")
 
 
@@ -41,19 +43,25 @@ class Safety(Section):
         help="What a file survives once accepted: crash = the death of any process, power = a power cut as well "
         "(every hand-over is brought to disk).",
     )
-    max_crashes: int = option(3, minimum=1, help="A file during whose processing the worker died this often is quarantined.")
-    max_steps: int = option(100, minimum=1, help="A file that went through this many steps is quarantined: it runs in a circle.")
+    max_crashes: int = option(
+        3, minimum=1, help="A file during whose processing the worker died this often is quarantined."
+    )
+    max_steps: int = option(
+        100, minimum=1, help="A file that went through this many steps is quarantined: it runs in a circle."
+    )
 
 
 @dataclass(frozen=True)
 class InternalPlugins(Section):
     """Built-in plugins."""
 
-    install_switch: bool = option(True, help="Run the switch, which identifies files and routes them by the plugins' rules.")
+    install_switch: bool = option(
+        True, help="Run the switch, which identifies files and routes them by the plugins' rules."
+    )
     switch_numprocesses: int = option(1, minimum=0, help="Number of switch processes.")
     switch_no_match_policy: str = option(
         "keep",
-        help="What becomes of a file that no rule wants: keep (quarantined as no_match), drop, or a step as PLUGIN/STEP.",
+        help="For files that no rule wants: keep (quarantined as no_match), drop, or a step as PLUGIN/STEP.",
     )
     install_ftp_receiver: bool = option(False, help="Run the FTP receiver, set up by config/plugins/ftp_receiver.ini.")
 
@@ -62,7 +70,9 @@ class InternalPlugins(Section):
 class Trace(Section):
     """What is kept of the lives of files."""
 
-    max_size: int = option(100_000_000, unit="bytes", minimum=100_000, help="Size at which a process starts a new trace file.")
+    max_size: int = option(
+        100_000_000, unit="bytes", minimum=100_000, help="Size at which a process starts a new trace file."
+    )
     keep: int = option(10, minimum=1, help="Full trace files that each process keeps.")
 
 
@@ -70,17 +80,28 @@ class Trace(Section):
 class CommandConfig(Section):
     """A process of a plugin: what runs, how often, within which limits."""
 
-    cmd: str = option("{PYTHON} main.py", help="The command, started in the plugin's folder without a shell; {PYTHON} is MetWork's Python.")
+    cmd: str = option(
+        "{PYTHON} main.py",
+        help="The command, started in the plugin's folder without a shell; {PYTHON} is MetWork's Python.",
+    )
     numprocesses: int = option(1, minimum=0, help="Number of processes; 0 starts none.")
     autostart: bool = option(True, help="Start with the module.")
     respawn: bool = option(True, help="Start again when it ends.")
-    graceful_timeout: float = option(30.0, unit="s", minimum=0, help="Time to finish the work in hand when asked to stop.")
-    max_age: float = option(0.0, unit="s", minimum=0, help="Age at which a process leaves between two files and is started anew; 0 = never.")
-    max_age_variance: float = option(0.0, unit="s", minimum=0, help="Random time added to max_age, so that processes do not all leave at once.")
+    graceful_timeout: float = option(
+        30.0, unit="s", minimum=0, help="Time to finish the work in hand when asked to stop."
+    )
+    max_age: float = option(
+        0.0, unit="s", minimum=0, help="Age at which a process leaves between two files and is started anew; 0 = never."
+    )
+    max_age_variance: float = option(
+        0.0, unit="s", minimum=0, help="Random time added to max_age, so that processes do not all leave at once."
+    )
     rlimit_as: int = option(0, unit="bytes", minimum=0, help="Limit of the address space of a process; 0 = none.")
     rlimit_nofile: int = option(0, minimum=0, help="Limit of open files of a process; 0 = none.")
     rlimit_stack: int = option(0, unit="bytes", minimum=0, help="Limit of the stack of a process; 0 = none.")
-    rlimit_fsize: int = option(0, unit="bytes", minimum=0, help="Limit of the size of a file that a process writes; 0 = none.")
+    rlimit_fsize: int = option(
+        0, unit="bytes", minimum=0, help="Limit of the size of a file that a process writes; 0 = none."
+    )
     debug: bool = option(False, help="Log at level DEBUG.")
 
 
@@ -90,7 +111,7 @@ class StepConfig(CommandConfig):
 
     switch_logical_condition: str = option(
         "False",
-        help="The files that this step wants from the switch: a Python expression over x, which maps tag names to bytes.",
+        help="The files that this step wants from the switch: a Python expression over x, of tag names to bytes.",
         example="( x['latest.switch.main.system_magic'].startswith(b'PNG image') )",
     )
     listened_directories: str = option(
@@ -98,14 +119,16 @@ class StepConfig(CommandConfig):
         help="Names of directories below var/in that this step listens to, separated by ':', no '/' allowed; "
         "{{AUTO}} stands for step.PLUGIN.STEP.",
     )
-    timeout: float = option(600.0, unit="s", minimum=0, help="Time that one file may take; then the process is killed; 0 = no limit.")
+    timeout: float = option(
+        600.0, unit="s", minimum=0, help="Time that one file may take; then the process is killed; 0 = no limit."
+    )
     retry_total: int = option(0, minimum=0, help="Number of new tries when a file failed.")
     retry_min_wait: float = option(10.0, unit="s", minimum=0, help="Wait before the first new try.")
     retry_max_wait: float = option(120.0, unit="s", minimum=0, help="Longest wait before a new try.")
     retry_backoff: float = option(
         0.0,
         minimum=0,
-        help="Growth of the wait: before try n it is retry_min_wait + retry_backoff * 2^(n-1) seconds, at most retry_max_wait.",
+        help="Growth of the wait; before try n: retry_min_wait + retry_backoff * 2^(n-1) s, at most retry_max_wait.",
     )
     failure_policy: str = option(
         "quarantine",

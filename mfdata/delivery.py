@@ -228,4 +228,3 @@ def _sync_tree(folder: Path) -> None:
         for name in names:
             sync_file(Path(parent, name))
         sync_folder(parent)
-

@@ -93,6 +93,16 @@ def first_tags(uid: str, basename: bytes, dirname: bytes) -> Tags:
     }
 
 
+def before_entry(tags: Tags, plugin: str, step: str) -> Tags:
+    """*tags* as they were before the file entered the step, if it is the one that the file entered last."""
+    count = int(tags.get("latest.core.step_counter", b"0"))
+    entry = f"{count}.{plugin}.{step}.enter_step"
+    if entry not in tags:
+        return tags
+    before = {name: value for name, value in tags.items() if name != entry}
+    return before | {"latest.core.step_counter": str(count - 1).encode()}
+
+
 def encode_tags(tags: Mapping[str, bytes]) -> bytes:
     """All tags as one string: ``NAME=VALUE`` ended by NUL; NUL and backslash in values are escaped."""
     parts = []

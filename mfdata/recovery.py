@@ -17,7 +17,7 @@ from typing import Any
 
 from mfdata import quarantine
 from mfdata.delivery import Delivery, remove_transaction
-from mfdata.file import OWN_COPY, Tags, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import OWN_COPY, Tags, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
 from mfdata.trace import Trace
 from mfext.exits import exit_of
@@ -70,17 +70,17 @@ class Recovery:
 
     def _take_back(self, path: Path, target: Target, cause: dict[str, Any]) -> None:
         """Put a file back into its queue, or into quarantine when workers died on it too often."""
-        tags = read_tags(path, self._places.sidecars)
+        # The worker may have died between its last word on the tags and the rename that publishes them.
+        tags = before_entry(read_tags(path, self._places.sidecars), target.plugin, target.step)
         crashes = int(tags.get("latest.core.crashes", b"0")) + (1 if cause["counts"] else 0)
         if crashes:
             tags["latest.core.crashes"] = str(crashes).encode()
         event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
         if crashes < self._max_crashes:
             self._trace.write(event)
-            if cause["counts"]:
-                if not is_own(path):
-                    own_copy(path)
-                write_tags(path, tags, self._places.sidecars)
+            if not is_own(path):
+                own_copy(path)
+            write_tags(path, tags, self._places.sidecars)
             queue = self._places.queue(target)
             queue.mkdir(parents=True, exist_ok=True)
             path.rename(queue / path.name)
@@ -108,7 +108,7 @@ def claimed_file(folder: Path) -> Path | None:
 
 
 def remove_worker_folder(folder: Path) -> None:
-    """Remove a worker's folder in which no file is left; the lock goes last, so that whoever comes next may end this."""
+    """Remove a worker's folder in which no file is left; the lock goes last: a successor may end this."""
     for path in folder.iterdir():
         if path.is_dir():
             remove_transaction(path)
@@ -166,10 +166,9 @@ def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, A
 
 
 def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
-    with suppress(OSError):
-        with (places.home.log / f"{process}.out").open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
-            return stream.read().decode("utf-8", "replace").splitlines()[-count:]
+    with suppress(OSError), (places.home.log / f"{process}.out").open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
+        return stream.read().decode("utf-8", "replace").splitlines()[-count:]
     return []
 
 
@@ -179,9 +178,8 @@ def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, objec
 
 
 def _folders(parent: Path) -> list[Path]:
-    with suppress(FileNotFoundError):
-        with os.scandir(parent) as entries:
-            return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     return []
 
 

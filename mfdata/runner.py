@@ -37,7 +37,7 @@ def run_process(kind: type[Step]) -> None:
     target = Target(step.plugin, step.name)
     with Mainloop(home) as loop:
         _recover(step.places, trace, safety, target)
-        step._say = loop.ready  # noqa: SLF001, the step speaks through the loop of its process
+        step._say = loop.ready
         step.open()
         queue = LocalQueue(step.places, target)
         try:

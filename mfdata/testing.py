@@ -1,8 +1,8 @@
 """For authors of plugins: run a step on a file and look at what came out.
 
-    result = run_step(Convert, "tests/radar.png", custom={"quality": "80"})
-    assert result.done
-    assert result.outputs["radar.jpg"].read_bytes().startswith(b"\\xff\\xd8")
+>>> result = run_step(Convert, "tests/radar.png", custom={"quality": "80"})
+>>> assert result.done
+>>> assert result.outputs["radar.jpg"].stat().st_size > 1000
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def run_step(
 
 def _made(kind: type[Step], plugin: Plugin | None, custom: Mapping[str, str], home: Home) -> Step:
     if plugin is None:
-        sections = Config({"custom": FreeSection(custom)}, {}, "custom")
+        sections = Config({"custom": FreeSection(custom)}, {}, {})
         return kind(home, "plugin", "main", StepConfig(), sections.section("custom", kind.Custom))
     steps = plugin.config.names("step_*")
     config = plugin.config.section(steps[0], StepConfig)

@@ -15,9 +15,9 @@ from pathlib import Path
 from mfdata import quarantine
 from mfdata.config import Safety, StepConfig
 from mfdata.delivery import Delivery, Leg, remove_transaction
-from mfdata.file import File, Tags, is_own, own_copy, read_tags, write_tags
+from mfdata.file import File, Tags, before_entry, is_own, own_copy, read_tags, write_tags
 from mfdata.outcome import Decision, Delay, Divert, Done, Drop, Failed, HandOver, Keep, Outcome, Policy, decide
-from mfdata.places import PREPARED, Places, Target
+from mfdata.places import PREPARED, Target
 from mfdata.queue import Claim, Queue
 from mfdata.step import Step
 from mfdata.trace import Trace
@@ -153,7 +153,7 @@ class Worker:
         due = time.time() + delay.wait
         event = {"event": "retried", **told, "attempt": delay.attempt, "due": round(due, 3), "reason": delay.reason}
         # The next try is a try of the same entry into the step.
-        tags = {**_left_again(file.tags, self.target), "latest.core.attempt": str(delay.attempt).encode()}
+        tags = {**before_entry(file.tags, self.target.plugin, self.target.step), "latest.core.attempt": str(delay.attempt).encode()}
         self._trace.write(event)
         if not is_own(claim.path):
             own_copy(claim.path)
@@ -200,15 +200,6 @@ def _end_of_life(config: StepConfig) -> float:
 def _passed_on(tags: Tags) -> Tags:
     """*tags* for the next step: what counted the tries of this one is left out."""
     return {name: value for name, value in tags.items() if name not in quarantine.COUNTERS}
-
-
-def _left_again(tags: Tags, target: Target) -> Tags:
-    """*tags* as they were before the file entered *target*."""
-    count = int(tags["latest.core.step_counter"])
-    entry = f"{count}.{target.plugin}.{target.step}.enter_step"
-    before = {name: value for name, value in tags.items() if name != entry}
-    before["latest.core.step_counter"] = str(count - 1).encode()
-    return before
 
 
 def _distinct(legs: list[Leg]) -> list[Leg]:

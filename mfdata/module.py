@@ -1,0 +1,169 @@
+"""mfdata: configure and execute custom actions on incoming files.
+
+The path of a file, in the order in which to read the sources::
+
+    observer.py   sees a complete file, gives it an identity and offers it to the first queue
+    queue.py      holds it; queues/local.py is the engine: directories and rename
+    worker.py     the loop of every step process: claim, run, decide, settle
+    switch.py     a step like any other: identify.py and rules.py say which steps want the file
+    step.py       what plugins extend; outcome.py decides what its answer means
+    delivery.py   hands over to the next queues, once per destination, and the file is back at queue.py
+
+Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfdata.config import (
+    MODULE_SECTIONS,
+    PLUGIN_SECTIONS,
+    CommandConfig,
+    ExtraDaemonConfig,
+    InternalPlugins,
+    StepConfig,
+)
+from mfext.environment import Home
+from mfext.module import Module
+from mfext.process import Process
+from mfext.section import Config
+
+if TYPE_CHECKING:
+    import click
+
+    from mfext.plugin.manifest import Plugin
+
+_BUILTIN = Path(__file__).parent / "plugins"
+#: Files of a plugin whose change does not change what runs.
+_NOT_CODE = {"__pycache__", "tests", "README.md"}
+
+
+def _folders(_config: Config) -> list[Path]:
+    places = ("in", "in/incoming", "work", "delayed", "quarantine", "tags", "run/rules")
+    return [Path("var", name) for name in places]
+
+
+def _builtin_plugins(config: Config) -> list[Path]:
+    internal = config.section("internal_plugins", InternalPlugins)
+    wanted = {"switch": internal.install_switch, "ftp_receiver": internal.install_ftp_receiver}
+    return [_BUILTIN / name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Process]:
+    observer = Process(
+        name="observer",
+        command=(sys.executable, "-m", "mfdata.observer"),
+        folder=home.path,
+        fingerprint=_observed(config, plugins),
+    )
+    return [observer, *(process for plugin in plugins for process in _processes_of(plugin, config))]
+
+
+def _observed(config: Config, plugins: Sequence[Plugin]) -> str:
+    """Changes when what the observer watches or guards changes; it takes milliseconds to start anew."""
+    steps = [
+        (plugin.name, name, step.listened_directories, step.timeout)
+        for plugin in plugins
+        for name in plugin.config.names("step_*")
+        for step in [plugin.config.section(name, StepConfig)]
+    ]
+    return hashlib.sha256(repr((steps, config.rows())).encode()).hexdigest()[:16]
+
+
+def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
+    fingerprint = _fingerprint(plugin)
+    for name in (*plugin.config.names("step_*"), *plugin.config.names("extra_daemon_*")):
+        kind: type[CommandConfig] = StepConfig if name.startswith("step_") else ExtraDaemonConfig
+        settings = plugin.config.section(name, kind)
+        prefix = "step" if kind is StepConfig else "extra_daemon"
+        own = name.removeprefix(f"{prefix}_")
+        yield Process(
+            name=f"{prefix}.{plugin.name}.{own}",
+            command=_command(settings.cmd, plugin, own),
+            folder=plugin.folder,
+            plugin=plugin.name,
+            numprocesses=_numprocesses(plugin, settings, config),
+            autostart=settings.autostart,
+            respawn=settings.respawn,
+            graceful_timeout=settings.graceful_timeout,
+            rlimits={
+                "as": settings.rlimit_as,
+                "nofile": settings.rlimit_nofile,
+                "stack": settings.rlimit_stack,
+                "fsize": settings.rlimit_fsize,
+            },
+            fingerprint=fingerprint,
+        )
+
+
+def _numprocesses(plugin: Plugin, settings: CommandConfig, config: Config) -> int:
+    if plugin.builtin and plugin.name == "switch":
+        return config.section("internal_plugins", InternalPlugins).switch_numprocesses
+    return settings.numprocesses
+
+
+def _command(text: str, plugin: Plugin, step: str) -> tuple[str, ...]:
+    filled = {"{PYTHON}": sys.executable, "{plugin_name}": plugin.name, "{step_name}": step}
+    words = shlex.split(text)
+    for name, value in filled.items():
+        words = [word.replace(name, value) for word in words]
+    return tuple(words)
+
+
+def _fingerprint(plugin: Plugin) -> str:
+    """Changes when code or configuration of *plugin* change; its processes are then started anew."""
+    digest = hashlib.sha256(repr(plugin.config.rows()).encode())
+    for path in sorted(_code_of(plugin.folder)):
+        status = path.stat()
+        digest.update(
+            f"{path.relative_to(plugin.folder)} {status.st_mtime_ns} {status.st_size}\n".encode(errors="replace")
+        )
+    return digest.hexdigest()[:16]
+
+
+def _code_of(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in _NOT_CODE:
+            continue
+        if path.is_dir():
+            yield from _code_of(path)
+        elif path.is_file():
+            yield path
+
+
+def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+    from mfdata.switch import published
+
+    published(config, plugins).compiled()
+
+
+def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+    from mfdata.publish import publish
+
+    publish(home, config, plugins)
+
+
+def _commands() -> Sequence[click.Command]:
+    from mfdata.commands import COMMANDS
+
+    return COMMANDS
+
+
+MODULE = Module(
+    name="mfdata",
+    summary="Custom actions on incoming files.",
+    schema=MODULE_SECTIONS,
+    plugin_schema=PLUGIN_SECTIONS,
+    folders=_folders,
+    builtin_plugins=_builtin_plugins,
+    processes=_processes,
+    check=_check,
+    publish=_publish,
+    commands=_commands,
+)

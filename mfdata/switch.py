@@ -1,0 +1,154 @@
+"""Switch: the step that routes: identify, rules, destinations."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfdata.config import InternalPlugins, StepConfig
+from mfdata.file import File
+from mfdata.identify import ContentTags, Identifier
+from mfdata.outcome import Done, Failed, Outcome
+from mfdata.places import Places
+from mfdata.rules import Match, Rule, RuleSet, from_json, parse_condition, parse_rules, to_json
+from mfdata.step import Step
+from mfext.errors import MetworkError, raise_all
+from mfext.plugin.manifest import Plugin
+from mfext.section import Config, FreeSection
+
+#: The tags that a switch finds out; they speak of the content, so that they are found out anew for every file.
+PREFIX = "latest.switch.main."
+
+
+@dataclass(frozen=True)
+class Published:
+    """The rules in force, as the file that the switch reads tells them."""
+
+    rules: tuple[Rule, ...]
+    #: Every ``plugin/step`` that a rule may name.
+    steps: frozenset[str]
+    no_match: str
+
+    def write(self, places: Places) -> None:
+        """Put these rules in force: a switch that runs takes them before the next file."""
+        places.rules.mkdir(parents=True, exist_ok=True)
+        part = places.rules / ".rules.json"
+        steps = sorted(self.steps)
+        part.write_text(json.dumps({"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}))
+        part.rename(rules_file(places))
+
+    @classmethod
+    def read(cls, places: Places) -> Published:
+        """The rules in force."""
+        told = json.loads(rules_file(places).read_text())
+        return cls(tuple(from_json(told["rules"])), frozenset(told["steps"]), told["no_match"])
+
+    def compiled(self) -> RuleSet:
+        """The rules ready for use.
+
+        Raises:
+            ConfigError: some cannot be compiled, or name a step that does not exist.
+        """
+        return RuleSet(self.rules, self.steps)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the rules in force change."""
+        return f"{self.compiled().fingerprint}.{self.no_match}"
+
+
+def rules_file(places: Places) -> Path:
+    """Where the rules in force are written."""
+    return places.rules / "rules.json"
+
+
+def published(config: Config, plugins: Sequence[Plugin]) -> Published:
+    """The rules that *plugins* declare.
+
+    Raises:
+        ConfigError: a rule cannot be read; all such errors at once.
+    """
+    rules: list[Rule] = []
+    errors: list[MetworkError] = []
+    for plugin in plugins:
+        try:
+            rules += rules_of(plugin)
+        except MetworkError as error:
+            errors.append(error)
+    raise_all(errors)
+    steps = frozenset(f"{plugin.name}/{name[5:]}" for plugin in plugins for name in plugin.config.names("step_*"))
+    return Published(tuple(rules), steps, config.section("internal_plugins", InternalPlugins).switch_no_match_policy)
+
+
+def rules_of(plugin: Plugin) -> list[Rule]:
+    """The rules in the configuration of *plugin*, in its order."""
+    rules: list[Rule] = []
+    for name in plugin.config.names("step_*"):
+        condition = plugin.config.section(name, StepConfig).switch_logical_condition
+        if condition.strip() not in ("", "False"):
+            origin = plugin.config.origin(name, "switch_logical_condition")
+            rules.append(parse_condition(plugin.name, name[5:], condition, origin))
+    for name in plugin.config.names("switch_rules:*"):
+        section = plugin.config.section(name, FreeSection)
+        pairs = [(pattern, text, section.origins[pattern]) for pattern, text in section.values.items()]
+        rules += parse_rules(plugin.name, name, pairs)
+    return rules
+
+
+class Switch(Step):
+    """Identifies every file and hands it to all steps whose rules want it."""
+
+    def open(self) -> None:
+        """Take the rules in force."""
+        self.watched = (self.places.rules,)
+        self._file = str(rules_file(self.places))
+        self._identifier = Identifier()
+        self._stamp: tuple[int, int] | None = None
+        self._refresh()
+
+    def idle(self) -> None:
+        """Take changed rules at once, not with the next file: whoever changed them waits for it."""
+        self._refresh()
+
+    def process(self, file: File) -> Outcome:
+        """Route one file."""
+        self._refresh()
+        for name in [name for name in file.tags if name.startswith(PREFIX)]:
+            del file.tags[name]
+        tags = ContentTags(file.tags, file.path, self._identifier)
+        match = self._rules.match(tags)
+        file.tags.update(tags.computed)
+        if match.error:
+            return Failed(str(match.error), permanent=True, kind="rule_error")
+        return self._routed(match)
+
+    def _routed(self, match: Match) -> Outcome:
+        if match.destinations:
+            return Done(to=[f"{to}*" if to.hard_link else str(to) for to in match.destinations])
+        if self._no_match == "drop":
+            return Done(dropped_by="switch_no_match_policy")
+        if self._no_match == "keep":
+            return Failed("no rule wants this file", permanent=True, kind="no_match")
+        return Done(to=self._no_match)
+
+    def _refresh(self) -> None:
+        """Take the rules in force if they have changed; the old ones rule until the new ones are compiled."""
+        stamp = _stamp(self._file)
+        if stamp == self._stamp:
+            return
+        new = Published.read(self.places)
+        rules = new.compiled()
+        self._rules, self._no_match, self._stamp = rules, new.no_match, stamp
+        self.say(rules=new.fingerprint)
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns
+
+
+if __name__ == "__main__":
+    Switch.main()

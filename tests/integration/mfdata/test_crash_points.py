@@ -1,0 +1,180 @@
+"""A worker that dies at any call which changes the disk: every destination still gets its file, once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mfdata import Done, Failed, File, Output, Step
+from mfdata.config import Safety, StepConfig
+from mfdata.file import first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.places import Places, Target
+from mfdata.queues.local import LocalQueue
+from mfdata.recovery import Recovery
+from mfdata.trace import Trace
+from mfdata.worker import Worker
+from mfext.environment import Home
+from mfext.section import FreeSection
+
+CONTENT = b"content of the file" * 20
+OWN = Target("p", "main")
+CHANGING = ("rename", "unlink", "rmdir", "mkdir", "link", "setxattr", "removexattr", "sendfile", "utime", "replace")
+
+
+def to_one(_step: Step, _file: File) -> Done:
+    return Done(to="a/main")
+
+
+def to_two(_step: Step, _file: File) -> Done:
+    return Done(to=["a/main", "b/main"])
+
+
+def linked(_step: Step, _file: File) -> Done:
+    return Done(to=["a/main*", "b/main*", "c/main"])
+
+
+def one_output(step: Step, file: File) -> Done:
+    out = step.output("made.jpg")
+    out.write_bytes(file.path.read_bytes())
+    return Done(out, to="a/main")
+
+
+def outputs_apart(step: Step, file: File) -> Done:
+    first, second = step.output("one"), step.output("two")
+    first.write_bytes(file.path.read_bytes())
+    second.write_bytes(file.path.read_bytes())
+    return Done(Output(first, ("a/main", "b/main")), Output(second, ("c/main",)))
+
+
+def to_a_path(step: Step, _file: File) -> Done:
+    return Done(to=step.home.path / "archive" / "deep" / "file")
+
+
+def to_path_and_step(step: Step, _file: File) -> Done:
+    return Done(to=[step.home.path / "archive" / "file", "a/main"])
+
+
+def ends_here(_step: Step, _file: File) -> Done:
+    return Done()
+
+
+def fails(_step: Step, _file: File) -> Failed:
+    return Failed("no good")
+
+
+CASES: dict[Callable[[Step, File], Done | Failed], set[str]] = {
+    to_one: {"a/main"},
+    to_two: {"a/main", "b/main"},
+    linked: {"a/main", "b/main", "c/main"},
+    one_output: {"a/main"},
+    outputs_apart: {"a/main", "b/main", "c/main"},
+    to_a_path: {"archive/deep/file"},
+    to_path_and_step: {"archive/file", "a/main"},
+    ends_here: set(),
+    fails: {"quarantine"},
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("durability", ["crash", "power"])
+def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, case: object, durability: str) -> None:
+    point, died = 0, True
+    while died:
+        home = Home("mfdata", tmp_path / str(point))
+        give(home)
+        died = dies(home, case, durability, point)
+        # Whoever brings things back may die at the same point, too.
+        if died:
+            dies(home, None, durability, point % 7)
+            recover(home, durability)
+            work(home, case, durability)
+        assert reached(home) == sorted(CASES[case]), f"died at change {point}"
+        assert left_over(home) == [], f"died at change {point}"
+        point += 1
+    assert point > 2, "no change was counted: the test would prove nothing"
+
+
+def give(home: Home) -> None:
+    places = Places(home)
+    queue = places.queue(OWN)
+    queue.mkdir(parents=True)
+    home.log.mkdir()
+    path = queue / waiting_name(b"some.png")
+    path.write_bytes(CONTENT)
+    write_tags(path, first_tags(new_uid(), b"some.png", b"incoming"), places.sidecars)
+
+
+def dies(home: Home, case: object, durability: str, point: int) -> bool:
+    """Work, or recover when there is no *case*, in a child that is gone at its change number *point*."""
+    child = os.fork()
+    if child == 0:
+        try:
+            die_at(point)
+            recover(home, durability) if case is None else work(home, case, durability)
+        finally:
+            os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    return os.waitstatus_to_exitcode(status) == 9
+
+
+def die_at(point: int) -> None:
+    left = [point]
+
+    def counted(call: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*args: object, **kwargs: object) -> object:
+            if left[0] == 0:
+                os._exit(9)
+            left[0] -= 1
+            return call(*args, **kwargs)
+
+        return wrapper
+
+    for name in CHANGING:
+        setattr(os, name, counted(getattr(os, name)))
+
+
+def work(home: Home, case: object, durability: str) -> None:
+    class Tried(Step):
+        process = case
+
+    step = Tried(home, "p", "main", StepConfig(), FreeSection())
+    queue = LocalQueue(step.places, OWN)
+    worker = Worker(step, queue, Trace(home, "step.p.main", "p", "main"), Safety(durability=durability))
+    while claim := queue.claim():
+        worker.work(claim)
+    queue.close()
+
+
+def recover(home: Home, durability: str) -> None:
+    trace = Trace(home, "observer")
+    Recovery(Places(home), trace, max_crashes=100, durable=durability == "power").recover()
+
+
+def reached(home: Home) -> list[str]:
+    """Where the content lies now, each place as often as it is there."""
+    places = Places(home)
+    found = []
+    for path in home.path.rglob("*"):
+        if path.is_file() and home.log not in path.parents and path.read_bytes() == CONTENT:
+            where = str(path.relative_to(home.path))
+            for name in "abc":
+                if path.parent == places.queue(Target(name, "main")):
+                    where = f"{name}/main"
+                    tags = read_tags(path, places.sidecars)
+                    assert tags["first.core.original_basename"] == b"some.png"
+                    assert tags["latest.core.step_counter"] == b"1"
+            if path.parent == places.quarantine(OWN):
+                where = "quarantine"
+            found.append(where)
+    return sorted(found)
+
+
+def left_over(home: Home) -> list[str]:
+    places = Places(home)
+    folders = [places.works, places.sidecars, places.queue(OWN)]
+    found = (path for folder in folders if folder.is_dir() for path in folder.rglob("*"))
+    # A folder that its worker never made public holds nothing, and goes when it is old.
+    return [str(path) for path in found if path.parent != places.works and "/.new-" not in str(path)]
