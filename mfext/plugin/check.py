@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home, child_variables
-from mfext.errors import MetworkError, PluginError, Several
+from mfext.errors import MetworkError, PluginError, ServiceUnavailable, Several
 from mfext.plugin.manifest import Plugin
 from mfext.plugin.probe import probe
 from mfext.process import Process
@@ -87,6 +89,17 @@ def custom_faults(plugin: Plugin, home: Home, module: Module, config: Config) ->
         fault = probe(plugin, home, script, name) if name else None
         found += [fault] if fault else []
     return found
+
+
+def run_tests(folder: Path) -> int:
+    """Run the tests of the plugin in *folder* with pytest, and give its exit status."""
+    if importlib.util.find_spec("pytest") is None:
+        raise ServiceUnavailable("pytest is not there", mend=f"Install it for {sys.executable}.")
+    own = any((folder / name).is_file() for name in ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"))
+    # Without settings of its own, a plugin must not get those of a folder above it.
+    settings = [] if own else ["-c", os.devnull, "--rootdir", "."]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, "tests"]
+    return subprocess.run(command, cwd=folder, check=False).returncode
 
 
 def script_of(process: Process) -> Path | None:

@@ -73,6 +73,26 @@ def find(which: str, places: Sequence[Installed]) -> Installed:
     return found[0]
 
 
+def chosen(which: str, home: Home, module: Module) -> tuple[Plugin, bool]:
+    """The plugin that *which* means, installed or any folder, and whether it is installed.
+
+    Raises:
+        MetworkError: there is none, or it is broken.
+    """
+    from mfext.config import module_config
+
+    places = survey(home, module, module_config(module, home))
+    try:
+        one = find(which, places)
+    except UsageError:
+        if not Path(which).exists():
+            raise
+        return load_plugin(Path(which), module, home), False
+    if one.plugin:
+        return one.plugin, True
+    raise one.error or PluginError(where=str(one.place))
+
+
 def same_name(name: str, folders: Sequence[Path]) -> PluginError:
     """The error that several *folders* hold plugins called *name*."""
     return PluginError(

@@ -133,37 +133,44 @@ def default_values(template: Template, name: str) -> dict[tuple[str, str], str]:
     return {("general", "name"): name, ("general", "summary"): template.header.title, **template.values}
 
 
-def create(template: Template, values: Values, module: Module, folder: Path) -> Path:
-    """Make a plugin from *template* in *folder* and give its folder, called like the plugin.
+def questions(template: Template) -> list[tuple[str, str]]:
+    """Section and key of all that a person is asked for, in order."""
+    own = (name.partition(".") for name in template.header.ask)
+    return [("general", key) for key in declared(General) if key != "name"] + [
+        (section, key) for section, _, key in own
+    ]
+
+
+def create(template: Template, values: Values, module: Module, place: Path) -> str:
+    """Make a plugin from *template* in the new folder *place*, and give its name.
 
     It is built beside its place and renamed: whatever happens, there is a whole plugin or none.
 
     Args:
         template: what it is made from.
-        values: what its config.ini sets, such as ``default_values`` gives; ``general name`` is needed.
+        values: what its config.ini sets, such as ``default_values`` gives; the name is needed.
         module: the module whose plugin it is.
-        folder: where its folder is made.
+        place: the folder to be made.
 
     Raises:
         UsageError: the name cannot be one of a plugin.
-        Conflict: there is something of that name already.
+        Conflict: there is something at *place* already.
         ConfigError: with these values it would not be valid.
     """
     name = values["general", "name"]
     check_name(name)
-    place = folder / name
-    _check_free(place)
-    building = folder / f".{name}.{secrets.token_hex(4)}"
+    check_place(place)
+    building = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
     try:
         building.mkdir()
         _write_files(template, values, module, building)
         load_plugin(building, module, None)
         building.rename(place)
     except OSError as error:
-        raise NotAllowed(f"cannot write: {error.strerror}", where=str(error.filename or building)) from error
+        raise NotAllowed(f"the plugin cannot be written: {error.strerror}", where=str(place)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return place
+    return name
 
 
 def check_name(name: str) -> None:
@@ -173,7 +180,9 @@ def check_name(name: str) -> None:
         raise UsageError(f'"{name}" cannot be the name of a plugin: {fault}')
 
 
-def _check_free(place: Path) -> None:
+def check_place(place: Path) -> None:
+    """Raise what speaks against a new plugin in the folder *place*."""
+    check_name(place.name)
     if place.exists() or place.is_symlink():
         raise Conflict("this exists already", where=str(place), mend="Take another name, or remove it.")
 
@@ -238,8 +247,10 @@ def _config_ini(template: Template, values: Values, module: Module) -> str:
 
 def _facts(template: Template, values: Values, module: Module) -> dict[str, Any]:
     """What the files of a template may name."""
+    from mfext.reference import markdown
+
     step_module, _, step_class = template.header.step.partition(":")
-    custom = declared(sections_of(template, module)["custom"])
+    custom = sections_of(template, module)["custom"]
     return {
         "name": values["general", "name"],
         "summary": values["general", "summary"],
@@ -249,5 +260,5 @@ def _facts(template: Template, values: Values, module: Module) -> dict[str, Any]
         "section": template.header.section,
         "step_module": step_module,
         "step_class": step_class,
-        "options": list(custom.values()),
+        "keys": markdown({"custom": custom}) if declared(custom) else "",
     }

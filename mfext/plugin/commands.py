@@ -1,0 +1,249 @@
+"""The commands on plugins: ``metwork plugins …`` and ``bootstrap_plugin.py …``, thin over the files beside it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Container, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import MetworkError, ServiceUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+    from mfext.plugin.template import Template, Values
+    from mfext.section import Section
+
+#: States of processes, the worst first.
+STATES = ("failing", "starting", "drained", "running", "stopped")
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@click.group()
+def plugins() -> None:
+    """Plugins: make, try, link, list, check, remove."""
+
+
+@click.group("bootstrap_plugin.py")
+def bootstrap() -> None:
+    """Make a plugin from a template."""
+
+
+@plugins.command("create")
+@click.option("--template", "template_name", default="default", show_default=True, help="What it is made from.")
+@click.option("--no-input", is_flag=True, help="Ask nothing, take the defaults.")
+@click.option("--set", "texts", multiple=True, metavar="KEY=VALUE", help="Set a key of config.ini: KEY or SECTION.KEY.")
+@click.argument("name", required=False, default="")
+def create_command(template_name: str, no_input: bool, texts: Sequence[str], name: str) -> None:
+    """Make the plugin NAME in a new folder ./NAME.
+
+    On a terminal it asks for what is not set.
+    """
+    from mfext.plugin import template
+
+    module, _ = _here()
+    chosen = template.load_template(template_name, module.name)
+    sections = template.sections_of(chosen, module)
+    answers = template.settings(texts, sections)
+    asks = not no_input and sys.stdin.isatty()
+    name = name or (_asked_name() if asks else "")
+    if not name:
+        raise UsageError("the name of the plugin is missing", expected="bootstrap_plugin.py create NAME")
+    place = Path.cwd() / name
+    template.check_place(place)
+    values = {**template.default_values(chosen, name), **answers}
+    if asks:
+        values.update(_asked(chosen, sections, values, answers))
+    made = template.create(chosen, values, module, place)
+    click.echo(f"INFO : The plugin {made} is correctly created with the template {chosen.name}")
+
+
+@plugins.command("templates")
+@JSON
+def templates_command(as_json: bool) -> None:
+    """List the templates that a plugin can be made from."""
+    from mfext.plugin.template import templates
+
+    found = [{"name": one.name, "title": one.header.title} for one in templates(current_module())]
+    width = max((len(one["name"]) for one in found), default=0)
+    text = "\n".join(f"* {one['name']:{width}}  {one['title']}" for one in found)
+    _print(found, f"Templates:\n\n{text}", as_json)
+
+
+bootstrap.add_command(create_command, "create")
+bootstrap.add_command(templates_command, "list")
+
+
+@plugins.command("develop")
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def develop_command(folder: Path) -> None:
+    """Dev-link the plugin in FOLDER: it runs from there, and restarts when its files change."""
+    from mfext.plugin.develop import develop
+
+    module, home = _here()
+    plugin, result = develop(folder, module, home)
+    _raise_failures(result.problems, plugin.name)
+    if result.changed:
+        click.echo(f"INFO : The plugin {plugin.name} is dev-linked and runs")
+    else:
+        click.echo(f'INFO : The plugin {plugin.name} is dev-linked; it will run after "{module.name}.start"')
+
+
+@plugins.command("uninstall")
+@click.option("--move-to", default="", metavar="PLUGIN/STEP", help="The step that gets the files that wait for it.")
+@click.option("--quarantine", is_flag=True, help="Put the files that wait for it into quarantine.")
+@click.argument("name")
+def uninstall_command(move_to: str, quarantine: bool, name: str) -> None:
+    """Take the plugin NAME out of the module; of a dev-linked one only the link is removed."""
+    from mfext.plugin.develop import uninstall
+
+    if move_to and quarantine:
+        raise UsageError("files can go to one place only", expected="--move-to or --quarantine")
+    module, home = _here()
+    removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
+    _warn(result.problems)
+    click.echo(f"INFO : The plugin {removed} is uninstalled")
+
+
+@plugins.command("list")
+@JSON
+def list_command(as_json: bool) -> None:
+    """List the installed plugins."""
+    from mfext.config import module_config
+    from mfext.plugin.installed import survey
+    from mfext.plugin.listing import entry, list_text
+
+    module, home = _here()
+    states = _states(home)
+    entries = [entry(one, states) for one in survey(home, module, module_config(module, home))]
+    _print(entries, list_text(entries), as_json)
+
+
+@plugins.command("info")
+@JSON
+@click.argument("which", metavar="NAME|PATH")
+def info_command(as_json: bool, which: str) -> None:
+    """Tell all of a plugin: what it is, the configuration in force and where it comes from, its files."""
+    from mfext.plugin.installed import chosen
+    from mfext.plugin.listing import info, info_text
+
+    module, home = _here()
+    plugin, installed = chosen(which, home, module)
+    facts = info(plugin, _states(home).get(plugin.name, "stopped") if installed else None)
+    _print(facts, info_text(facts), as_json)
+
+
+@plugins.command("check")
+@click.argument("which", metavar="PATH|NAME", default=".")
+def check_command(which: str) -> None:
+    """Check a plugin before it runs: configuration, code, commands, and how it goes with the installed ones."""
+    from mfext.config import module_config
+    from mfext.errors import raise_all
+    from mfext.plugin.check import faults
+    from mfext.plugin.installed import chosen, survey
+
+    module, home = _here()
+    config = module_config(module, home)
+    plugin, _ = chosen(which, home, module)
+    others = [one.plugin for one in survey(home, module, config) if one.plugin]
+    raise_all(faults(plugin, home, module, config, others))
+    click.echo(f"INFO : The plugin {plugin.name} is correct")
+
+
+@plugins.command("test")
+@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def test_command(folder: Path) -> None:
+    """Run the tests of the plugin in FOLDER with pytest."""
+    from mfext.plugin.check import run_tests
+
+    raise SystemExit(run_tests(folder))
+
+
+@plugins.command("makefile")
+def makefile_command() -> None:
+    """Print the path of what a plugin's Makefile includes."""
+    click.echo(Path(__file__).with_name("plugin.mk"))
+
+
+def _here() -> tuple[Module, Home]:
+    """The module that a bare command acts on, and its home."""
+    from mfext.module import load_module
+
+    module = load_module(current_module())
+    return module, home_of(module.name)
+
+
+def _states(home: Home) -> dict[str, str]:
+    """The state of each plugin's processes by its name: that of the one which does worst."""
+    from mfext.supervisor import Supervisor
+
+    states: dict[str, str] = {}
+    for process in sorted(Supervisor(home).states(), key=lambda one: STATES.index(one.state)):
+        states.setdefault(process.plugin, process.state)
+    return states
+
+
+def _print(value: Any, text: str, as_json: bool) -> None:
+    click.echo(json.dumps(value, indent=2) if as_json else text)
+
+
+def _warn(problems: Sequence[MetworkError]) -> None:
+    for problem in problems:
+        click.echo(f"WARNING : {problem.message}", err=True)
+
+
+def _raise_failures(problems: Sequence[MetworkError], name: str) -> None:
+    """Raise what keeps the dev-linked plugin *name* from running; warn of the rest, which is of others."""
+    failures = [problem for problem in problems if isinstance(problem, ServiceUnavailable)]
+    _warn([problem for problem in problems if problem not in failures])
+    if failures:
+        reasons = "\n".join(failure.message for failure in failures)
+        raise ServiceUnavailable(
+            f"{reasons}\nThe plugin {name} stays dev-linked",
+            mend="Mend its files: it starts again by itself when they change.",
+        )
+
+
+def _asked_name() -> str:
+    from mfext.plugin.template import check_name
+
+    return _ask("Name of the plugin", "", check_name)
+
+
+def _asked(
+    template: Template, sections: Mapping[str, type[Section]], values: Values, given: Container[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """What a person answers to the questions of *template* that are not *given* yet, where it is not the default."""
+    from mfext.plugin.template import check_value, questions
+    from mfext.section import declared
+
+    answers = {}
+    for section, key in questions(template):
+        if (section, key) in given:
+            continue
+        option = declared(sections[section])[key]
+        default = values.get((section, key), option.text(option.default))
+        answer = _ask(f"{option.help}\n{key}", default, partial(check_value, section, key, sections=sections))
+        if answer != default:
+            answers[section, key] = answer
+    return answers
+
+
+def _ask(question: str, default: str, check: Callable[[str], None]) -> str:
+    """The answer to *question*, asked again until *check* raises nothing."""
+
+    def checked(answer: str) -> str:
+        try:
+            check(answer.strip())
+        except MetworkError as error:
+            raise click.UsageError(error.message) from error
+        return answer.strip()
+
+    answer: str = click.prompt(question, default=default, show_default=bool(default), value_proc=checked)
+    return answer

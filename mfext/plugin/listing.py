@@ -1,0 +1,95 @@
+"""What is told of installed plugins: the list, and all of one (pure but for the listing of files)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfext.plugin.installed import Installed
+from mfext.plugin.manifest import Plugin
+from mfext.section import shown
+from mfext.table import listing, table
+
+#: What a dev-link has in place of a version and a release.
+DEV_LINK = "dev_link"
+
+
+def entry(one: Installed, states: Mapping[str, str]) -> dict[str, Any]:
+    """One plugin of the list as JSON values; *states* has the state of its processes by name of the plugin."""
+    plugin = one.plugin
+    return {
+        "name": one.name,
+        "version": DEV_LINK if one.dev_link else plugin.version if plugin else None,
+        "release": DEV_LINK if one.dev_link else plugin.release if plugin else None,
+        "home": str(plugin.folder if plugin else one.place.resolve()),
+        "dev_link": one.dev_link,
+        "builtin": one.builtin,
+        "state": "broken" if one.error else states.get(one.name, "stopped"),
+        "error": one.error.message if one.error else None,
+    }
+
+
+def list_text(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The list for a person: a grid, and below it what is wrong with those that are broken."""
+    rows = [(one["name"], one["version"] or "error", one["release"] or "error") for one in entries]
+    text = listing("Installed plugins", ("NAME", "VERSION", "RELEASE"), rows, "plugin")
+    broken = [f"{one['name']} is broken: {one['error']}" for one in entries if one["error"]]
+    return "\n\n".join([text, *broken])
+
+
+def info(plugin: Plugin, state: str | None) -> dict[str, Any]:
+    """All of *plugin* as JSON values; *state* is None for one that is not installed."""
+    return {
+        **shown(plugin.general),
+        "name": plugin.name,
+        "module": plugin.module,
+        "version": plugin.version,
+        "release": plugin.release,
+        "home": str(plugin.folder),
+        "dev_link": plugin.dev_link,
+        "builtin": plugin.builtin,
+        "installed": state is not None,
+        "state": state,
+        "config": _config(plugin),
+        "files": [str(file) for file in files(plugin.folder)],
+    }
+
+
+def info_text(facts: Mapping[str, Any]) -> str:
+    """The same for a person."""
+    plain = [(key, _plain(value)) for key, value in facts.items() if key not in ("config", "files")]
+    config = [
+        (section, key, one["value"], one["origin"])
+        for section, keys in facts["config"].items()
+        for key, one in keys.items()
+        if one["origin"] != "default"
+    ]
+    parts = [
+        table(("KEY", "VALUE"), plain),
+        "Configuration besides the defaults:\n\n" + table(("SECTION", "KEY", "VALUE", "ORIGIN"), config),
+        "Files:\n\n" + "\n".join(f"- {file}" for file in facts["files"]),
+    ]
+    return "\n\n".join(parts)
+
+
+def files(folder: Path) -> Iterable[Path]:
+    """The files of the plugin in *folder*, relative to it, without what git and Python keep beside them."""
+    for file in sorted(folder.rglob("*")):
+        path = file.relative_to(folder)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts[:-1])
+        if file.is_file() and not hidden:
+            yield path
+
+
+def _config(plugin: Plugin) -> dict[str, dict[str, dict[str, str]]]:
+    config: dict[str, dict[str, dict[str, str]]] = {}
+    for section, key, value, origin in plugin.config.rows():
+        config.setdefault(section, {})[key] = {"value": value, "origin": origin}
+    return config
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
