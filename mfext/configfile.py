@@ -67,7 +67,7 @@ def read(path: Path) -> RawConfig:
     Raises:
         ConfigError: it cannot be read, is not UTF-8, or has lines that mean nothing (``Several`` for more than one).
     """
-    config = _read(path)
+    config = _read(path, optional=False)
     raise_all(list(config.problems))
     return config
 
@@ -91,8 +91,7 @@ def layered(
     """
     config = RawConfig(str(paths[0]) if paths else "")
     for number, path in enumerate(paths):
-        if path.exists() or (must_exist and number == 0):
-            _merge(config, _read(path), overrides=number > 0)
+        _merge(config, _read(path, optional=number > 0 or not must_exist), overrides=number > 0)
     if environment and environment_prefix:
         start = f"{environment_prefix}_"
         names = [name for name in environment if name.startswith(start)]
@@ -215,12 +214,14 @@ class _Reader:
             self.found[self.section.name, key] = (origin, self.lines)
 
 
-def _read(path: Path) -> RawConfig:
+def _read(path: Path, optional: bool) -> RawConfig:
     config = RawConfig(str(path))
     try:
         data = path.read_bytes()
         text = data.decode("utf-8")
     except OSError as error:
+        if optional and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+            return config
         config.problems.append(ConfigError(f"cannot be read: {error.strerror}", where=str(path)))
         return config
     except UnicodeDecodeError as error:

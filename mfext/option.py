@@ -110,7 +110,7 @@ class Option:
         found = found or self._out_of_bounds(value) or self._not_among(value)
         if found:
             raise ConfigError(
-                "the value (not shown) is not right" if self.secret else found,
+                "the value (not shown) is not right" if self.secret and text else found,
                 where=where,
                 expected=self.expected,
                 mend="" if self.secret else self._mend(text),
