@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from mfext.appendfile import AppendFile
-from mfext.environment import Home, current_process
+from mfext.environment import Home
 
 #: Levels from the most talkative.
 LEVELS = ("debug", "info", "warning", "error")
 #: Defaults of the ``[log]`` section, here because a process may log before it has read any configuration.
-DEFAULT_LEVEL, DEFAULT_MAX_BYTES, DEFAULT_KEEP = "info", 10_000_000, 5
+DEFAULT_LEVEL, DEFAULT_MAX_SIZE, DEFAULT_KEEP = "info", 10_000_000, 5
 
 _RANK = {name: rank for rank, name in enumerate(LEVELS)}
 _COLOURS = {"debug": "\x1b[2m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
@@ -65,21 +65,22 @@ def set_up(
     process: str,
     level: str = DEFAULT_LEVEL,
     *,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    max_size: int = DEFAULT_MAX_SIZE,
     keep: int = DEFAULT_KEEP,
 ) -> None:
     """Say where the lines of this process go from now on.
 
     Args:
         home: its log folder takes ``PROCESS.log``; None = no file.
-        process: name of the process; '' = no file.
+        process: name of the process; '' = no file. Without a file, lines go to standard error, and with one as well
+            if that is a terminal.
         level: lines below it are not written.
-        max_bytes: size at which a log file is rotated.
+        max_size: bytes at which a log file is rotated.
         keep: how many rotated files to keep.
     """
     global _sink
-    file = AppendFile(home.log / f"{process}.log", max_bytes, keep) if home and process else None
-    _sink = Sink(process, level, file, to_terminal=not file or not current_process() or sys.stderr.isatty())
+    file = AppendFile(home.log / f"{process}.log", max_size, keep) if home and process else None
+    _sink = Sink(process, level, file, to_terminal=not file or sys.stderr.isatty())
 
 
 def adopt_standard_logging(level: str = "warning") -> None:

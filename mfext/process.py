@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+#: What can change without a restart of what runs.
+ADJUSTABLE = frozenset(("numprocesses", "respawn", "graceful_timeout"))
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class Process:
     autostart: bool = True
     #: Start again when it ends.
     respawn: bool = True
+    #: It says itself when it is ready (``Mainloop.ready``); else it is taken for ready once it has lived one second.
+    reports_ready: bool = True
     #: Seconds it may take to finish what it does when asked to stop.
     graceful_timeout: float = 30.0
     #: Resource limits by their setrlimit name in lower case (``as``, ``nofile``, ``stack``, ``fsize``); 0 = none.
@@ -32,3 +40,18 @@ class Process:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: Changes when what runs has changed although the command has not (code, configuration of a plugin).
     fingerprint: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Process:
+        """The process that ``as_json`` gave *fields* of."""
+        return cls(**{**fields, "command": tuple(fields["command"]), "folder": Path(fields["folder"])})
+
+    @property
+    def digest(self) -> str:
+        """Differs when what runs must be restarted for the process to be as declared."""
+        fields = {key: value for key, value in self.as_json().items() if key not in ADJUSTABLE}
+        return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

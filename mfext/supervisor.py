@@ -1,0 +1,267 @@
+"""Supervisor: starts and stops a module's processes, changes them while they run, and tells how they do."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mfext.endpoint import SOCKET, ask
+from mfext.environment import SOFTWARE, Home, child_variables
+from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, ServiceUnavailable
+from mfext.exits import exits_of
+from mfext.output import last_lines
+from mfext.proc import kill_leftovers, rss_of
+from mfext.process import Process
+from mfext.processstate import ProcessState, process_state
+from mfext.section import Config
+from mfext.supervision import Log, Supervision
+
+#: Longest name of a process in bytes: it becomes a part of file names.
+_LONGEST_NAME = 200
+#: Seconds that the arbiter may take for an answer that does not depend on the processes.
+_ANSWER = 10.0
+#: Seconds that the arbiter may take besides what the processes take to end.
+_MARGIN = 15.0
+_POLL, _ATTEMPTS = 0.03, 10
+
+
+class Supervisor:
+    """The processes of one home."""
+
+    def __init__(self, home: Home, config: Config | None = None) -> None:
+        """*config* is the module's; what it does not hold, or all without it, is as by default."""
+        self.home = home
+        self.log = config.section("log", Log) if config and "log" in config else Log()
+        self.settings = (
+            config.section("supervisor", Supervision) if config and "supervisor" in config else Supervision()
+        )
+        self._lock = home.run / "arbiter.lock"
+
+    def is_running(self) -> bool:
+        """Whether there is an arbiter: the kernel knows, since it holds a lock for as long as it lives."""
+        try:
+            lock = self._open_lock(os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(lock)
+        return False
+
+    def start(self, processes: Sequence[Process]) -> None:
+        """Start the arbiter and *processes*; whether they become ready is for ``wait_ready``.
+
+        Raises:
+            Conflict: they are running already.
+            ServiceUnavailable: the arbiter could not be started, and nothing runs.
+        """
+        _check_names(processes)
+        self.home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.log.mkdir(parents=True, exist_ok=True)
+        with self._locked() as lock:
+            self._clean_up()
+            self._spawn_arbiter(lock)
+        try:
+            self.apply(processes)
+        except MetworkError as error:
+            self.stop()
+            raise self._with_output(error) from error
+
+    def stop(self, drain_timeout: float | None = None) -> bool:
+        """End everything; whether anything ran.
+
+        Each process is told to finish its work, all at the same time, and is killed after its graceful_timeout, or
+        after *drain_timeout* seconds if that is less.
+        """
+        ran = self.is_running()
+        if ran:
+            longest = max((process.graceful_timeout for process in self._running()), default=0.0)
+            allowed = min(longest, drain_timeout) if drain_timeout is not None else longest
+            with suppress(ServiceUnavailable):  # it may be gone before its answer is out
+                self._ask("metwork_stop", timeout=allowed + _MARGIN, drain=drain_timeout)
+            self._await_end()
+        return bool(kill_leftovers(self.home)) or ran
+
+    def apply(self, processes: Sequence[Process]) -> list[str]:
+        """Make *processes* run and nothing else; the names of those that were started anew.
+
+        Those that stay as they are are not disturbed. The others drain, end, and are started as declared.
+
+        Raises:
+            ServiceUnavailable: nothing is running here, or the arbiter does not answer.
+        """
+        _check_names(processes)
+        before = self._running()
+        longest = max((process.graceful_timeout for process in before), default=0.0)
+        wanted = [process.as_json() for process in processes]
+        answer = self._ask("metwork_apply", timeout=longest + _MARGIN + len(processes), processes=wanted)
+        if "refused" in answer:
+            raise Conflict(answer["refused"], where=str(self.home.path))
+        return list(answer["started"])
+
+    def states(self) -> list[ProcessState]:
+        """How each process does, by name; empty when the supervisor does not run."""
+        if not self.is_running():
+            return []
+        known = self._ask("metwork_states")["states"]
+        return [self._state_of(known[name]) for name in sorted(known)]
+
+    def wait_ready(self, names: Collection[str] | None = None, timeout: float | None = None) -> None:
+        """Return when the processes *names*, by default all that start with the module, are ready.
+
+        Does not wait on when all that are not ready fail again and again.
+
+        Raises:
+            ServiceUnavailable: names each that is not ready after *timeout* seconds and says why.
+        """
+        deadline = time.monotonic() + (self.settings.start_timeout if timeout is None else timeout)
+        while unready := [state for state in self._states_of(names) if not state.is_well]:
+            if time.monotonic() > deadline or all(state.state == "failing" for state in unready):
+                raise self._not_ready(unready)
+            time.sleep(_POLL)
+
+    def _states_of(self, names: Collection[str] | None) -> list[ProcessState]:
+        states = self.states()
+        if not states and not self.is_running():
+            raise ServiceUnavailable("the supervisor has ended", where=str(self.home.path), expected="a running module")
+        return [state for state in states if names is None or state.name in names]
+
+    def _not_ready(self, states: Sequence[ProcessState]) -> ServiceUnavailable:
+        """The error that names each of *states*, why it is not ready, and what it wrote last."""
+        parts = []
+        for state in states:
+            pid = state.last_exit.pid if state.last_exit and state.state == "failing" else None
+            said = "".join(f"\n    | {line}" for line in last_lines(self.home, state.name, pid))
+            parts.append(f"\n  {state.name}: {state.reason}{said}")
+        return ServiceUnavailable(f"not ready:{''.join(parts)}\n", mend=f"See {self.home.log} for more")
+
+    def _state_of(self, known: Mapping[str, Any]) -> ProcessState:
+        process = Process.from_json(known["process"])
+        pids = [int(pid) for pid in known["started"]]
+        ends = exits_of(self.home, process.name)
+        return process_state(
+            process,
+            known,
+            facts=_facts(self.home.run / "ready" / process.name),
+            last_exit=ends[-1] if ends else None,
+            rss=sum(map(rss_of, pids)),
+            now=time.time(),
+        )
+
+    def _running(self) -> list[Process]:
+        """What the arbiter runs."""
+        with suppress(ServiceUnavailable):
+            states = self._ask("metwork_states")["states"]
+            return [Process.from_json(state["process"]) for state in states.values()]
+        return []
+
+    def _open_lock(self, flags: int) -> int:
+        try:
+            return os.open(self._lock, flags, 0o600)
+        except PermissionError:
+            raise NotAllowed(
+                "the processes of this home belong to another user",
+                where=str(self.home.path),
+                mend=f"Run the command as {self.home.path.owner()}",
+            ) from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[int]:
+        """The lock of the arbiter-to-be, as an open file that it inherits."""
+        lock = self._open_lock(os.O_RDWR | os.O_CREAT)
+        try:
+            for _ in range(_ATTEMPTS):  # whoever asks is_running() holds it for an instant
+                with suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(_POLL)
+            else:
+                raise Conflict(f"module {self.home.module} is already running", where=str(self.home.path))
+            yield lock
+        finally:
+            os.close(lock)
+
+    def _clean_up(self) -> None:
+        """Remove what a killed arbiter left."""
+        kill_leftovers(self.home)
+        for name in ("ready", "processes"):
+            shutil.rmtree(self.home.run / name, ignore_errors=True)
+        (self.home.run / SOCKET).unlink(missing_ok=True)
+
+    def _spawn_arbiter(self, lock: int) -> None:
+        settings = {
+            "log": {"level": self.log.level, "max_size": self.log.max_size, "keep": self.log.keep},
+            "max_backoff": self.settings.max_backoff,
+            "watch_dev_links": self.settings.watch_dev_links,
+        }
+        environment = child_variables(self.home)
+        environment.pop("METWORK_PROCESS", None)
+        with (self.home.log / "arbiter.out").open("wb") as output:
+            subprocess.run(
+                [sys.executable, "-m", "mfext.arbiter", self.home.module, str(self.home.path), str(lock)],
+                input=json.dumps(settings).encode(),
+                cwd=SOFTWARE,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                pass_fds=(lock,),
+                check=False,
+            )
+
+    def _with_output(self, error: MetworkError) -> MetworkError:
+        """*error* with what the arbiter said at its end, if it said anything."""
+        said = (self.home.log / "arbiter.out").read_text(encoding="utf-8", errors="backslashreplace").strip()
+        error.mend = f"{error.mend}\nThe arbiter said:\n{said}" if said else error.mend
+        return error
+
+    def _ask(self, command: str, *, timeout: float = _ANSWER, **properties: Any) -> dict[str, Any]:
+        if not self.is_running():
+            raise ServiceUnavailable(f"module {self.home.module} does not run", where=str(self.home.path))
+        return ask(self.home, command, properties, timeout, self.is_running)
+
+    def _await_end(self) -> None:
+        """Wait until the arbiter is gone; one that hangs is killed, and all processes with it."""
+        deadline = time.monotonic() + _ANSWER
+        while self.is_running():
+            if time.monotonic() > deadline:
+                with suppress(ProcessLookupError, ValueError, OSError):
+                    os.kill(int(self._lock.read_text(encoding="ascii")), signal.SIGKILL)
+            time.sleep(_POLL)
+
+
+def _check_names(processes: Sequence[Process]) -> None:
+    """Names become parts of file names, and each stands for one process."""
+    names: set[str] = set()
+    for process in processes:
+        name = process.name
+        if not name or "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > _LONGEST_NAME:
+            raise ConfigError(
+                f'"{name}" cannot be the name of a process',
+                expected=f"at most {_LONGEST_NAME} bytes that make a file name",
+            )
+        if name in names:
+            raise ConfigError(f'two processes are called "{name}"')
+        names.add(name)
+
+
+def _facts(folder: Path) -> dict[int, dict[str, Any]]:
+    """What the ready copies of a process say of themselves, by pid."""
+    facts = {}
+    if folder.is_dir():
+        for file in folder.glob("[0-9]*"):
+            with suppress(OSError, ValueError):  # just ended
+                facts[int(file.name)] = json.loads(file.read_bytes())
+    return facts
