@@ -1,0 +1,117 @@
+"""Naming: where a file is written, expanded from a template such as ``%Y%m%d/{ORIGINAL_UID}`` (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from mfdata import Failed, File
+
+#: What stands between braces in a template.
+PLACEHOLDERS = ("ORIGINAL_BASENAME", "ORIGINAL_DIRNAME", "ORIGINAL_UID", "RANDOM_ID", "STEP_COUNTER")
+
+#: What a template must match, for ``option(pattern=...)``: known placeholders, below the folder.
+PATTERN = rf"(?!/)(?!(.*/)?\.\.(/|$))([^{{}}]|\{{({'|'.join(PLACEHOLDERS)})\}})+"
+
+#: What the help of a key that takes a template ends with.
+HELP = (
+    "may hold {ORIGINAL_BASENAME}, {ORIGINAL_DIRNAME}, {ORIGINAL_UID}, {RANDOM_ID}, {STEP_COUNTER}, "
+    "the date and time as %Y %m %d %H %M %S (strftime, local time), and / for folders."
+)
+
+#: Bytes that the name of a file may have on every file system of Linux.
+LONGEST = 255
+
+_TOKEN = re.compile(r"\{([A-Z_]+)\}|%[-_0^#]*[EO]?[A-Za-z%]")
+
+
+def written_path(
+    folder: Path, template: str, file: File, place: str, moment: time.struct_time, *, reserve: int = 0
+) -> Path | Failed:
+    """The path below *folder* where *file* is written, or why there is none.
+
+    Args:
+        folder: what the result never leaves.
+        template: see ``HELP``.
+        file: gives the values.
+        place: ``plugin/step``; makes the random id differ between steps.
+        moment: the date and time.
+        reserve: bytes that must still fit behind the name.
+    """
+    try:
+        return folder / relative_path(expanded(template, values_of(file, place), moment), reserve)
+    except UnsafeName as error:
+        return Failed(str(error), permanent=True)
+
+
+class UnsafeName(ValueError):
+    """A name would leave the folder, or is none."""
+
+
+def values_of(file: File, place: str) -> Mapping[str, str]:
+    """What each placeholder stands for.
+
+    The random id is unique to this visit of the file to *place*, and the same at each try of it, so that a try
+    that was cut short leaves no second copy behind.
+    """
+    counter = os.fsdecode(file.tags.get("latest.core.step_counter", b"0"))
+    random_id = hashlib.blake2s(f"{file.uid}/{counter}/{place}".encode("utf-8", "surrogateescape"), digest_size=16)
+    return {
+        "ORIGINAL_BASENAME": file.basename,
+        "ORIGINAL_DIRNAME": os.fsdecode(file.tags.get("first.core.original_dirname", b"")),
+        "ORIGINAL_UID": file.uid,
+        "RANDOM_ID": random_id.hexdigest(),
+        "STEP_COUNTER": counter,
+    }
+
+
+def expanded(template: str, values: Mapping[str, str], moment: time.struct_time) -> str:
+    """*template* with every placeholder and date replaced, in one pass: a ``%`` or ``{`` in a value stays as it is."""
+
+    def replaced(found: re.Match[str]) -> str:
+        return values[found[1]] if found[1] else time.strftime(found[0], moment)
+
+    return _TOKEN.sub(replaced, template)
+
+
+def relative_path(text: str, reserve: int = 0) -> Path:
+    """*text* as a path that stays below where it starts; names that are too long are shortened.
+
+    Raises:
+        UnsafeName: it climbs out, or its last part is no name.
+    """
+    parts = text.split("/")
+    if text.startswith("/"):
+        raise UnsafeName(f"the name {text!r} is absolute, it must stay below its folder")
+    if ".." in parts:
+        raise UnsafeName(f"the name {text!r} climbs out of its folder")
+    if "\0" in text or parts[-1] in ("", "."):
+        raise UnsafeName(f"the name {text!r} is not the name of a file")
+    *folders, name = (part for part in parts if part not in ("", "."))
+    return Path(*(fitted(part) for part in folders), fitted(name, LONGEST - reserve))
+
+
+def fitted(name: str, longest: int = LONGEST) -> str:
+    """*name*, cut before its suffix when it has more than *longest* bytes, and then marked so that it stays unique."""
+    raw = os.fsencode(name)
+    if len(raw) <= longest:
+        return name
+    mark = b"~" + hashlib.blake2s(raw, digest_size=4).hexdigest().encode()
+    suffix = os.path.splitext(raw)[1]
+    if len(suffix) > longest // 4:
+        suffix = b""
+    end = longest - len(mark) - len(suffix)
+    # not in the middle of a character, which has four bytes at most
+    start = next((cut for cut in range(end, end - 4, -1) if raw[cut] & 0xC0 != 0x80), end)
+    return os.fsdecode(raw[:start] + mark + suffix)
+
+
+def marked(name: str, identity: str, longest: int = LONGEST) -> str:
+    """*name* with eight digits of *identity* before its suffix: for a name that is taken."""
+    mark = f"~{hashlib.blake2s(identity.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
+    stem, suffix = os.path.splitext(name)
+    return fitted(f"{stem}{mark}{suffix}", longest)
