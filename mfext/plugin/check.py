@@ -110,8 +110,12 @@ def script_of(process: Process) -> Path | None:
 
 
 def class_run_by(script: Path) -> str:
-    """The name before ``.main()`` in *script*; '' when nothing like it is there."""
-    for node in ast.walk(ast.parse(script.read_bytes())):
+    """The name before ``.main()`` in *script*; '' when nothing like it is there, or the script is none."""
+    try:
+        tree = ast.parse(script.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "main":
             return node.func.value.id if isinstance(node.func.value, ast.Name) else ""
     return ""

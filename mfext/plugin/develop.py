@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
-from mfext.errors import Conflict, MetworkError, UsageError, raise_all
+from mfext.errors import ConfigError, Conflict, MetworkError, UsageError, raise_all
 from mfext.plugin.installed import Installed, find, same_name, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 
@@ -31,10 +31,14 @@ def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
     """
     from mfext import lifecycle
     from mfext.config import module_config
+    from mfext.plugin.check import custom_faults
 
     plugin = load_plugin(folder, module, home, dev_link=True)
     lifecycle.init(module, home)
-    places = survey(home, module, module_config(module, home))
+    config = module_config(module, home)
+    places = survey(home, module, config)
+    # Code that cannot be imported fails when it starts; a wrong configuration is refused now.
+    raise_all([fault for fault in custom_faults(plugin, home, module, config) if isinstance(fault, ConfigError)])
     link = home.plugins / plugin.name
     _check_free(link, plugin, places)
     former = _links_to(plugin.folder, places)

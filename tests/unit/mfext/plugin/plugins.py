@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfext.configfile import RawConfig
 from mfext.environment import Home
 from mfext.module import Module
 from mfext.option import option
@@ -53,7 +54,7 @@ def process(home: Home, config: Config, plugins: Sequence[Any]) -> list[Process]
     ]
 
 
-NO_CONFIG = Config({}, {})
+NO_CONFIG = Schema({}).load(RawConfig(), {})
 
 
 def made(folder: Path, name: str = "", more: str = "[job_main]\n") -> Path:
