@@ -161,13 +161,13 @@ class Delivery:
 
     def _deliver_path(self, folder: Path, reached: list[str]) -> None:
         entry = folder / "file"
+        if not entry.exists():
+            return  # it is there already
         target = Path(os.fsdecode((folder / "path").read_bytes()))
-        with suppress(FileNotFoundError):
-            entry.lstat()
-            move(entry, target)
-            if self._durable:
-                sync_folder(target.parent)
-            reached.append(os.fspath(target))
+        move(entry, target)
+        if self._durable:
+            sync_folder(target.parent)
+        reached.append(os.fspath(target))
 
     def _deliver_queue(self, folder: Path, reached: list[str]) -> None:
         target = target_of_folder(folder.name[2:])

@@ -197,11 +197,13 @@ def copy(source: str | Path, target: str | Path, *, sync: bool = False) -> None:
 
 
 def own_copy(path: str | Path) -> None:
-    """Replace a name that shares its inode with others by a copy of its own, at once."""
+    """Replace a name that shares its inode with others by a copy of its own with the same tags, at once."""
     part = f"{path}{OWN_COPY}"
     with suppress(FileNotFoundError):
         os.unlink(part)
     copy(path, part)
+    with suppress(OSError):  # the tags are in a sidecar, which goes by the name
+        os.setxattr(part, ATTRIBUTE, os.getxattr(path, ATTRIBUTE))
     os.rename(part, path)
 
 

@@ -29,6 +29,7 @@ log = get_logger(__name__)
 KILLED = "killed"
 #: A folder that its worker has not yet made public after this long is a dead worker's.
 _HIDDEN_FOR_S = 60.0
+_TRY_AGAIN_AFTER_S = 10.0
 
 
 class Recovery:
@@ -38,16 +39,27 @@ class Recovery:
         self._places = places
         self._trace = trace
         self._max_crashes = max_crashes
+        self._not_before: dict[Path, float] = {}
         self._delivery = Delivery(places, durable=durable)
 
     def recover(self, target: Target | None = None) -> int:
         """Bring back what dead workers, of *target* or of all steps, had; the number of files that were."""
         count = 0
         for folder in worker_folders(self._places, target):
-            with _dead(folder) as dead:
-                if dead:
-                    count += self._recover_worker(folder, target_of_folder(folder.parent.name))
+            if time.monotonic() >= self._not_before.get(folder, 0.0):
+                with _dead(folder) as dead:
+                    if dead:
+                        count += self._try(folder, target_of_folder(folder.parent.name))
         return count
+
+    def _try(self, folder: Path, target: Target) -> int:
+        """Bring back what one worker had; what cannot be now (a full disk) is tried again and holds up nothing else."""
+        try:
+            return self._recover_worker(folder, target)
+        except OSError as error:
+            log.error("what a dead worker had cannot be brought back yet", folder=str(folder), reason=str(error))
+            self._not_before[folder] = time.monotonic() + _TRY_AGAIN_AFTER_S
+            return 0
 
     def _recover_worker(self, folder: Path, target: Target) -> int:
         """Finish or take back all that is in *folder*, then remove it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mfdata.config import InternalPlugins, StepConfig
 from mfdata.file import File
-from mfdata.identify import ContentTags, Identifier
+from mfdata.identify import ContentTags
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.places import Places
 from mfdata.rules import Match, Rule, RuleSet, from_json, parse_condition, parse_rules, to_json
@@ -105,7 +105,6 @@ class Switch(Step):
         """Take the rules in force."""
         self.watched = (self.places.rules,)
         self._file = str(rules_file(self.places))
-        self._identifier = Identifier()
         self._stamp: tuple[int, int] | None = None
         self._refresh()
 
@@ -118,7 +117,7 @@ class Switch(Step):
         self._refresh()
         for name in [name for name in file.tags if name.startswith(PREFIX)]:
             del file.tags[name]
-        tags = ContentTags(file.tags, file.path, self._identifier)
+        tags = ContentTags(file.path, file.tags)
         match = self._rules.match(tags)
         file.tags.update(tags.computed)
         if match.error:

@@ -17,7 +17,7 @@ from mfdata.config import Safety, StepConfig
 from mfdata.delivery import Delivery, Leg, remove_transaction
 from mfdata.file import File, Tags, before_entry, is_own, own_copy, read_tags, write_tags
 from mfdata.outcome import Decision, Delay, Divert, Done, Drop, Failed, HandOver, Keep, Outcome, Policy, decide
-from mfdata.places import PREPARED, Target
+from mfdata.places import COMMITTED, PREPARED, Target
 from mfdata.queue import Claim, Queue
 from mfdata.step import Step
 from mfdata.trace import Trace
@@ -42,6 +42,7 @@ class Worker:
         self._policy = policy_of(step.config)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._pause = 0.0
+        self._unfinished: Path | None = None
         self._leave_at = _end_of_life(step.config)
 
     def run(self, loop: Mainloop) -> None:
@@ -52,7 +53,7 @@ class Worker:
                 loop.wait()
             elif self._pause:
                 loop.wait(timeout=self._pause)
-                self._work_next()
+                self._try_again()
             elif not self._work_next():
                 loop.wait(self._queue.fileno(), timeout=self._time_to_sleep())
 
@@ -61,6 +62,18 @@ class Worker:
         if claim is not None:
             self.work(claim)
         return claim is not None
+
+    def _try_again(self) -> None:
+        """After a pause: finish what was committed, which comes before anything else, or take the next file."""
+        if self._unfinished is None:
+            self._pause = 0.0 if not self._work_next() else self._pause
+            return
+        committed = self._unfinished
+        try:
+            self._delivery.deliver(committed)
+            self._unfinished, self._pause = None, 0.0
+        except OSError as error:
+            self._wait_longer(error, committed.name)
 
     def _time_to_sleep(self) -> float | None:
         ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
@@ -153,7 +166,10 @@ class Worker:
         due = time.time() + delay.wait
         event = {"event": "retried", **told, "attempt": delay.attempt, "due": round(due, 3), "reason": delay.reason}
         # The next try is a try of the same entry into the step.
-        tags = {**before_entry(file.tags, self.target.plugin, self.target.step), "latest.core.attempt": str(delay.attempt).encode()}
+        tags = {
+            **before_entry(file.tags, self.target.plugin, self.target.step),
+            "latest.core.attempt": str(delay.attempt).encode(),
+        }
         self._trace.write(event)
         if not is_own(claim.path):
             own_copy(claim.path)
@@ -164,11 +180,18 @@ class Worker:
         claim.path.rename(delayed)
 
     def _put_back(self, claim: Claim, error: OSError) -> None:
-        """Nothing could be written: the file waits again, and this worker waits longer each time."""
-        self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
-        self.step.log.error("a file must wait", reason=_one_line(error), file=claim.name, pause_s=self._pause)
+        """Nothing could be written: the file waits again. Once it is committed it can only go forward."""
+        self._wait_longer(error, claim.name)
+        committed = Path(f"{claim.path}{COMMITTED}")
+        if committed.exists():
+            self._unfinished = committed
+            return
         remove_transaction(Path(f"{claim.path}{PREPARED}"))
         self._queue.release(claim)
+
+    def _wait_longer(self, error: OSError, name: str) -> None:
+        self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
+        self.step.log.error("a file must wait", reason=_one_line(error), file=name, pause_s=self._pause)
 
 
 def policy_of(config: StepConfig) -> Policy:

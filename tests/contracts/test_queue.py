@@ -1,0 +1,135 @@
+"""What every queue engine promises; each runs through the same tests."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mfdata.file import waiting_name
+from mfdata.places import Places, Target
+from mfdata.queue import Queue
+from mfdata.queues.local import LocalQueue
+from mfext.environment import Home
+
+TARGET = Target("p", "main")
+Worker = Callable[[], Queue]
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    places = Places(Home("mfdata", tmp_path))
+    places.queue(TARGET).mkdir(parents=True)
+    return places
+
+
+@pytest.fixture
+def worker(places: Places) -> Iterator[Worker]:
+    made: list[Queue] = []
+
+    def make() -> Queue:
+        made.append(LocalQueue(places, TARGET))
+        return made[-1]
+
+    yield make
+    for queue in made:
+        queue.close()
+
+
+def offer(places: Places, count: int = 1, priority: int = 5) -> list[str]:
+    names = [waiting_name(f"file{number}".encode(), priority) for number in range(count)]
+    for name in names:
+        part = places.home.path / "part"
+        part.write_text(name)
+        part.rename(places.queue(TARGET) / name)
+    return names
+
+
+def test_an_empty_queue_gives_nothing(worker: Worker) -> None:
+    queue = worker()
+    assert queue.claim() is None
+    assert queue.depth() == 0
+    assert queue.oldest() is None
+
+
+def test_files_come_in_the_order_of_their_names(places: Places, worker: Worker) -> None:
+    names = offer(places, 50)
+    queue = worker()
+    claimed = [claim.name for _ in names if (claim := queue.claim())]
+    assert claimed == sorted(names)
+    for name in claimed:
+        (places.work(TARGET) / next(os.walk(places.work(TARGET)))[1][0] / name).unlink()
+
+
+def test_a_lower_priority_number_comes_first(places: Places, worker: Worker) -> None:
+    offer(places, priority=7)
+    first = offer(places, priority=2)
+    queue = worker()
+    claim = queue.claim()
+    assert claim
+    assert claim.name == first[0]
+    queue.settle(claim)
+
+
+def test_a_claimed_file_is_one_workers_alone(places: Places, worker: Worker) -> None:
+    names = offer(places, 200)
+    got: list[str] = []
+
+    def take(queue: Queue) -> None:
+        while claim := queue.claim():
+            got.append(claim.name)
+            queue.settle(claim)
+
+    threads = [threading.Thread(target=take, args=(worker(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == sorted(names)
+
+
+def test_a_released_file_waits_under_its_old_name(places: Places, worker: Worker) -> None:
+    (name,) = offer(places)
+    queue = worker()
+    claim = queue.claim()
+    assert claim
+    assert queue.depth() == 0
+    queue.release(claim)
+    assert queue.depth() == 1
+    again = queue.claim()
+    assert again
+    assert again.name == name
+    queue.settle(again)
+
+
+def test_a_settled_file_is_gone(places: Places, worker: Worker) -> None:
+    offer(places)
+    queue = worker()
+    claim = queue.claim()
+    assert claim
+    assert claim.path.exists()
+    queue.settle(claim)
+    assert not claim.path.exists()
+    assert queue.claim() is None
+
+
+def test_a_new_file_wakes_a_waiting_worker(places: Places, worker: Worker) -> None:
+    queue = worker()
+    assert queue.claim() is None
+    assert not select.select([queue], [], [], 0)[0]
+    offer(places)
+    assert select.select([queue], [], [], 5)[0]
+    claim = queue.claim()
+    assert claim
+    queue.settle(claim)
+
+
+def test_the_age_of_the_oldest_is_that_of_its_name(places: Places, worker: Worker) -> None:
+    offer(places)
+    age = worker().oldest()
+    assert age is not None
+    assert 0 <= age < 5

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mfdata import file as files
+from mfdata.file import (
+    File,
+    before_entry,
+    copy,
+    decode_tags,
+    encode_tags,
+    first_tags,
+    move,
+    own_copy,
+    read_tags,
+    waiting_name,
+    write_tags,
+)
+
+NAMES = st.from_regex(r"[A-Za-z0-9_.\-]{1,40}", fullmatch=True)
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=200), max_size=10))
+def test_tags_of_any_bytes_come_back_as_they_were(tags: dict[str, bytes]) -> None:
+    assert decode_tags(encode_tags(tags)) == tags
+
+
+@given(st.binary(max_size=255))
+def test_a_waiting_name_is_plain_short_and_sortable(basename: bytes) -> None:
+    first, second = waiting_name(basename, 3), waiting_name(basename, 4)
+    assert first.isascii()
+    assert "/" not in first
+    assert len(first) <= 220
+    assert first < second
+
+
+def test_waiting_names_of_one_priority_are_in_order_of_time() -> None:
+    names = [waiting_name(b"z", 5) for _ in range(200)]
+    assert [name[:18] for name in names] == sorted(name[:18] for name in names)
+    assert len(set(names)) == 200
+
+
+def test_tags_are_kept_in_the_attribute_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    write_tags(path, {"a": b"1"}, tmp_path / "tags")
+    assert read_tags(path, tmp_path / "tags") == {"a": b"1"}
+    assert not (tmp_path / "tags").exists()
+
+
+def test_tags_too_large_for_the_attribute_are_kept_beside(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    write_tags(path, {"small": b"1"}, tmp_path / "tags")
+    large = {"large": b"x" * 100_000}
+    write_tags(path, large, tmp_path / "tags")
+    assert read_tags(path, tmp_path / "tags") == large
+
+
+def test_tags_are_kept_beside_where_there_are_no_attributes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    for name in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.setattr(os, name, refuse)
+    path = tmp_path / "file"
+    path.touch()
+    write_tags(path, {"a": b"1"}, tmp_path / "tags", name="published")
+    path.rename(tmp_path / "published")
+    assert read_tags(tmp_path / "published", tmp_path / "tags") == {"a": b"1"}
+
+
+def test_a_file_without_tags_has_none(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert read_tags(tmp_path / "file", tmp_path / "tags") == {}
+
+
+def test_tags_of_a_missing_file_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_tags(tmp_path / "file", tmp_path / "tags")
+
+
+def test_an_own_copy_leaves_the_other_names_alone_and_keeps_the_tags(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"content")
+    write_tags(first, {"a": b"1"}, tmp_path / "tags")
+    os.link(first, second)
+    own_copy(second)
+    write_tags(second, {"a": b"2"}, tmp_path / "tags")
+    assert read_tags(first, tmp_path / "tags") == {"a": b"1"}
+    assert second.read_bytes() == b"content"
+    assert first.stat().st_nlink == 1
+
+
+def test_a_copy_has_the_times_of_the_original(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 100_000)
+    os.utime(source, (1000, 2000))
+    copy(source, tmp_path / "target")
+    assert (tmp_path / "target").read_bytes() == source.read_bytes()
+    assert (tmp_path / "target").stat().st_mtime == 2000
+
+
+def test_a_move_to_another_file_system_is_complete_when_it_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def other_disk(source: str, target: Path) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise FileNotFoundError(2, "") if not Path(target).parent.exists() else OSError(18, "other disk")
+        rename(source, target)
+
+    monkeypatch.setattr(files.os, "rename", other_disk)
+    source, target = tmp_path / "source", tmp_path / "deep" / "folder" / "target"
+    source.write_bytes(b"content")
+    move(source, target)
+    assert target.read_bytes() == b"content"
+    assert not source.exists()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_the_name_of_a_file_may_be_any_bytes() -> None:
+    tags = first_tags("uid", b"caf\xe9.grib", b"in")
+    file = File(Path("5-1-2-caf_.grib"), tags)
+    assert os.fsencode(file.basename) == b"caf\xe9.grib"
+    assert file.suffix == ".grib"
+    assert file.uid == "uid"
+
+
+def test_an_entry_into_a_step_can_be_taken_back() -> None:
+    tags = first_tags("uid", b"x", b"in")
+    entered = tags | {"latest.core.step_counter": b"1", "1.p.main.enter_step": b"now"}
+    assert before_entry(entered, "p", "main") == tags
+    assert before_entry(entered, "other", "main") == entered

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from mfdata.outcome import Delay, Divert, Done, Drop, Failed, HandOver, Keep, Output, Policy, Retry, decide, next_wait
+
+RETRYING = Policy(retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)
+
+
+def test_nothing_returned_means_done() -> None:
+    assert decide(None, 0, Policy(), 0) == HandOver(Done())
+
+
+def test_done_is_handed_over() -> None:
+    assert decide(Done(to="a/main"), 3, Policy(), 0) == HandOver(Done(to="a/main"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "attempts", "expected"),
+    [
+        (Failed("no"), 0, Delay(3.0, 1, "no")),
+        (Failed("no"), 1, Delay(5.0, 2, "no")),
+        (Failed("no"), 2, Keep("failed", "no (after 3 tries)")),
+        (Failed("no", permanent=True), 0, Keep("failed", "no")),
+        (Retry("later"), 0, Delay(3.0, 1, "later")),
+        (Retry("later", after=60), 0, Delay(60, 1, "later")),
+        (Retry("later", after=60), 2, Keep("failed", "later (after 3 tries)")),
+        (Failed("bad rule", permanent=True, kind="rule_error"), 0, Keep("rule_error", "bad rule")),
+    ],
+)
+def test_failures_meet_the_retry_policy(outcome: Failed | Retry, attempts: int, expected: object) -> None:
+    assert decide(outcome, attempts, RETRYING, 0) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("quarantine", Keep("failed", "no", "stack")),
+        ("delete", Drop("no")),
+        ("move:other/main", Divert("other/main", "no")),
+    ],
+)
+def test_the_failure_policy_decides_in_the_end(policy: str, expected: object) -> None:
+    assert decide(Failed("no", traceback="stack"), 0, Policy(failure_policy=policy), 0) == expected
+
+
+@pytest.mark.parametrize("policy", ["delete", "move:other/main"])
+def test_a_broken_rule_is_quarantined_whatever_the_failure_policy_says(policy: str) -> None:
+    outcome = Failed("raises", permanent=True, kind="rule_error")
+    assert decide(outcome, 0, Policy(failure_policy=policy), 0) == Keep("rule_error", "raises")
+
+
+def test_waits_grow_up_to_the_longest() -> None:
+    assert [next_wait(attempt, RETRYING) for attempt in range(1, 6)] == [3, 5, 9, 10, 10]
+    assert next_wait(10_000, RETRYING) == 10
+
+
+def test_jitter_lengthens_a_wait_by_a_quarter_at_most() -> None:
+    assert decide(Failed("no"), 0, RETRYING, 1.0) == Delay(3.75, 1, "no")
+
+
+def test_one_destination_is_as_good_as_a_list_of_one() -> None:
+    assert Done("x", to="a/main").to == Done("x", to=["a/main"]).to == ("a/main",)  # type: ignore[arg-type]
+
+
+def test_outputs_may_be_plain_paths_or_say_where_they_go(tmp_path: object) -> None:
+    from pathlib import Path
+
+    done = Done(Path("a"), Output(Path("b"), ("x/main",)), to="y/main")
+    assert [output.to for output in done.outputs] == [(), ("x/main",)]
