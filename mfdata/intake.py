@@ -8,7 +8,6 @@ import os
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from mfdata.arrival import Arrival, arrival_of
@@ -31,8 +30,7 @@ class Promise(NamedTuple):
     inode: int
 
 
-@dataclass(frozen=True)
-class Stranger:
+class Stranger(NamedTuple):
     """Something in an external directory that is not taken, to be reported once."""
 
     path: str
@@ -50,7 +48,7 @@ class Intake:
         self.transfers = Transfers(places, trace, durable=safety.durability == "power")
         self.stillness = Stillness()
         self.strangers: list[Stranger] = []
-        self._places = places
+        self.places = places
         self._sidecars = places.sidecars
         self._settings = settings
         self._ignored = ignored_names(settings.ignore)
@@ -86,6 +84,11 @@ class Intake:
                 raise
             return self._leave(path, error.strerror or "no permission")
 
+    @property
+    def has_promised(self) -> bool:
+        """Whether a file is written in the trace that has not reached its queue."""
+        return self._promise is not None
+
     def keep_promise(self) -> None:
         """Take the file that was promised last, or say in the trace that it could not be.
 
@@ -96,14 +99,14 @@ class Intake:
         if promise is None:
             return
         arrival = promise.arrival
-        directory = ExternalDirectory(self._places.home.path / arrival.directory, Target.of(arrival.target))
+        directory = ExternalDirectory(self.places.home.path / arrival.directory, Target.of(arrival.target))
         self.take(directory, arrival.name, told=True)
         if self._promise is promise:
             self._break_promise("it was changed or removed before it could be taken")
 
     def recall_promise(self, process: str) -> None:
         """Find out whether *process* died between the trace line of a file and its rename."""
-        event = last_event(self._places.home, process, "accepted")
+        event = last_event(self.places.home, process, "accepted")
         if event is None:
             return
         try:
@@ -118,9 +121,9 @@ class Intake:
 
     def _went_on(self, arrival: Arrival, since: float) -> bool:
         """Whether *arrival* reached its queue: an old file that comes in again may still have its tags."""
-        if (self._places.queue(Target.of(arrival.target)) / arrival.waiting).exists():
+        if (self.places.queue(Target.of(arrival.target)) / arrival.waiting).exists():
             return True
-        later = events(self._places.home, since - 1, arrival.uid.encode())
+        later = events(self.places.home, since - 1, arrival.uid.encode())
         return any(event.get("uid") == arrival.uid and event.get("event") != "accepted" for event in later)
 
     def _take(self, directory: ExternalDirectory, name: str, path: str, told: bool) -> Verdict:
@@ -204,7 +207,7 @@ class Intake:
     def _queue(self, target: str) -> str:
         queue = self._queues.get(target)
         if queue is None:
-            queue = self._queues[target] = os.fspath(self._places.queue(Target.of(target)))
+            queue = self._queues[target] = os.fspath(self.places.queue(Target.of(target)))
         return queue
 
     def _tag(self, arrival: Arrival) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import Tags, discard, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.trace import Trace, encoded
 
@@ -98,7 +98,7 @@ def files_with_reason(folder: Path) -> Iterator[Path]:
 def put_back(places: Places, kept: Kept, trace: Trace) -> None:
     """Let the step have *kept* again, as if it had never failed or crashed on it."""
     tags = read_tags(kept.path, places.sidecars)
-    _store_tags(places, kept.path, fresh(tags))
+    _store_tags(places, kept.path, fresh(before_entry(tags, kept.target.plugin, kept.target.step)))
     queue = places.queue(kept.target)
     queue.mkdir(parents=True, exist_ok=True)
     trace.write({**_told(kept), "event": "replayed", "from": "quarantine", "to": [str(kept.target)]})

@@ -1,0 +1,253 @@
+"""Guardian: once a second, files whose retry is due go back to their queues, and workers that are stuck are killed."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mfdata.places import LOCK, Places, Target, target_of_folder
+from mfdata.recovery import KILLED, Recovery, claimed_file, worker_folders
+from mfdata.trace import encoded
+from mfext.log import get_logger
+
+log = get_logger(__name__)
+
+#: Tells the seconds that one file may take in each step as the configuration is now; 0 or none = any.
+Timeouts = Callable[[], Mapping[Target, float]]
+
+#: Names of due files taken from one listing: bounds the memory with a million files waiting.
+_LISTING = 10_000
+#: A folder that changes all the time is listed no more often than this many times what a listing costs.
+_RENEW_COST = 20
+#: Length of the due time, in microseconds, that begins the names of delayed files.
+_DUE_DIGITS = 16
+#: A clock that went back by more than this was set.
+_CLOCK_SET_S = 1.0
+#: File times are some milliseconds coarse: what changed just now may change again without showing.
+_COARSE_S = 0.1
+
+
+class Guardian:
+    """Looks after what no worker looks after."""
+
+    def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts) -> None:
+        self.delays = Delays(places)
+        self.watch = Watch(places, timeouts)
+        self._recovery = recovery
+        self._trouble = ""
+
+    def look(self) -> None:
+        """Do all that is to be done now."""
+        trouble = ""
+        for act in (self.delays.put_back, self.watch.kill_stuck, self._recovery.recover):
+            try:
+                act()
+            except OSError as error:  # a full disk: what could not be done is done another time
+                trouble = str(error)
+        if trouble and trouble != self._trouble:
+            log.error("files cannot be put back into their queues", reason=trouble)
+        self._trouble = trouble
+
+
+@dataclass
+class _Delayed:
+    """What is known of one folder of delayed files."""
+
+    #: Its time of change when it was listed; None = it was not, or may have changed since without showing.
+    modified: int | None = None
+    #: The first names, in order of their due times.
+    names: list[str] = field(default_factory=list)
+    #: There were more of them.
+    more: bool = False
+    list_again_at: float = 0.0
+
+
+class Delays:
+    """Brings delayed files back to their queues when they are due.
+
+    Due times are of the wall clock, for they outlast restarts. When that clock is set back, everything that waits
+    goes back at once: an early try does no harm, one that comes a year late does.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._folders: dict[Path, _Delayed] = {}
+        self._ahead = time.time() - time.monotonic()
+
+    def put_back(self) -> int:
+        """Put back what is due; how many files that were."""
+        until = time.time()
+        if self._was_set_back():
+            log.warning("the clock was set back: every file that waits for a retry is tried now")
+            until = float("inf")
+        return sum(self._put_back(folder, until) for folder in _folders(self._places.delays))
+
+    def _was_set_back(self) -> bool:
+        before, self._ahead = self._ahead, time.time() - time.monotonic()
+        return self._ahead < before - _CLOCK_SET_S
+
+    def _put_back(self, folder: Path, until: float) -> int:
+        is_new = folder not in self._folders
+        known = self._folders.setdefault(folder, _Delayed())
+        self._refresh(folder, known)
+        queue = self._places.queue(target_of_folder(folder.name))
+        due = 0
+        while due < len(known.names) and _due(known.names[due]) <= until:
+            due += 1
+        early = {name for name in known.names[due:] if is_new and _is_from_the_future(folder / name)}
+        for name in [*known.names[:due], *early]:
+            _rename_back(folder / name, queue)
+        known.names = [name for name in known.names[due:] if name not in early] if early else known.names[due:]
+        return due + len(early)
+
+    def _refresh(self, folder: Path, known: _Delayed) -> None:
+        """List *folder* if it may have changed since, and if that does not cost too much."""
+        modified, start = _settled_mtime(folder), time.monotonic()
+        is_known = modified is not None and modified == known.modified and (known.names or not known.more)
+        if is_known or (known.names and start < known.list_again_at):
+            return
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            known.names = heapq.nsmallest(_LISTING, (one.name for one in entries if _is_delayed(one.name)))
+        known.modified, known.more = modified, len(known.names) == _LISTING
+        known.list_again_at = start + _RENEW_COST * (time.monotonic() - start)
+
+
+class Watch:
+    """Kills workers that have had one file for longer than their step allows, by the monotonic clock."""
+
+    def __init__(self, places: Places, timeouts: Timeouts) -> None:
+        self._places = places
+        self._timeouts = timeouts
+        self._workers: dict[Path, _Worker] = {}
+
+    def kill_stuck(self) -> list[int]:
+        """Kill who is stuck now; their pids."""
+        folders = list(worker_folders(self._places))
+        timeouts = self._timeouts() if any(folder not in self._workers for folder in folders) else {}
+        killed = []
+        known, self._workers = self._workers, {}
+        for folder in folders:
+            worker = known.get(folder) or _Worker(folder, timeouts.get(target_of_folder(folder.parent.name), 0.0))
+            self._workers[folder] = worker
+            if worker.timeout and worker.holds_for() > worker.timeout and worker.kill():
+                killed.append(worker.pid)
+        return killed
+
+
+class _Worker:
+    """What is known of one worker. Its timeout is that of the configuration in force when it started."""
+
+    def __init__(self, folder: Path, timeout: float) -> None:
+        self.folder = folder
+        self.timeout = timeout
+        pid = folder.name.partition("-")[0]
+        self.pid = int(pid) if pid.isdecimal() else 0
+        self._modified: int | None = None
+        self._is_told = False
+        self._file: Path | None = None
+        self._since = 0.0
+
+    def holds_for(self) -> float:
+        """Seconds for which it has been seen to have the file that it has; 0 when it has none."""
+        modified = _settled_mtime(self.folder)
+        if modified is None or modified != self._modified:
+            self._modified = modified
+            file = claimed_file(self.folder)
+            if file != self._file:
+                self._file, self._since = file, time.monotonic()
+        return time.monotonic() - self._since if self._file else 0.0
+
+    def kill(self) -> bool:
+        """Kill the process, if it is the one that holds the lock, after writing down why."""
+        try:
+            process = os.pidfd_open(self.pid)
+        except OSError:
+            return False
+        try:
+            if not _has_open(self.pid, self.folder / LOCK):
+                return False
+            self._write_down()
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            _wait_for_end(process)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(process)
+        return True
+
+    def _write_down(self) -> None:
+        if self._is_told:
+            return  # the kernel has not been able to end it yet
+        self._is_told = True
+        reason = f"it took longer than timeout = {self.timeout:g} s"
+        log.error("a worker was stuck and is killed", pid=self.pid, step=self.folder.parent.name, file=self._file)
+        part = self.folder / f".{KILLED}"
+        part.write_text(encoded({"kind": "timeout", "reason": reason, "file": self._file and self._file.name}))
+        part.rename(self.folder / KILLED)
+
+
+def _wait_for_end(process: int) -> None:
+    """Give the kernel the moment that it needs, so that recovery finds the lock free at once."""
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    poll.poll(100)
+
+
+def _has_open(pid: int, path: Path) -> bool:
+    """Whether the process *pid* has the file *path* open: a number may have passed on to somebody else."""
+    folder = Path(f"/proc/{pid}/fd")
+    with suppress(OSError):
+        wanted = path.stat()
+        for descriptor in os.listdir(folder):
+            with suppress(OSError):
+                found = (folder / descriptor).stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return True
+    return False
+
+
+def _settled_mtime(folder: Path) -> int | None:
+    """Time of the last change of *folder*; None when the next one might not show, or it is gone."""
+    with suppress(FileNotFoundError):
+        modified = folder.stat().st_mtime_ns
+        if time.time() - modified / 1e9 > _COARSE_S:
+            return modified
+    return None
+
+
+def _folders(parent: Path) -> list[Path]:
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _is_delayed(name: str) -> bool:
+    return name[:_DUE_DIGITS].isdecimal() and name[_DUE_DIGITS : _DUE_DIGITS + 1] == "-"
+
+
+def _due(name: str) -> float:
+    return int(name[:_DUE_DIGITS]) / 1e6
+
+
+def _is_from_the_future(path: Path) -> bool:
+    """Whether *path* was put where it is by a clock that has been set back since."""
+    with suppress(FileNotFoundError):
+        return path.lstat().st_ctime > time.time() + _CLOCK_SET_S
+    return False
+
+
+def _rename_back(path: Path, queue: Path) -> None:
+    waiting = queue / path.name[_DUE_DIGITS + 1 :]
+    try:
+        path.rename(waiting)
+    except FileNotFoundError:
+        if path.exists():
+            queue.mkdir(parents=True, exist_ok=True)
+            path.rename(waiting)

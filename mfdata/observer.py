@@ -1,0 +1,334 @@
+"""Observer: the process that sees files come, takes the complete ones, and guards what nobody else does.
+
+Events come from ``inotify_simple``: a plain file descriptor for the one poll() of this process. watchdog's layer of
+the same width hands them to a thread of its own, which with Python's one lock costs as much again as taking the file.
+
+Events are hints. The kernel drops them when its queue is full, tells nothing of a file that was linked in, and knows
+nothing of other hosts; what they do not tell is found by listing: at the start, after an overflow, when a directory
+appears, and every ``rescan_interval``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from inotify_simple import INotify
+from inotify_simple import flags as inotify
+
+from mfdata.completeness import Verdict
+from mfdata.config import Incoming, Safety, StepConfig
+from mfdata.config import Trace as TraceConfig
+from mfdata.external import ExternalDirectory, external_directories
+from mfdata.guardian import Guardian
+from mfdata.intake import Intake
+from mfdata.module import MODULE
+from mfdata.places import Places, Target
+from mfdata.recovery import Recovery
+from mfdata.trace import Trace
+from mfext import log as logs
+from mfext.accepted import remembered
+from mfext.config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.lock import exclusive
+from mfext.log import get_logger
+from mfext.mainloop import Mainloop
+
+log = get_logger(__name__)
+
+PROCESS = "observer"
+
+_MASK = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR
+_LOST = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.IGNORED | inotify.UNMOUNT
+_TICK_S = 1.0
+#: Names of one listing that are put in order of time, oldest first, before they are taken.
+_CHUNK = 4096
+#: Files taken from a listing before events and signals are looked at again.
+_SLICE = 128
+#: What nobody can help by going on with the next file.
+_NOTHING_GOES = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+_LONGEST_PAUSE_S = 5.0
+#: So many strangers are told one by one.
+_TOLD = 10_000
+
+
+class Watched:
+    """An external directory, its watch, and how far its listing is."""
+
+    def __init__(self, directory: ExternalDirectory) -> None:
+        self.directory = directory
+        #: Watch descriptor; -1 when it cannot be watched.
+        self.descriptor = -1
+        self.identity = (-1, -1)
+        self.fault = ""
+        self._listing: Iterator[list[str]] = iter(())
+        self._names: list[str] = []
+
+    def list_again(self) -> None:
+        """Begin to list the directory, from the start."""
+        self._listing = _chunks(os.fspath(self.directory.path))
+        self._names = []
+
+    def next_names(self) -> list[str]:
+        """Some more names; [] when the listing is at its end."""
+        if not self._names:
+            self._names = next(self._listing, [])
+        names, self._names = self._names[:_SLICE], self._names[_SLICE:]
+        return names
+
+
+def _chunks(path: str) -> Iterator[list[str]]:
+    """The names in the directory *path*, some thousand at a time, those oldest first."""
+    with suppress(OSError), os.scandir(path) as entries:
+        chunk: list[tuple[int, str]] = []
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                chunk.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
+            if len(chunk) == _CHUNK:
+                yield [name for _, name in sorted(chunk)]
+                chunk = []
+        yield [name for _, name in sorted(chunk)]
+
+
+class Observer:
+    """Sees files come into the external directories and has each taken when it is complete."""
+
+    def __init__(
+        self, directories: Sequence[ExternalDirectory], settings: Incoming, intake: Intake, guardian: Guardian
+    ) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._guardian = guardian
+        self._watched = [Watched(directory) for directory in directories]
+        self._by_descriptor: dict[int, Watched] = {}
+        self._to_list: deque[Watched] = deque()
+        self._inotify = INotify(nonblocking=True)
+        self._next_tick = self._next_rescan = time.monotonic()
+        self._pause = self._paused_until = 0.0
+        self._is_pending = True
+        self._told: set[tuple[str, str]] = set()
+
+    def run(self, loop: Mainloop) -> None:
+        """Work until told to stop."""
+        self._watch_all()
+        loop.ready()
+        while not loop.stopping:
+            if loop.draining:
+                loop.drained()
+                loop.wait()
+                continue
+            loop.wait(self._inotify.fileno(), timeout=self._time_to_sleep())
+            self._take_told(loop)
+            self._take_listed(loop)
+            if time.monotonic() >= self._next_tick:
+                self._tick()
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        self._inotify.close()
+
+    def _time_to_sleep(self) -> float:
+        now = time.monotonic()
+        if self._to_list and now >= self._paused_until:
+            return 0.0
+        return max(0.0, self._next_tick - now)
+
+    def _take_told(self, loop: Mainloop) -> None:
+        """Take the files that events tell of."""
+        for descriptor, mask, _, name in self._inotify.read(timeout=0):
+            watched = self._by_descriptor.get(descriptor)
+            if mask & inotify.Q_OVERFLOW:
+                log.warning("the kernel dropped events: the incoming directories are listed")
+                self._list_all()
+            elif watched is None:
+                continue
+            elif mask & _LOST:
+                self._lose(watched)
+            elif not loop.stopping:
+                self._take(watched, name, told=True)
+
+    def _take_listed(self, loop: Mainloop) -> None:
+        """Take some of the files that a listing finds."""
+        if not self._to_list or time.monotonic() < self._paused_until or loop.stopping:
+            return
+        watched = self._to_list[0]
+        names = watched.next_names()
+        if not names:
+            self._to_list.popleft()
+        for name in names:
+            self._take(watched, name, told=False)
+
+    def _take(self, watched: Watched, name: str, *, told: bool) -> None:
+        if time.monotonic() < self._paused_until:
+            return
+        try:
+            verdict = self._intake.take(watched.directory, name, told=told)
+        except OSError as error:
+            self._failed(f"{watched.directory.path}/{name}", error)
+            return
+        if verdict is Verdict.STRANGE:
+            self._tell_strangers()
+        elif verdict is Verdict.TAKE and self._pause:
+            log.info("incoming files are taken again")
+            self._pause = 0.0
+
+    def _failed(self, path: str, error: OSError) -> None:
+        """A file could not be taken: it stays where it is, and is tried again."""
+        self._is_pending = True
+        if error.errno not in _NOTHING_GOES and not self._intake.has_promised:
+            self._tell(path, error.strerror or str(error))
+            return
+        if not self._pause:
+            log.error("incoming files cannot be taken and stay where they are", reason=str(error), file=path)
+        self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
+        self._paused_until = time.monotonic() + self._pause
+        # What comes in the meantime is found by listing.
+        self._list_all()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._next_tick = now + _TICK_S
+        self._guardian.look()
+        for watched in self._watched:
+            if watched.descriptor < 0 or _identity(watched.directory) != watched.identity:
+                self._lose(watched)
+                self._watch(watched)
+        if now >= self._next_rescan:
+            self._rescan(now)
+        if now >= self._paused_until:
+            self._resume(now)
+
+    def _rescan(self, now: float) -> None:
+        self._next_rescan = now + self._settings.rescan_interval
+        self._told.clear()
+        self._list_all()
+
+    def _resume(self, now: float) -> None:
+        """Go on with what was begun, and look again at what stood still."""
+        if self._is_pending:
+            errors = self._intake.transfers.resume()
+            for error in errors:
+                self._tell(str(error.filename or ""), error.strerror or str(error))
+            self._is_pending = bool(errors)
+        was_full = self._intake.stillness.is_full()
+        due = self._intake.stillness.due(now, self._settings.stable_for)
+        by_path = {os.fspath(watched.directory.path): watched for watched in self._watched}
+        for path in due:
+            folder, _, name = path.rpartition("/")
+            if folder in by_path:
+                self._take(by_path[folder], name, told=False)
+        if was_full and due:
+            self._list_all()
+
+    def _list_all(self) -> None:
+        for watched in self._watched:
+            self._list(watched)
+
+    def _list(self, watched: Watched) -> None:
+        watched.list_again()
+        if watched not in self._to_list:
+            self._to_list.append(watched)
+
+    def _watch_all(self) -> None:
+        for watched in self._watched:
+            if watched.directory.path.is_relative_to(self._intake.places.home.path):
+                watched.directory.path.mkdir(parents=True, exist_ok=True)
+            self._watch(watched)
+        self._next_rescan = time.monotonic() + self._settings.rescan_interval
+
+    def _watch(self, watched: Watched) -> None:
+        """Watch the directory if it is there, and list it."""
+        path = watched.directory.path
+        try:
+            watched.descriptor = self._inotify.add_watch(path, _MASK)
+            watched.identity = _identity(watched.directory)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "files cannot be removed from it, so none is taken", str(path))
+        except OSError as error:
+            self._cannot_watch(watched, error.strerror or str(error))
+            return
+        if watched.fault:
+            log.info("an incoming directory is watched again", directory=str(path))
+        watched.fault = ""
+        self._by_descriptor[watched.descriptor] = watched
+        self._list(watched)
+
+    def _cannot_watch(self, watched: Watched, fault: str) -> None:
+        if fault != watched.fault:
+            log.error("an incoming directory cannot be watched", directory=str(watched.directory.path), reason=fault)
+        watched.fault = fault
+        self._lose(watched)
+
+    def _lose(self, watched: Watched) -> None:
+        """Forget the watch; each second it is tried to have one again."""
+        if watched.descriptor >= 0:
+            self._by_descriptor.pop(watched.descriptor, None)
+            with suppress(OSError):
+                self._inotify.rm_watch(watched.descriptor)
+        watched.descriptor = -1
+
+    def _tell_strangers(self) -> None:
+        for path, reason in self._intake.strangers:
+            self._tell(path, reason)
+        self._intake.strangers.clear()
+
+    def _tell(self, path: str, reason: str) -> None:
+        if (path, reason) not in self._told and len(self._told) < _TOLD:
+            self._told.add((path, reason))
+            log.warning("something in an incoming directory is left alone", path=path, reason=reason)
+
+
+def _identity(directory: ExternalDirectory) -> tuple[int, int]:
+    with suppress(OSError):
+        status = directory.path.stat()
+        return status.st_dev, status.st_ino
+    return (-1, -1)
+
+
+def main() -> None:
+    """Run as the supervised process ``observer``."""
+    home = home_of(current_module())
+    logs.set_up(home, PROCESS)
+    # Who opens a file for writing while it is asked whether anybody does sends this, which would kill us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    home.run.mkdir(parents=True, exist_ok=True)
+    with exclusive(home.run / "intake.lock", "incoming files", "observe", timeout=30), Mainloop(home) as loop:
+        observer = made(home)
+        try:
+            observer.run(loop)
+        finally:
+            observer.close()
+
+
+def made(home: Home) -> Observer:
+    """The observer of *home*, as its configuration and its plugins say."""
+    places = Places(home)
+    config = module_config(MODULE, home)
+    settings, safety = config.section("incoming", Incoming), config.section("safety", Safety)
+    trace = Trace(home, PROCESS, settings=config.section("trace", TraceConfig))
+    steps = _steps(home)
+    listened = {target: step.listened_directories for target, step in steps.items()}
+    intake = Intake(places, settings, safety, trace)
+    intake.recall_promise(PROCESS)
+    durable = safety.durability == "power"
+    recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable)
+    guardian = Guardian(places, recovery, lambda: {target: step.timeout for target, step in _steps(home).items()})
+    return Observer(external_directories(places, settings, listened), settings, intake, guardian)
+
+
+def _steps(home: Home) -> dict[Target, StepConfig]:
+    """Every step of the plugins in force."""
+    return {
+        Target(plugin.name, section.removeprefix("step_")): plugin.config.section(section, StepConfig)
+        for plugin in remembered(home).values()
+        for section in plugin.config.names("step_*")
+    }
+
+
+if __name__ == "__main__":
+    main()
