@@ -13,11 +13,11 @@ from PIL import Image, ImageDraw, ImageFilter
 SIZE = (480, 360)
 SEED = 20171005
 
-#: Where a file must end.
-SENT = "sent as JPEG"
-NO_MATCH = "kept, no rule wants it"
-NOT_AN_IMAGE = "kept, convert_png could not read it"
-NOT_A_GZIP = "kept, ungzip could not read it"
+#: How a file must end: each of these once.
+SENT = ("archived", "sent")
+NO_MATCH = ("kept by switch",)
+NOT_AN_IMAGE = ("archived", "kept by convert_png")
+NOT_A_GZIP = ("kept by ungzip",)
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Input:
     content: bytes
     #: What it is, for the table.
     kind: str
-    #: One of the ends above.
-    end: str
+    #: Its ends, as above.
+    ends: tuple[str, ...]
     #: Name of the JPEG that the other machine must receive, '' = none.
     jpeg: str = ""
 

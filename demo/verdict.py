@@ -1,0 +1,64 @@
+"""Whether every file came to its end, and every image whole to the other machine."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+from PIL import Image, ImageChops, ImageStat
+
+from demo.inputs import Input
+from demo.lives import Life
+from demo.other_machine import OtherMachine
+from mfext.table import table
+
+#: Mean difference per colour, of 255, that JPEG may make.
+LOSS = 4.0
+
+
+def faults(files: Sequence[Input], lives: Mapping[str, Life], machine: OtherMachine) -> list[str]:
+    """Everything that is not as it must be, one line each."""
+    found = [
+        f"{file.name}: it ended {_words(lives[file.name].ends)}, expected {_words(file.ends)}"
+        for file in files
+        if lives[file.name].ends != tuple(sorted(file.ends))
+    ]
+    expected = {file.jpeg: file for file in files if file.jpeg}
+    received = set(machine.received())
+    found += [f"{name}: the other machine has it, although nobody sent it" for name in received - set(expected)]
+    for name, file in expected.items():
+        fault = _image_fault(file, machine) if name in received else "the other machine does not have it"
+        found += [f"{name}: {fault}"] if fault else []
+    return found
+
+
+def _image_fault(file: Input, machine: OtherMachine) -> str:
+    """What is wrong with the JPEG that came of *file*, '' when nothing is."""
+    content = gzip.decompress(file.content) if file.name.endswith(".gz") else file.content
+    try:
+        with Image.open(machine.folder / file.jpeg) as image, Image.open(BytesIO(content)) as original:
+            if image.format != "JPEG":
+                return f"it is {image.format}, not JPEG"
+            if image.size != original.size:
+                return f"its size is {image.size}, not {original.size}"
+            difference = ImageChops.difference(image.convert("RGB"), original.convert("RGB"))
+    except OSError as error:
+        return f"it cannot be decoded: {error}"
+    loss = max(ImageStat.Stat(difference).mean)
+    return f"it shows something else: {loss:.1f} of 255 is the mean difference" if loss > LOSS else ""
+
+
+def lives_table(files: Sequence[Input], lives: Mapping[str, Life]) -> str:
+    """Every file, its life and its end."""
+    rows = [(file.name, file.kind, _words(lives[file.name].steps), _end(lives[file.name])) for file in files]
+    return table(("FILE", "WHAT IT IS", "ITS LIFE", "ITS END"), sorted(rows, key=lambda row: (row[3], row[0])))
+
+
+def _end(life: Life) -> str:
+    reason = f": {life.reason.splitlines()[0][:60]}" if life.reason else ""
+    return f"{_words(life.ends)}{reason}"
+
+
+def _words(words: Sequence[str]) -> str:
+    return ", ".join(words) or "nowhere"
