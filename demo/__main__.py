@@ -49,10 +49,11 @@ def main() -> int:
         if not options.keep:
             _stop(shell)
     seconds = time.monotonic() - started
-    _say(
-        f"All {len(files)} files ended where they should, in {seconds:.0f} s." if not found else "NOT as it should be:"
-    )
-    print("\n".join(f"  {fault}" for fault in found), end="\n" if found else "")
+    if found:
+        _say("NOT as it should be:")
+        print("\n".join(f"  {fault}" for fault in found))
+    else:
+        _say(f"All {len(files)} files ended where they should, in {seconds:.0f} s.")
     if options.keep:
         _say_how_to_get_in()
     return 1 if found else 0

@@ -29,7 +29,8 @@ class OtherMachine:
 
     def received(self) -> list[str]:
         """Names of the whole files that it has."""
-        return [name for name in os.listdir(self.folder) if not name.startswith(".") and not name.endswith(".tmp")]
+        names = (path.name for path in self.folder.iterdir())
+        return [name for name in names if not name.startswith(".") and not name.endswith(".tmp")]
 
 
 def start(place: Path, user: str) -> OtherMachine:
@@ -44,7 +45,8 @@ def start(place: Path, user: str) -> OtherMachine:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True, text=True
         )
     (place / "pid").write_text(f"{process.pid}\n")
-    assert process.stdin and process.stdout  # noqa: S101  # both were asked for
+    assert process.stdin is not None  # noqa: S101  # both were asked for
+    assert process.stdout is not None  # noqa: S101
     with process.stdin, process.stdout:
         process.stdin.write(f"{password}\n")
         process.stdin.flush()

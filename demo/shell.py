@@ -55,7 +55,8 @@ class Shell:
         text = path.read_text("utf-8")
         for key, value in values.items():
             line = f"{key} = {value}"
-            text, count = re.subn(rf"^(# )?{key} =.*$", lambda _, line=line: line, text, count=1, flags=re.MULTILINE)
+            literal = line.replace("\\", r"\\")
+            text, count = re.subn(rf"^(# )?{key} =.*$", literal, text, count=1, flags=re.MULTILINE)
             if not count:
                 raise LookupError(f"{path} has no key {key}")
             print(f"    {_bold(f'~/{plugin}/config.ini')}:  {_hidden(line)}", flush=True)
