@@ -13,8 +13,11 @@ from pathlib import Path
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, Several, raise_all
+from mfext.log import get_logger
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
+
+log = get_logger(__name__)
 
 #: Raises what is wrong with plugins when they are looked at together.
 Check = Callable[[Sequence[Plugin]], None]
@@ -56,12 +59,15 @@ def accept(found: Sequence[Installed], check: Check, recall: Callable[[], Mappin
 
 
 def remember(home: Home, plugins: Sequence[Plugin]) -> None:
-    """Keep *plugins* as what was accepted last."""
+    """Keep *plugins* as what was accepted last; on a full disk it is not kept, and only said."""
     file = _file(home)
     unfinished = file.with_name(f".{file.name}")
-    unfinished.touch(mode=0o600)  # configuration holds passwords
-    unfinished.write_bytes(pickle.dumps({plugin.name: plugin for plugin in plugins}))
-    unfinished.replace(file)
+    try:
+        unfinished.touch(mode=0o600)  # configuration holds passwords
+        unfinished.write_bytes(pickle.dumps({plugin.name: plugin for plugin in plugins}))
+        unfinished.replace(file)
+    except OSError as error:
+        log.warning("the accepted plugins cannot be kept", path=file, error=error)
 
 
 def remembered(home: Home) -> dict[str, Plugin]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mfext.configfile import layered
 from mfext.environment import Home, administrators_folder, child_variables
-from mfext.section import Config
+from mfext.section import Config, Schema
+from mfext.supervision import SECTIONS
 
 if TYPE_CHECKING:
     from mfext.module import Module
@@ -21,7 +22,13 @@ def module_config(module: Module, home: Home) -> Config:
         ConfigError: it must be mended (``Several`` for more than one fault).
     """
     variables = module_variables(home)
-    return module.schema.load(layered(config_files(home), variables, home.module.upper()), variables)
+    return module_schema(module).load(layered(config_files(home), variables, home.module.upper()), variables)
+
+
+def module_schema(module: Module) -> Schema:
+    """All sections that the ``config.ini`` of *module* may have: its own, and those that every module has."""
+    own = module.schema
+    return Schema({**own.sections, **SECTIONS}, own.required, own.fixed)
 
 
 def config_files(home: Home) -> tuple[Path, Path]:

@@ -1,0 +1,204 @@
+"""The command ``metwork``, and the dotted commands (``mfdata.start``, ``plugins.list``) that are short for it.
+
+A command is made, and what it needs imported, only when it is looked up: most are called often and do little.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mfext.environment import current_module, home_of
+from mfext.errors import InternalError, MetworkError, UsageError, nearest
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+#: Faults of the machine rather than of ours: one line says enough.
+_MACHINE = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
+#: Exit status of a command that was interrupted, as shells give it.
+_INTERRUPTED = 130
+
+#: A function that makes a command.
+Maker = Callable[[], click.Command]
+
+
+def alias() -> int:
+    """Run what the name of the program says: the entry point of every console script."""
+    return run(arguments_of(Path(sys.argv[0]).name, sys.argv[1:]))
+
+
+def arguments_of(program: str, arguments: Sequence[str]) -> list[str]:
+    """What ``metwork`` is asked for when *program* is called with *arguments* (pure)."""
+    if program == "metwork":
+        return [*arguments]
+    if program == "bootstrap_plugin.py":
+        return [program, *arguments]
+    return [*program.lstrip("_").split("."), *arguments]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``metwork`` with *arguments*; every error becomes a message, and the exit status is given."""
+    try:
+        status = metwork().main(list(arguments), prog_name="metwork", standalone_mode=False)
+    except MetworkError as error:
+        return report([error])
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone; Python would complain of it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _unforeseen(error)
+    return status if isinstance(status, int) else 0
+
+
+def report(errors: Sequence[MetworkError]) -> int:
+    """Say on stderr what is wrong; the exit status for it, 0 when nothing is."""
+    for error in errors:
+        click.echo(error.message, err=True)
+    return errors[0].exit_code if errors else 0
+
+
+def print_json(value: Any) -> None:
+    """Write *value* to stdout, which gets nothing else."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def _unforeseen(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        place = f"{error.filename}: " if error.filename else ""
+        return report([MetworkError(f"{place}{error.strerror}")])
+    import traceback
+
+    traceback.print_exc()
+    click.echo("\nThis is a fault of MetWork itself: please report it, with the lines above.", err=True)
+    return InternalError.exit_code
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are made when they are looked up."""
+
+    def __init__(self, name: str, makers: Callable[[], Mapping[str, Maker]], **settings: Any) -> None:
+        super().__init__(name, context_settings={"help_option_names": ["-h", "--help"]}, **settings)
+        self.makers = makers
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.makers())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        maker = self.makers().get(cmd_name)
+        return maker() if maker else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, rest = args[0], args[1:]
+        command = self.get_command(ctx, name)
+        if command is None and not name.startswith("-"):
+            raise UsageError(
+                f'"{ctx.command_path}" has no command "{name}"', mend=nearest(name, self.list_commands(ctx))
+            )
+        return (name, command, rest) if command else super().resolve_command(ctx, args)
+
+
+def metwork() -> click.Group:
+    """The command ``metwork``."""
+    return LazyGroup("metwork", _commands, help="MetWork: receive, route and process meteorological data with plugins.")
+
+
+def _commands() -> dict[str, Maker]:
+    from mfext.module import module_names
+
+    makers: dict[str, Maker] = {name: partial(_module, name) for name in module_names()}
+    makers |= {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
+    return makers | {command.name or "": (lambda made=command: made) for command in (modules, shell, apply)}
+
+
+def _module(name: str) -> click.Command:
+    from mfext.modulecommands import ModuleGroup
+
+    return ModuleGroup(name)
+
+
+def _plugins() -> click.Command:
+    from mfext.plugin.commands import plugins
+
+    return plugins
+
+
+def _bootstrap() -> click.Command:
+    from mfext.plugin.commands import bootstrap
+
+    bootstrap.hidden = True
+    return bootstrap
+
+
+def _config() -> click.Command:
+    from mfext.configcommands import config
+
+    return config
+
+
+@click.command()
+@JSON
+def modules(as_json: bool) -> None:
+    """List the modules whose software is here."""
+    from mfext.module import load_module, module_names
+    from mfext.table import listing
+    from mfext.version import software_version
+
+    columns = ("name", "version", "home", "summary")
+    rows = [(name, software_version(), str(home_of(name).path), load_module(name).summary) for name in module_names()]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        click.echo(listing("Modules", [column.upper() for column in columns], rows, "module"))
+
+
+@click.command()
+@click.option("-c", "command", default="", help="Run this command instead of asking for some.")
+@click.argument("module", default="")
+def shell(module: str, command: str) -> None:
+    """Open a shell in the home of MODULE, with its commands on the PATH.
+
+    Without a terminal it reads commands from standard input.
+    """
+    from mfext import lifecycle
+    from mfext.module import load_module
+    from mfext.shell import open_shell
+
+    chosen = load_module(module or current_module())
+    home = home_of(chosen.name)
+    lifecycle.init(chosen, home)
+    open_shell(home, command)
+
+
+@click.command()
+@click.option("--plugin", default="", help="The plugin that was changed: wait for its processes, raise its faults.")
+@click.argument("module", default="")
+def apply(module: str, plugin: str) -> int:
+    """Put in force what was changed on disk: configuration, plugins. Only what differs is touched.
+
+    It is checked first; what is faulty goes on as before.
+    """
+    from mfext import lifecycle
+    from mfext.module import load_module
+
+    chosen = load_module(module or current_module())
+    result = lifecycle.apply(chosen, home_of(chosen.name), plugin=plugin)
+    if not result.changed:
+        click.echo(f"{chosen.name} is not running: checked only")
+    return report(result.problems)

@@ -1,0 +1,101 @@
+"""``metwork config``: what is configured, where each value comes from, whether it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import click
+
+from mfext.commands import JSON, print_json, report
+from mfext.config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import MetworkError, Several
+from mfext.module import Module, load_module
+from mfext.plugin.installed import survey
+from mfext.section import DEFAULT, Row
+from mfext.table import table
+
+MODULE = click.argument("module", default="")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The configuration of the module, or of one of its plugins."""
+
+    #: Name of the plugin; '' for the module.
+    plugin: str
+    rows: tuple[Row, ...]
+
+
+@click.group()
+def config() -> None:
+    """Configuration: what is in force and where it comes from; whether it is right."""
+
+
+@config.command()
+@JSON
+@click.option("--changed", is_flag=True, help="Leave out what has its default.")
+@MODULE
+def show(module: str, as_json: bool, changed: bool) -> int:
+    """Show every value of MODULE and its plugins, and where each comes from."""
+    chosen, home = _chosen(module)
+    sources, faults = _sources(chosen, home)
+    kept = [(one.plugin, row) for one in sources for row in one.rows if not changed or row.origin != DEFAULT]
+    if as_json:
+        print_json([{"plugin": plugin, **row._asdict()} for plugin, row in kept])
+    else:
+        rows = [(plugin or "-", *row) for plugin, row in kept]
+        click.echo(table(("PLUGIN", "SECTION", "KEY", "VALUE", "ORIGIN"), rows))
+    return report(faults)
+
+
+@config.command()
+@JSON
+@MODULE
+def check(module: str, as_json: bool) -> int:
+    """Check the configuration of MODULE and its plugins, alone and together; all that is wrong is said at once."""
+    from mfext import lifecycle
+
+    chosen, home = _chosen(module)
+    try:
+        plan = lifecycle.wanted(chosen, home)
+        faults = list(_single([*plan.accepted.refused.values()]))
+    except MetworkError as error:
+        faults = list(_single([error]))
+    if as_json:
+        print_json([_fault(one) for one in faults])
+        return faults[0].exit_code if faults else 0
+    if not faults:
+        click.echo(f"the configuration of {chosen.name} is right, with {len(plan.accepted.plugins)} plugin(s)")
+    return report(faults)
+
+
+def _chosen(name: str) -> tuple[Module, Home]:
+    module = load_module(name or current_module())
+    return module, home_of(module.name)
+
+
+def _sources(module: Module, home: Home) -> tuple[list[Source], list[MetworkError]]:
+    """Every configuration that can be read, and what is wrong with the others."""
+    found = module_config(module, home)
+    places = survey(home, module, found)
+    plugins = [Source(one.name, tuple(one.plugin.config.rows())) for one in places if one.plugin]
+    faults = list(dict.fromkeys(one.error for one in places if one.error))
+    return [Source("", tuple(found.rows())), *plugins], faults
+
+
+def _single(errors: list[MetworkError]) -> Iterator[MetworkError]:
+    """Each error alone and once: two plugins with one name have the same one."""
+    for error in dict.fromkeys(errors):
+        yield from error.errors if isinstance(error, Several) else (error,)
+
+
+def _fault(error: MetworkError) -> dict[str, str]:
+    return {
+        "where": error.where,
+        "found": error.found,
+        "expected": error.expected,
+        "mend": error.mend,
+        "message": error.message,
+    }

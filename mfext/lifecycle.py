@@ -1,0 +1,175 @@
+"""The life of a module: made, started, changed while it runs, stopped. One command at a time changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+
+from mfext.accepted import Accepted, accept, remember, remembered
+from mfext.config import config_files, module_config, module_schema
+from mfext.environment import Home
+from mfext.errors import MetworkError, ServiceUnavailable
+from mfext.lock import exclusive
+from mfext.module import Module
+from mfext.owner import check_owner
+from mfext.plugin.installed import Installed, survey
+from mfext.process import Process
+from mfext.section import Config
+from mfext.supervisor import Supervisor
+
+#: Seconds that a command waits for another one, and that a change waits for the one before it to be in force.
+_TURN, _CHANGE_TURN = 10.0, 60.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to run, by the configuration as it is on disk."""
+
+    config: Config
+    installed: tuple[Installed, ...]
+    accepted: Accepted
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a command on a module."""
+
+    #: It did something; otherwise all was already as asked for.
+    changed: bool
+    #: What is not as it should be, although the command did its work.
+    problems: tuple[MetworkError, ...] = ()
+
+
+def wanted(module: Module, home: Home) -> Wanted:
+    """What is to run in *home*. A faulty plugin is left out, or goes on as it was accepted last.
+
+    Raises:
+        MetworkError: the configuration of the module itself is faulty.
+    """
+    config = module_config(module, home)
+    installed = survey(home, module, config)
+    accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
+    processes = tuple(module.processes(home, config, accepted.plugins))
+    return Wanted(config, tuple(installed), accepted, processes)
+
+
+def init(module: Module, home: Home) -> bool:
+    """Make what is missing of *home*: folders, a commented configuration. True when there was no home.
+
+    Nothing that is there is changed.
+    """
+    check_owner(home)
+    is_new = not home.path.exists()
+    for folder in (home.path, home.var, home.plugins, home.log, home.tmp, home.config, home.config / "plugins"):
+        folder.mkdir(parents=True, exist_ok=True)
+    home.run.mkdir(mode=0o700, exist_ok=True)
+    _write_default_config(module, home)
+    for relative in module.folders(module_config(module, home)):
+        (home.path / relative).mkdir(parents=True, exist_ok=True)
+    return is_new
+
+
+def start(module: Module, home: Home, *, timeout: float | None = None) -> Result:
+    """Run everything that is configured; it returns when all is ready or has turned out not to become so.
+
+    Args:
+        module: whose home it is.
+        home: its home, made when it is not there.
+        timeout: seconds to wait for what is not ready, by default as configured.
+
+    Raises:
+        MetworkError: nothing was started.
+    """
+    init(module, home)
+    with _alone(home, "start"):
+        if Supervisor(home).is_running():
+            return Result(changed=False)
+        plan = wanted(module, home)
+        supervisor = Supervisor(home, plan.config)
+        problems = _published(module, home, plan)
+        supervisor.start(plan.processes)
+        remember(home, plan.accepted.plugins)
+    return Result(True, (*problems, *_unready(supervisor, None, timeout)))
+
+
+def stop(home: Home, *, timeout: float | None = None) -> Result:
+    """Let every process in *home* finish what it does, then end it; after *timeout* seconds it is killed."""
+    check_owner(home)
+    if not home.run.is_dir():
+        return Result(changed=False)
+    with _alone(home, "stop"):
+        return Result(Supervisor(home).stop(timeout))
+
+
+def restart(module: Module, home: Home, *, timeout: float | None = None) -> Result:
+    """Stop and start; a faulty configuration of the module is found before anything is stopped."""
+    init(module, home)
+    wanted(module, home)
+    stop(home)
+    return start(module, home, timeout=timeout)
+
+
+def apply(module: Module, home: Home, *, plugin: str = "", timeout: float | None = None) -> Result:
+    """Put in force what the configuration and the plugins of *home* say now; only what differs is touched.
+
+    Args:
+        module: whose home it is.
+        home: its home; where it does not run, all is checked and nothing more.
+        plugin: the plugin that was changed: its faults are raised, and its processes are waited for.
+        timeout: seconds to wait for what is not ready, by default as configured.
+
+    Raises:
+        MetworkError: nothing was changed.
+    """
+    init(module, home)
+    with _alone(home, "apply", _CHANGE_TURN):
+        plan = wanted(module, home)
+        if plugin in plan.accepted.refused:
+            raise plan.accepted.refused[plugin]
+        supervisor = Supervisor(home, plan.config)
+        if not supervisor.is_running():
+            return Result(False, tuple(plan.accepted.refused.values()))
+        problems = _published(module, home, plan)
+        changed = supervisor.apply(plan.processes)
+        remember(home, plan.accepted.plugins)
+    touched = [one.name for one in plan.processes if one.name in changed or (plugin and one.plugin == plugin)]
+    return Result(True, (*problems, *_unready(supervisor, touched, timeout)))
+
+
+def _published(module: Module, home: Home, plan: Wanted) -> list[MetworkError]:
+    """Publish, and tell what is not as it should be.
+
+    It comes before processes are touched: those that start find what is in force, and those that end get no more.
+    """
+    problems = list(plan.accepted.refused.values())
+    try:
+        module.publish(home, plan.config, plan.accepted.plugins)
+    except ServiceUnavailable as error:
+        problems.append(error)
+    return problems
+
+
+def _unready(supervisor: Supervisor, names: Collection[str] | None, timeout: float | None) -> list[MetworkError]:
+    """Wait for the processes *names*, all of them if None, outside the lock: others may go on."""
+    try:
+        supervisor.wait_ready(names, timeout)
+    except MetworkError as error:
+        return [error]
+    return []
+
+
+def _alone(home: Home, act: str, turn: float = _TURN) -> AbstractContextManager[None]:
+    return exclusive(home.run / "apply.lock", home.module, act, timeout=turn)
+
+
+def _write_default_config(module: Module, home: Home) -> None:
+    file = config_files(home)[0]
+    if not file.exists():
+        from mfext.reference import commented_ini
+
+        unfinished = file.with_name(f".{file.name}")
+        unfinished.write_text(commented_ini(module_schema(module).sections), encoding="utf-8")
+        unfinished.replace(file)

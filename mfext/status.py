@@ -1,0 +1,179 @@
+"""Status: how a module does, beside what is configured, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from mfext.environment import Home
+from mfext.errors import MetworkError
+from mfext.lifecycle import Wanted, wanted
+from mfext.module import Module
+from mfext.output import last_lines
+from mfext.owner import check_owner
+from mfext.plugin.installed import Installed
+from mfext.process import Process
+from mfext.processstate import ProcessState
+from mfext.supervisor import Supervisor
+from mfext.table import duration, size, table
+from mfext.version import software_version
+
+#: Titles of the lines that ``status`` prints for the processes.
+COLUMNS = ("PROCESS", "STATE", "PIDS", "RESTARTS", "UPTIME", "MEMORY", "LAST EXIT", "REASON")
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a module does."""
+
+    module: str
+    version: str
+    home: str
+    #: running, stopped, or failing: it runs, but not all is as configured.
+    state: str
+    processes: Sequence[ProcessState] = ()
+    plugins: Sequence[Installed] = ()
+    #: What is not as configured, one sentence each.
+    problems: Sequence[str] = ()
+    #: What the module itself tells: JSON values by title.
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def status(module: Module, home: Home) -> Status:
+    """How *module* does in *home*.
+
+    Raises:
+        NotAllowed: the home is another user's.
+    """
+    check_owner(home)
+    plan, problems = _planned(module, home)
+    supervisor = Supervisor(home)
+    found = Status(module.name, software_version(), str(home.path), "stopped", plugins=plan.installed if plan else ())
+    if not supervisor.is_running():
+        return replace(found, problems=[f"{module.name} is not running", *problems])
+    try:
+        states = supervisor.states()
+        problems += differences(plan.processes if plan else (), states, partial(_last_words, home))
+    except MetworkError as error:
+        states = []
+        problems.append(error.message)
+    more = module.status(home, plan.config, plan.accepted.plugins) if plan else {}
+    state = "failing" if problems else "running"
+    return replace(found, state=state, processes=states, problems=problems, more=more)
+
+
+def differences(
+    processes: Sequence[Process], states: Sequence[ProcessState], last_words: Callable[[ProcessState], str]
+) -> list[str]:
+    """What is not as it should be with the processes that run, one sentence each.
+
+    Args:
+        processes: what is configured; none when that is not known.
+        states: how those that the supervisor knows do.
+        last_words: what a process that fails wrote last.
+    """
+    problems = [
+        f"{state.name} is {state.state}: {state.reason}{last_words(state)}" for state in states if not state.is_well
+    ]
+    expected, known = {one.name for one in processes}, {state.name for state in states}
+    if expected:
+        problems += [f"{name} is configured, but not put in force yet" for name in sorted(expected - known)]
+        problems += [f"{name} runs, but is not configured any more" for name in sorted(known - expected)]
+    return problems
+
+
+def as_json(found: Status) -> dict[str, Any]:
+    """The status as JSON values (pure)."""
+    return {
+        "module": found.module,
+        "version": found.version,
+        "home": found.home,
+        "state": found.state,
+        "processes": [_process_json(one) for one in found.processes],
+        "plugins": [_plugin_json(one) for one in found.plugins],
+        "problems": list(found.problems),
+        **({"more": found.more} if found.more else {}),
+    }
+
+
+def as_text(found: Status) -> str:
+    """The status for a person: a line for each process, then what is wrong (pure)."""
+    parts = [f"{found.module} {found.version} in {found.home}: {found.state}"]
+    if found.processes:
+        parts.append(table(COLUMNS, [_row(one) for one in found.processes]))
+    parts += [f"{title}:\n{_lines(value)}" for title, value in found.more.items() if value]
+    if found.state != "stopped" and found.problems:
+        parts.append("Not as configured:\n" + "\n".join(f"- {problem}" for problem in found.problems))
+    elif found.problems:
+        parts += ["\n".join(found.problems)]
+    return "\n\n".join(parts)
+
+
+def _planned(module: Module, home: Home) -> tuple[Wanted | None, list[str]]:
+    """What is configured, and what is wrong with the configuration."""
+    try:
+        plan = wanted(module, home)
+    except MetworkError as error:
+        return None, error.message.splitlines()
+    faults = [f"plugin {name}: {error.message}" for name, error in plan.accepted.refused.items()]
+    return plan, faults
+
+
+def _last_words(home: Home, state: ProcessState) -> str:
+    if state.state != "failing" or state.last_exit is None:
+        return ""
+    lines = last_lines(home, state.name, state.last_exit.pid)
+    return f"; its last words: {lines[-1].strip()}" if lines else ""
+
+
+def _process_json(state: ProcessState) -> dict[str, Any]:
+    return {**asdict(state), "last_exit": _exit_json(state)}
+
+
+def _exit_json(state: ProcessState) -> dict[str, Any] | None:
+    end = state.last_exit
+    return None if end is None else {**asdict(end), "text": str(end)}
+
+
+def _plugin_json(one: Installed) -> dict[str, Any]:
+    plugin = one.plugin
+    return {
+        "name": one.name,
+        "version": plugin.version if plugin else None,
+        "release": plugin.release if plugin else None,
+        "dev_link": one.dev_link,
+        "builtin": one.builtin,
+        "error": one.error.message if one.error else None,
+    }
+
+
+def _row(state: ProcessState) -> tuple[str, ...]:
+    pids = " ".join(str(pid) for pid in state.pids)
+    alive = bool(state.pids)
+    return (
+        state.name,
+        state.state,
+        pids or "-",
+        str(state.restarts),
+        duration(state.uptime) if alive else "",
+        size(state.rss) if alive else "",
+        str(state.last_exit) if state.last_exit and not state.last_exit.asked else "",
+        state.reason,
+    )
+
+
+def _lines(value: Any) -> str:
+    """Any JSON value as plain lines."""
+    if isinstance(value, Mapping):
+        return "\n".join(f"  {key}: {one}" for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return "\n".join(f"  {_line(one)}" for one in value)
+    return f"  {value}"
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {one}" for key, one in value.items())
+    return str(value)
