@@ -149,6 +149,18 @@ def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     publish(home, config, plugins)
 
 
+def _before_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
+    from mfdata.removal import before_uninstall
+
+    before_uninstall(home, config, plugin, move_to, to_quarantine)
+
+
+def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
+    from mfdata.removal import after_uninstall
+
+    after_uninstall(home, config, plugin, move_to, to_quarantine)
+
+
 def _commands() -> Sequence[click.Command]:
     from mfdata.commands import COMMANDS
 
@@ -166,4 +178,6 @@ MODULE = Module(
     check=_check,
     publish=_publish,
     commands=_commands,
+    before_uninstall=_before_uninstall,
+    after_uninstall=_after_uninstall,
 )

@@ -1,0 +1,131 @@
+"""Removal: no file waits for ever for a plugin that is gone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from mfdata import quarantine
+from mfdata.config import Safety
+from mfdata.file import before_entry, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.places import Places, Target, target_of_folder
+from mfdata.recovery import Recovery
+from mfdata.trace import Trace
+from mfext.environment import Home
+from mfext.errors import Conflict, UsageError, nearest
+from mfext.section import Config
+
+_PROCESS = "uninstall"
+
+
+def before_uninstall(home: Home, _config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
+    """Refuse to uninstall *plugin* while files wait for it, unless it is said where they go.
+
+    Raises:
+        Conflict: files wait.
+        UsageError: there is no step *move_to*.
+    """
+    places = Places(home)
+    if move_to:
+        _check_target(home, plugin, move_to)
+        return
+    waiting = {str(target): count for target in _targets(places, plugin) if (count := _count(places, target))}
+    if waiting and not to_quarantine:
+        told = ", ".join(f"{count} for {name}" for name, count in waiting.items())
+        raise Conflict(
+            f"files wait for this plugin: {told}",
+            where=f"plugin {plugin}",
+            mend="Say where they go: --move-to PLUGIN/STEP or --quarantine.",
+        )
+
+
+def after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
+    """Put what waits for *plugin*, whose processes have ended, where it shall go."""
+    if not move_to and not to_quarantine:
+        return
+    places = Places(home)
+    safety = config.section("safety", Safety)
+    trace = Trace(home, _PROCESS)
+    recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=safety.durability == "power")
+    for target in _targets(places, plugin):
+        recovery.recover(target)
+        for path in _waiting(places, target):
+            if move_to:
+                _move(places, trace, path, target, Target.of(move_to))
+            else:
+                _quarantine(places, trace, path, target)
+
+
+def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target) -> None:
+    tags = before_entry(quarantine.fresh(read_tags(path, places.sidecars)), target.plugin, target.step)
+    trace.write({"event": "moved", **_told(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
+    if not is_own(path):
+        own_copy(path)
+    write_tags(path, tags, places.sidecars)
+    queue = places.queue(to)
+    queue.mkdir(parents=True, exist_ok=True)
+    path.rename(queue / _waiting_name(path))
+
+
+def _quarantine(places: Places, trace: Trace, path: Path, target: Target) -> None:
+    tags = read_tags(path, places.sidecars)
+    reason = "the plugin was uninstalled while the file waited for it"
+    trace.write({"event": "quarantined", **_told(path, tags, target), "kind": "uninstalled", "reason": reason})
+    quarantine.keep(places, path, target, tags, {"kind": "uninstalled", "reason": reason})
+
+
+def _told(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, object]:
+    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    return {"uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
+
+
+def _waiting_name(path: Path) -> str:
+    """The name in the queue; that of a delayed file has the due time in front."""
+    first, _, rest = path.name.partition("-")
+    return rest if len(first) > 1 else path.name
+
+
+def _check_target(home: Home, plugin: str, move_to: str) -> None:
+    from mfext.accepted import remembered
+
+    steps = {
+        f"{one.name}/{section.removeprefix('step_')}"
+        for one in remembered(home).values()
+        if one.name != plugin
+        for section in one.config.names("step_*")
+    }
+    if move_to not in steps:
+        raise UsageError(f'there is no step "{move_to}" to which files could go', mend=nearest(move_to, steps))
+
+
+def _targets(places: Places, plugin: str) -> list[Target]:
+    """The steps of *plugin* for which there are folders."""
+    names = {name.removeprefix("step.") for name in _names(places.incoming) if name.startswith("step.")}
+    for folder in (places.works, places.delays):
+        names |= set(_names(folder))
+    targets = (target_of_folder(name) for name in names if not name.startswith("."))
+    return sorted(target for target in targets if target.plugin == plugin)
+
+
+def _waiting(places: Places, target: Target) -> Iterator[Path]:
+    for folder in (places.queue(target), places.delayed(target)):
+        yield from (folder / name for name in sorted(_names(folder)) if not name.startswith("."))
+
+
+def _count(places: Places, target: Target) -> int:
+    claimed = sum(
+        name[0].isdigit() for worker in _names(places.work(target)) for name in _claimed(places, target, worker)
+    )
+    return sum(1 for _ in _waiting(places, target)) + claimed
+
+
+def _claimed(places: Places, target: Target, worker: str) -> list[str]:
+    return _names(places.work(target) / worker)
+
+
+def _names(folder: Path) -> list[str]:
+    with suppress(FileNotFoundError):
+        return os.listdir(folder)
+    return []
