@@ -1,0 +1,271 @@
+"""Patterns of rules: fnmatch and regex, as a test and as what an index needs to find them among many (pure).
+
+Both work on bytes. Regular expressions are Python's; those that RE2 reads the same way are run by RE2, in which no
+expression takes longer than the text is long, so that no author can stop the switch with one. The others (look-around,
+back-references) are run by ``re``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One compiled pattern."""
+
+    #: Gives something true for the values that it matches.
+    matches: Callable[[bytes], object]
+    #: Regular expressions for RE2, plain but for an anchor: each is found in every value that the pattern matches.
+    literals: tuple[bytes, ...]
+    #: The whole pattern for RE2, when there is such.
+    re2: bytes | None
+
+
+class PatternError(ValueError):
+    """A pattern that cannot be compiled."""
+
+
+def fnmatch_pattern(text: bytes) -> Pattern:
+    """The pattern of Python's fnmatchcase: ``*``, ``?`` (one byte), ``[abc]``, ``[!abc]``.
+
+    Raises:
+        PatternError: a set holds a character that is several bytes.
+    """
+    parts = _FNMATCH_PART.findall(text)
+    for part in parts:
+        if len(part) > 1 and part.startswith(b"[") and not part.isascii():
+            raise PatternError(_several_bytes(part))
+    whole = b"" if any(part.startswith(b"[") for part in parts) else rb"\A" + b"".join(map(_re2_part, parts)) + rb"\z"
+    # The way fnmatch itself takes to bytes; its translation never backtracks more than once a star.
+    exact = re.compile(fnmatch.translate(text.decode("latin-1")).encode("latin-1")).match
+    return Pattern(exact, tuple(_fnmatch_literals(parts)), whole or None)
+
+
+def regex_pattern(text: bytes) -> Pattern:
+    """The pattern of ``re.search``.
+
+    Raises:
+        PatternError: it is no regular expression, or a set says something else than it seems to.
+    """
+    tokens = _tokens(text)
+    source = b"".join(tokens)
+    try:
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):  # [[ is plain today
+            exact = re.compile(source)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PatternError(str(error)) from None
+    translated = _re2_source(tokens)
+    safe = _re2_search(translated) if translated is not None else None
+    return Pattern(safe or exact.search, tuple(_regex_literals(tokens)), translated if safe else None)
+
+
+def new_sieve(sources: list[bytes]) -> Callable[[bytes], list[int] | None]:
+    """What tells which of *sources*, expressions for RE2, are found in a value: their numbers from 1, in any order.
+
+    0 is among them whatever the value; None says that RE2 ran out of its memory, so that nothing is known.
+
+    Raises:
+        PatternError: RE2 does not take one of them, or not all of them together.
+    """
+    re2 = _engine()
+    sieve = re2.Set.SearchSet(_options())
+    try:
+        for source in (b"", *sources):
+            sieve.Add(source)
+        sieve.Compile()
+    except re2.error as error:
+        raise PatternError(str(error)) from None
+    match: Callable[[bytes], list[int] | None] = sieve.Match
+    return match
+
+
+def _several_bytes(part: bytes) -> str:
+    shown = part.decode("utf-8", "replace")
+    return f"{shown} holds a character that is several bytes, of which a set takes one: write (é|è) in a regex, or ?"
+
+
+# ── fnmatch ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+#: A set, a wildcard, plain text; an unclosed [ is plain.
+_FNMATCH_PART = re.compile(rb"\[!?\]?[^\]]*\]|[*?]|[^*?\[]+|\[")
+
+
+def _re2_part(part: bytes) -> bytes:
+    return {b"*": b"(?s:.*)", b"?": b"(?s:.)"}.get(part) or re.escape(part)
+
+
+def _fnmatch_literals(parts: list[bytes]) -> Iterator[bytes]:
+    for position, part in enumerate(parts):
+        if part in (b"*", b"?") or part.startswith(b"["):
+            continue
+        first, last = position == 0, position == len(parts) - 1
+        yield (rb"\A" if first else b"") + re.escape(part) + (rb"\z" if last else b"")
+
+
+# ── regex ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_TOKEN = re.compile(
+    rb"""
+      \\[0-7]{1,3} | \\x.. | \\.          # an escape
+    | \[\^?\]?(?:\\.|[^\]\\])*\]          # a set
+    | \(\?\#[^)]*\)                       # a comment
+    | \(\?P[<=>]\w*[>)]? | \(\?[a-zA-Z-]*[:)] | \(\?[<>=!]* | \(  # what opens a group, or flags
+    | \{[0-9]*,?[0-9]*\}                  # a number of times
+    | [\xc2-\xf4][\x80-\xbf]+             # a character of several bytes
+    | .                                   # anything else is one byte
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_QUANTIFIERS = (b"*", b"+", b"?", b"{")
+
+
+def _tokens(text: bytes) -> list[bytes]:
+    """The pieces of a regular expression; a character of several bytes becomes one, so that é* repeats it whole."""
+    tokens = []
+    for token in _TOKEN.findall(text):
+        if token.startswith(b"[") and b"[:" in token[1:]:
+            raise PatternError(
+                f"{token.decode('utf-8', 'replace')}: classes like [:alpha:] are not known, write [a-zA-Z]"
+            )
+        if not token.isascii():
+            if token.startswith(b"["):
+                raise PatternError(_several_bytes(token))
+            if len(token) > 1 and not token.startswith((b"\\", b"(")):
+                token = b"(?:" + token + b")"
+        tokens.append(token)
+    return tokens
+
+
+def _re2_source(tokens: list[bytes]) -> bytes | None:
+    """The expression that means to RE2 what *tokens* mean to Python, or None."""
+    folds = any(_is_flags(token) and b"i" in token for token in tokens)
+    if folds and not all(token.isascii() for token in tokens):
+        return None  # RE2 would take single bytes for letters of Latin-1
+    source = b""
+    for position, token in enumerate(tokens):
+        piece = _re2_token(token, tokens[position + 1 :])
+        if piece is None:
+            return None
+        source += piece
+    return source
+
+
+def _re2_token(token: bytes, following: list[bytes]) -> bytes | None:
+    if token == b"$":
+        # Python's $ also stands before a newline at the end. RE2 can say so only where nothing is to follow.
+        return rb"(?:\n?\z)" if _is_at_end(following) else None
+    if token.startswith(b"["):
+        return _re2_set(token)
+    if token.startswith(b"\\"):
+        return _ESCAPES.get(token, None if token[1:2] in b"0123456789bBAZ" else token)
+    if token.startswith(b"{") and len(token) > 2:
+        return b"{0" + token[1:] if token.startswith(b"{,") else token
+    if token.startswith(b"(?"):
+        return token if token.startswith((b"(?:", b"(?P<")) or _is_flags(token, b"is-") else None
+    return token
+
+
+def _is_at_end(following: list[bytes]) -> bool:
+    """Whether nothing but ends of groups and other choices comes after this place."""
+    depth, skipping = 0, False
+    for token in following:
+        if depth == 0 and token in (b")", b"|"):
+            skipping = token == b"|"
+            continue
+        if not skipping:
+            return False
+        depth += _depth_change(token)
+    return True
+
+
+#: Escapes that both know by other names, or know the same.
+_ESCAPES = {rb"\Z": rb"\z", rb"\A": rb"\A", rb"\b": rb"\b", rb"\s": rb"[\t-\r ]", rb"\S": rb"[^\t-\r ]"}
+
+
+def _re2_set(token: bytes) -> bytes | None:
+    if re.search(rb"\\[0-9bS\\]", token):
+        return None
+    return token.replace(rb"\s", rb"\t-\r ")
+
+
+def _is_flags(token: bytes, known: bytes = b"aiLmsux-") -> bool:
+    letters = token[2:-1]
+    return token.startswith(b"(?") and token.endswith((b":", b")")) and letters != b"" and not letters.strip(known)
+
+
+def _depth_change(token: bytes) -> int:
+    return (token.startswith(b"(") and not token.endswith(b")")) - (token == b")")
+
+
+def _regex_literals(tokens: list[bytes]) -> Iterator[bytes]:
+    """Plain text that the value must hold, read off the top level of the expression."""
+    if _has_top_level_choice(tokens) or any(_is_flags(token) for token in tokens):
+        return
+    depth, run, start = 0, b"", 0
+    for position, token in enumerate([*tokens, b""]):
+        plain = _plain(token) if depth == 0 else None
+        following = tokens[position + 1 : position + 2]
+        repeated = bool(following) and following[0].startswith(_QUANTIFIERS)
+        if plain is not None and (not repeated or following == [b"+"]):
+            start = start if run else position
+            run += plain
+        if run and (plain is None or repeated):
+            yield (rb"\A" if start == 1 and tokens[0] in (b"^", rb"\A") else b"") + re.escape(run)
+            run = b""
+        depth += _depth_change(token)
+
+
+def _has_top_level_choice(tokens: list[bytes]) -> bool:
+    depth = 0
+    for token in tokens:
+        depth += _depth_change(token)
+        if token == b"|" and depth == 0:
+            return True
+    return False
+
+
+def _plain(token: bytes) -> bytes | None:
+    """The text that a token stands for when it stands for itself only."""
+    if len(token) == 1 and token not in b"\\^$.|?*+()[]{}":
+        return token
+    if len(token) == 2 and token.startswith(b"\\") and not token[1:].isalnum() and token.isascii():
+        return token[1:]
+    return None
+
+
+# ── RE2 ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def _engine() -> ModuleType:
+    # 3 MB in every switch process: loaded only where rules need it.
+    import re2
+
+    module: ModuleType = re2
+    return module
+
+
+@cache
+def _options() -> Any:
+    options = _engine().Options()
+    options.encoding = options.Encoding.LATIN1
+    options.never_capture = True
+    options.log_errors = False
+    return options
+
+
+def _re2_search(source: bytes) -> Callable[[bytes], object] | None:
+    re2 = _engine()
+    try:
+        search: Callable[[bytes], object] = re2.compile(source, _options()).search
+    except re2.error:
+        return None
+    return search
