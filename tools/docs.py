@@ -1,0 +1,166 @@
+"""The pages of ``docs/reference``, made from what the code declares."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import click
+
+from mfext import errors
+from mfext.commands import metwork
+from mfext.errors import MetworkError
+from mfext.module import Module, load_module, module_names
+from mfext.plugin.general import General
+from mfext.plugin.template import sections_of, templates
+from mfext.reference import json_schema, markdown
+from mfext.section import Section, declared
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+MADE_BY = "<!-- Written by `make docs`: change the declarations in the code, not this page. -->\n\n"
+
+
+def main() -> int:
+    """Write what changed, or with ``--check`` say what would; 0 = all is well."""
+    made = pages()
+    stale = [name for name, text in made.items() if not _has(name, text)]
+    stale += [path.name for path in FOLDER.glob("*") if path.name not in made]
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"docs/reference/{name} is not up to date. Run make docs.", file=sys.stderr)
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        if name in made:
+            (FOLDER / name).write_text(made[name], "utf-8")
+        else:
+            (FOLDER / name).unlink()
+        print(f"docs/reference/{name}")
+    return 0
+
+
+def _has(name: str, text: str) -> bool:
+    path = FOLDER / name
+    return path.is_file() and path.read_text("utf-8") == text
+
+
+def pages() -> dict[str, str]:
+    """The text of every page, by its name."""
+    made = {"commands.md": MADE_BY + commands_page(), "errors.md": MADE_BY + errors_page()}
+    for module in map(load_module, module_names()):
+        made[f"{module.name}.md"] = MADE_BY + module_page(module)
+        made[f"{module.name}_plugins.md"] = MADE_BY + plugins_page(module)
+        made[f"{module.name}_templates.md"] = MADE_BY + templates_page(module)
+        schema = json_schema(module.schema, f"config/config.ini of {module.name}")
+        made[f"{module.name}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    titles = {name: text.partition("\n# ")[2].partition("\n")[0] for name, text in made.items() if name.endswith(".md")}
+    links = "\n".join(f"- [{title}]({name})" for name, title in sorted(titles.items()))
+    return {"README.md": f"{MADE_BY}# Reference\n\n{links}\n", **made}
+
+
+MODULE_HEAD = """\
+# Configuration of {module}
+
+Keys of `config/config.ini` in the home of {module}. `metwork config show` says what is in force and where each value
+comes from, `metwork config check` whether all is right.
+
+"""
+PLUGINS_HEAD = """\
+# Configuration of {module} plugins
+
+Keys of a plugin's `config.ini`. `[custom]` holds the keys that the plugin's own code declares; those of the templates
+are in [{module}_templates.md]({module}_templates.md). An administrator overrides keys in `config/plugins/NAME.ini` of
+the home, or for the whole machine in `/etc/metwork.config.d/{module}/plugins/NAME.ini`.
+
+"""
+TEMPLATES_HEAD = """\
+# Templates of {module} plugins
+
+`bootstrap_plugin.py create --template=TEMPLATE NAME` makes a plugin from one. A template declares its own keys in
+`[custom]`; the others are in [{module}_plugins.md]({module}_plugins.md)."""
+ERRORS_HEAD = """\
+# Errors
+
+A command that fails says where, what was found, what was expected and the mend, and exits with the status of its kind.
+Of several errors found in one go, one a line, the first gives the status.
+
+| error | exit status | what it means |
+|---|---|---|
+"""
+COMMANDS_HEAD = """\
+# Commands
+
+`metwork plugins list` is also `plugins.list`, `metwork mfdata start` is also `mfdata.start`, and so on. Which module a
+bare `plugins.…` acts on comes from `MFMODULE`, which `metwork shell mfdata` sets."""
+
+
+def module_page(module: Module) -> str:
+    """The configuration of a module itself."""
+    return MODULE_HEAD.format(module=module.name) + markdown(module.schema.sections)
+
+
+def plugins_page(module: Module) -> str:
+    """What a ``config.ini`` of a plugin may hold."""
+    sections: dict[str, type[Section]] = {"general": General, **module.plugin_schema.sections}
+    return PLUGINS_HEAD.format(module=module.name) + markdown(sections)
+
+
+def templates_page(module: Module) -> str:
+    """What plugins can be made from."""
+    parts = [TEMPLATES_HEAD.format(module=module.name)]
+    for template in templates(module.name):
+        parts.append(f"## `{template.name}`")
+        parts.append(f"{template.header.title}. {template.header.help}".strip())
+        custom = sections_of(template, module)["custom"]
+        parts += [markdown({"custom": custom}, depth=3).strip()] if declared(custom) else []
+    return "\n\n".join(parts) + "\n"
+
+
+def errors_page() -> str:
+    """Every kind of error and its exit status."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, MetworkError)]
+    kinds = sorted(set(kinds) - {errors.Several}, key=lambda kind: (kind.exit_code, kind.__name__))
+    rows = [f"| `{kind.__name__}` | {kind.exit_code} | {inspect.getdoc(kind)} |" for kind in kinds]
+    return ERRORS_HEAD + "\n".join(rows) + "\n"
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options."""
+    root = click.Context(metwork(), info_name="metwork")
+    parts = [COMMANDS_HEAD, *(text for command in _commands(root) for text in _command_parts(command))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(context: click.Context) -> Iterator[click.Context]:
+    """Every command below the group of *context*, in a context of its own."""
+    group = cast(click.Group, context.command)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            inner = click.Context(command, info_name=name, parent=context)
+            yield from _commands(inner) if isinstance(command, click.Group) else [inner]
+
+
+def _command_parts(context: click.Context) -> Iterator[str]:
+    command = context.command
+    name = context.command_path.replace("metwork bootstrap_plugin.py", "bootstrap_plugin.py")
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"## `{name}`"
+    yield f"```\n{name} {usage}\n```"
+    yield inspect.cleandoc(command.help or "")
+    options = [record for parameter in command.params if (record := parameter.get_help_record(context))]
+    if options:
+        yield "\n".join(["| option | meaning |", "|---|---|", *map(_option_row, options)])
+
+
+def _option_row(record: tuple[str, str]) -> str:
+    names, meaning = (text.replace("|", "\\|") for text in record)
+    return f"| `{names}` | {meaning} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
