@@ -19,7 +19,7 @@ class Delete(Step):
     Custom = DeleteKeys
     custom: DeleteKeys
 
-    def process(self, file: File) -> Done:  # noqa: ARG002 - whatever the file is
+    def process(self, file: File) -> Done:
         return Done(dropped_by=f"{self.plugin}/{self.name}")
 
 

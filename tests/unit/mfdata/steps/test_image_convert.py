@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -28,7 +29,7 @@ def pillow_as_it_was() -> Iterator[None]:
     Image.MAX_IMAGE_PIXELS = limit
 
 
-def encoded(image: Image.Image, kind: str = "png", **options: object) -> bytes:
+def encoded(image: Image.Image, kind: str = "png", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -72,7 +73,7 @@ def test_every_mode_can_be_stored_in_every_format(mode: str, format_name: str) -
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_the_background_shows_through_what_is_transparent(mode: str, tmp_path: Path) -> None:
     image = Image.new("RGBA", (16, 16), (0, 0, 0, 0)).convert(mode)
-    options: dict[str, object] = {"transparency": image.getpixel((0, 0))} if mode == "P" else {}
+    options: dict[str, Any] = {"transparency": image.getpixel((0, 0))} if mode == "P" else {}
     image = image_of(run(tmp_path, encoded(image, **options), background="#0000ff"))
     red, _, blue = image.getpixel((8, 8))  # type: ignore[misc]
     assert (red < 10, blue > 245) == (True, True)
