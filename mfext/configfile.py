@@ -191,7 +191,8 @@ class _Reader:
         if known:
             self._problem(f"{origin} [{name}]", f"this section stands at {known.origin} already", mend="Join the two.")
         self.section = known or RawSection(name, origin)
-        self.config.setdefault(name, self.section)
+        if name:
+            self.config.setdefault(name, self.section)
 
     def _key(self, text: str, origin: str) -> None:
         pair = split_key(self.section.name, text)
@@ -199,9 +200,9 @@ class _Reader:
             self._problem(origin, f"{quoted(text)} is not understood", mend='A comment starts with "#".')
         elif pair is None:
             self._problem(origin, f"{quoted(text)} is not understood", 'a line "key = value"')
-        elif not self.section.name:
+        elif not self.section.origin:
             self._problem(origin, f"{quoted(pair[0])} stands before the first [section]", mend="Put it below one.")
-        else:
+        elif self.section.name:  # else its header is broken, which has been told
             self._keep(pair[0], pair[1], origin)
 
     def _keep(self, key: str, text: str, origin: str) -> None:

@@ -113,7 +113,7 @@ class Option:
                 "the value (not shown) is not right" if self.secret and text else found,
                 where=where,
                 expected=self.expected,
-                mend="" if self.secret else self._mend(text),
+                mend="" if self.secret else self._mend(text, value),
             )
         return value
 
@@ -146,20 +146,23 @@ class Option:
         return ""
 
     def _not_among(self, value: Any) -> str:
-        for item in value if isinstance(value, tuple) else (value,):
-            if self.choices and str(item) not in self.choices:
-                return f"{quoted(str(item))} is not known"
-            if self.pattern and not re.fullmatch(self.pattern, str(item)):
-                return f"{quoted(str(item))} has not the right form"
-        if self.required and value == ():
-            return "the list is empty"
-        return ""
+        for item in self._items(value):
+            if self.choices and item not in self.choices:
+                return f"{quoted(item)} is not known"
+            if self.pattern and not re.fullmatch(self.pattern, item):
+                return f"{quoted(item)} has not the right form"
+        return "the list is empty" if self.required and value == () else ""
 
-    def _mend(self, text: str) -> str:
+    def _mend(self, text: str, value: Any) -> str:
         if re.search(r"\s[#;]", text) and (self.kind in (int, float, bool) or self.choices):
             return "A comment needs a line of its own."
-        hint = nearest(text.lower(), self.choices)
+        wrong = next((item for item in self._items(value) if item not in self.choices), "")
+        hint = nearest(wrong.lower(), self.choices)
         return hint if hint.startswith("Did") else ""
+
+    @staticmethod
+    def _items(value: Any) -> tuple[str, ...]:
+        return value if isinstance(value, tuple) else (str(value),)
 
     def text(self, value: Any) -> str:
         """*value* as it is written in a file: what ``parse`` reads back."""

@@ -144,7 +144,7 @@ def comment(text: str) -> list[str]:
     for paragraph in re.split(r"\n\s*\n", text.strip()) if text.strip() else ():
         words = " ".join(paragraph.split())
         # a word before "=" may not begin a line
-        glued = re.sub(r" (?=[\w.-]+ ?=)", GLUE, re.sub(r"(?<=[\w.-]) (?==)", GLUE, words))
+        glued = re.sub(rf" (?=[\w.-]+[ {GLUE}]?=)", GLUE, re.sub(r"(?<=[\w.-]) (?==)", GLUE, words))
         if re.match(rf"[\w.-]+{GLUE}?=", glued):
             glued = f"- {glued}"
         lines += textwrap.wrap(glued, WIDTH - 2, break_long_words=False, break_on_hyphens=False)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from mfext.secret import MASK, is_secret, masked
+
+
+@pytest.mark.parametrize("key", ["passwd", "password", "ftp_pass", "SECRET", "auth_token", "api_key", "s3_access_key"])
+def test_keys_called_like_a_secret_are_secret(key: str) -> None:
+    assert is_secret(key)
+
+
+@pytest.mark.parametrize("key", ["machine", "user", "bypass_cache", "keys", "directory", "passive"])
+def test_other_keys_are_not(key: str) -> None:
+    assert not is_secret(key)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "shown"),
+    [
+        ("hunter2", True, MASK),
+        ("", True, ""),
+        ("plain", False, "plain"),
+        ("ftp://me:hunter2@host/x", False, f"ftp://me:{MASK}@host/x"),
+        ("redis://:hunter2@host", False, f"redis://:{MASK}@host"),
+        ("ftp://me:p@ss:wo@host/x", False, f"ftp://me:{MASK}@host/x"),
+        ("http://host:80/a@b", False, "http://host:80/a@b"),
+        ("me@host:/x", False, "me@host:/x"),
+    ],
+)
+def test_a_secret_is_never_shown(text: str, secret: bool, shown: str) -> None:
+    assert masked(text, secret) == shown
