@@ -16,6 +16,7 @@ from mfext.errors import MetworkError, Several, raise_all
 from mfext.log import get_logger
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
+from mfext.process import Process
 
 log = get_logger(__name__)
 
@@ -58,25 +59,48 @@ def accept(found: Sequence[Installed], check: Check, recall: Callable[[], Mappin
     return Accepted(tuple(plugins[name] for name in sorted(plugins)), refused)
 
 
-def remember(home: Home, plugins: Sequence[Plugin]) -> None:
-    """Keep *plugins* as what was accepted last; on a full disk it is not kept, and only said."""
+def in_force(
+    processes: Sequence[Process], accepted: Accepted, recall: Callable[[], Sequence[Process]]
+) -> list[Process]:
+    """*processes*, which are those of *accepted*, with those of plugins that go on as before left as they run.
+
+    A process of such a plugin that is started anew would find the faulty configuration and end.
+    """
+    going_on = {plugin.name for plugin in accepted.plugins} & accepted.refused.keys()
+    if not going_on:
+        return list(processes)
+    before = [one for one in recall() if one.plugin in going_on]
+    return [*(one for one in processes if one.plugin not in going_on), *before]
+
+
+def remember(home: Home, plugins: Sequence[Plugin], processes: Sequence[Process]) -> None:
+    """Keep *plugins* as what was accepted last; on a full disk they are not kept, and that is said."""
     file = _file(home)
     unfinished = file.with_name(f".{file.name}")
     try:
         unfinished.touch(mode=0o600)  # configuration holds passwords
-        unfinished.write_bytes(pickle.dumps({plugin.name: plugin for plugin in plugins}))
+        unfinished.write_bytes(pickle.dumps((tuple(plugins), tuple(processes))))
         unfinished.replace(file)
     except OSError as error:
         log.warning("the accepted plugins cannot be kept", path=file, error=error)
 
 
 def remembered(home: Home) -> dict[str, Plugin]:
-    """What was accepted last, by name; empty when that is not known."""
+    """The plugins that were accepted last, by name; none when that is not known."""
+    return {plugin.name: plugin for plugin in _kept(home)[0]}
+
+
+def remembered_processes(home: Home) -> Sequence[Process]:
+    """The processes that were to run with the plugins accepted last."""
+    return _kept(home)[1]
+
+
+def _kept(home: Home) -> tuple[Sequence[Plugin], Sequence[Process]]:
     try:
-        before = pickle.loads(_file(home).read_bytes())  # noqa: S301  # nosec
+        plugins, processes = pickle.loads(_file(home).read_bytes())  # noqa: S301  # nosec
     except Exception:  # whatever a file of another version of the software holds, it is of no use
-        return {}
-    return before if isinstance(before, dict) else {}
+        return (), ()
+    return plugins, processes
 
 
 def _file(home: Home) -> Path:

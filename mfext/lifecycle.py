@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
-from mfext.accepted import Accepted, accept, remember, remembered
+from mfext.accepted import Accepted, accept, in_force, remember, remembered, remembered_processes
 from mfext.config import config_files, module_config, module_schema
 from mfext.environment import Home
-from mfext.errors import MetworkError, ServiceUnavailable
+from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable
 from mfext.lock import exclusive
 from mfext.module import Module
 from mfext.owner import check_owner
@@ -28,9 +29,9 @@ class Wanted:
     """What is to run, by the configuration as it is on disk."""
 
     config: Config
-    installed: tuple[Installed, ...]
+    installed: Sequence[Installed]
     accepted: Accepted
-    processes: tuple[Process, ...]
+    processes: Sequence[Process]
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def wanted(module: Module, home: Home) -> Wanted:
     config = module_config(module, home)
     installed = survey(home, module, config)
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
-    processes = tuple(module.processes(home, config, accepted.plugins))
-    return Wanted(config, tuple(installed), accepted, processes)
+    processes = module.processes(home, config, accepted.plugins)
+    return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
 
 
 def init(module: Module, home: Home) -> bool:
@@ -64,11 +65,11 @@ def init(module: Module, home: Home) -> bool:
     check_owner(home)
     is_new = not home.path.exists()
     for folder in (home.path, home.var, home.plugins, home.log, home.tmp, home.config, home.config / "plugins"):
-        folder.mkdir(parents=True, exist_ok=True)
-    home.run.mkdir(mode=0o700, exist_ok=True)
+        _make(folder)
+    _make(home.run, mode=0o700)
     _write_default_config(module, home)
     for relative in module.folders(module_config(module, home)):
-        (home.path / relative).mkdir(parents=True, exist_ok=True)
+        _make(home.path / relative)
     return is_new
 
 
@@ -91,7 +92,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
         supervisor = Supervisor(home, plan.config)
         problems = _published(module, home, plan)
         supervisor.start(plan.processes)
-        remember(home, plan.accepted.plugins)
+        remember(home, plan.accepted.plugins, plan.processes)
     return Result(True, (*problems, *_unready(supervisor, None, timeout)))
 
 
@@ -134,7 +135,7 @@ def apply(module: Module, home: Home, *, plugin: str = "", timeout: float | None
             return Result(False, tuple(plan.accepted.refused.values()))
         problems = _published(module, home, plan)
         changed = supervisor.apply(plan.processes)
-        remember(home, plan.accepted.plugins)
+        remember(home, plan.accepted.plugins, plan.processes)
     touched = [one.name for one in plan.processes if one.name in changed or (plugin and one.plugin == plugin)]
     return Result(True, (*problems, *_unready(supervisor, touched, timeout)))
 
@@ -163,6 +164,13 @@ def _unready(supervisor: Supervisor, names: Collection[str] | None, timeout: flo
 
 def _alone(home: Home, act: str, turn: float = _TURN) -> AbstractContextManager[None]:
     return exclusive(home.run / "apply.lock", home.module, act, timeout=turn)
+
+
+def _make(folder: Path, mode: int = 0o777) -> None:
+    try:
+        folder.mkdir(mode, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotAllowed(f"this folder cannot be made: {error.strerror}", where=str(folder)) from error
 
 
 def _write_default_config(module: Module, home: Home) -> None:

@@ -9,7 +9,7 @@ import click
 from mfext.commands import JSON, LazyGroup, print_json, report
 from mfext.environment import Home, home_of
 from mfext.module import Module, load_module
-from mfext.owner import check_owner
+from mfext.owner import check_owner, is_made
 
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
 
@@ -39,7 +39,7 @@ class ModuleGroup(LazyGroup):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Files that another user makes in the home are ones that the module cannot touch; but anybody may ask for help.
-        if self.target.home.path.exists() and not {"-h", "--help"} & set(args):
+        if not {"-h", "--help"} & set(args) and is_made(self.target.home):
             check_owner(self.target.home)
         return super().parse_args(ctx, args)
 

@@ -19,7 +19,7 @@ def check_owner(home: Home) -> None:
         NotAllowed: the home is another user's, or cannot be made or written to.
     """
     place = home.path
-    if not _exists(place):
+    if not is_made(home):
         _check_can_make(place)
         return
     if not place.is_dir():
@@ -36,19 +36,25 @@ def check_owner(home: Home) -> None:
             )
 
 
+def is_made(home: Home) -> bool:
+    """Whether there is something at the place of *home*.
+
+    Raises:
+        NotAllowed: this user may not even look.
+    """
+    try:
+        return home.path.exists()
+    except PermissionError as error:
+        me = user_name(os.geteuid())
+        raise NotAllowed(f"user {me} may not look there", where=str(home.path)) from error
+
+
 def user_name(uid: int) -> str:
     """The name of the user *uid*, or its number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
-
-
-def _exists(place: Path) -> bool:
-    try:
-        return place.exists()
-    except PermissionError as error:
-        raise NotAllowed(f"user {user_name(os.geteuid())} may not look there", where=str(place)) from error
 
 
 def _check_can_make(place: Path) -> None:
