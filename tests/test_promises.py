@@ -1,0 +1,85 @@
+"""Promises that no reviewer can check by eye: what there is, is in the reference; what is offered, works."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+from configparser import ConfigParser
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from mfext.module import load_module, module_names
+from mfext.plugin.template import templates
+
+ROOT = Path(__file__).parent.parent
+REFERENCE = ROOT / "docs" / "reference"
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+PAGES = [ROOT / name for name in TRACKED if name.endswith(".md") and not name.startswith("plugin_templates/")]
+
+#: Folders that only the machine has on which something was written.
+ONE_MACHINE = re.compile(r"(?<![\w.}\]\"'*])/(root|work)/")
+
+
+def docs_tool() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_tool", ROOT / "tools" / "docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_key_command_and_error_is_in_the_reference_as_it_is_declared() -> None:
+    # The pages are made from the declarations: they hold all when they are up to date.
+    for name, text in docs_tool().pages().items():
+        assert (REFERENCE / name).read_text("utf-8") == text, f"docs/reference/{name} is old: run make docs"
+
+
+def test_every_console_script_is_a_command_in_the_reference() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    page = (REFERENCE / "commands.md").read_text("utf-8")
+    for line in setup["options.entry_points"]["console_scripts"].strip().splitlines():
+        script = line.partition("=")[0].strip()
+        words = script.lstrip("_").split(".") if script != "bootstrap_plugin.py" else [script]
+        assert " ".join(words) in page, f"{script} is not in docs/reference/commands.md"
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_every_template_is_named_in_a_test(module: str) -> None:
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    for template in templates(module):
+        words = (f'"{template.name}"', f"--template={template.name}", "templates(")
+        assert any(word in tests for word in words), f"no test makes a plugin from template {template.name}"
+
+
+@pytest.mark.parametrize("module", module_names())
+def test_every_command_of_a_module_has_a_dotted_script(module: str) -> None:
+    scripts = (ROOT / "setup.cfg").read_text("utf-8")
+    for command in load_module(module).commands():
+        assert f"{module}.{command.name} = " in scripts
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_nothing_names_places_of_one_machine() -> None:
+    texts = {name: path.read_text("utf-8", errors="replace") for name in TRACKED if (path := ROOT / name).is_file()}
+    assert [f"{name}: {match[0]}" for name, text in texts.items() for match in ONE_MACHINE.finditer(text)] == []
+    assert "://" not in texts["requirements.lock"]
+
+
+def test_every_word_of_the_design_is_in_the_glossary() -> None:
+    words = (
+        "incoming directory, observer, queue, claim, switch, rule, destination, step, outcome, retry, quarantine, "
+        "trace, plugin, template, release, dev-link"
+    )
+    glossary = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    assert [word for word in words.split(", ") if f"| **{word}** |" not in glossary] == []
