@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfext.commands import JSON, print_json
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
 
 @click.group()
@@ -88,7 +86,7 @@ def develop_command(folder: Path) -> None:
 
     module, home = _here()
     plugin, result = develop(folder, module, home)
-    _raise_failures(result.problems, plugin.name)
+    _raise_failures(result.problems, plugin.name, home)
     if result.changed:
         click.echo(f"INFO : The plugin {plugin.name} is dev-linked and runs")
     else:
@@ -190,7 +188,10 @@ def _states(home: Home) -> dict[str, str]:
 
 
 def _print(value: Any, text: str, as_json: bool) -> None:
-    click.echo(json.dumps(value, indent=2) if as_json else text)
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(text)
 
 
 def _warn(problems: Sequence[MetworkError]) -> None:
@@ -198,15 +199,16 @@ def _warn(problems: Sequence[MetworkError]) -> None:
         click.echo(f"WARNING : {problem.message}", err=True)
 
 
-def _raise_failures(problems: Sequence[MetworkError], name: str) -> None:
-    """Raise what keeps the dev-linked plugin *name* from running; warn of the rest, which is of others."""
+def _raise_failures(problems: Sequence[MetworkError], name: str, home: Home) -> None:
+    """Raise what keeps the dev-linked plugin *name* from running; warn of what is wrong with others."""
     failures = [problem for problem in problems if isinstance(problem, ServiceUnavailable)]
     _warn([problem for problem in problems if problem not in failures])
     if failures:
-        reasons = "\n".join(failure.message for failure in failures)
+        told = "\n".join(failure.message for failure in failures)
+        is_own = _states(home).get(name) in ("failing", "starting")
         raise ServiceUnavailable(
-            f"{reasons}\nThe plugin {name} stays dev-linked",
-            mend="Mend its files: it starts again by itself when they change.",
+            f"{told}\nThe plugin {name} stays dev-linked",
+            mend="Mend its files: it starts again by itself when they change." if is_own else "Its own processes run.",
         )
 
 

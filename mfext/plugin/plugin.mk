@@ -3,25 +3,22 @@
 .DEFAULT_GOAL := all
 .PHONY: all help check test develop clean uninstall
 
-#: The Python that runs plugins; it lies beside the commands.
-PYTHON ?= $(shell metwork plugins python)
-
 all: check test  ## check and test the plugin
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(lastword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-check:  ## check configuration, code and rules
+check:  ## check configuration, code and commands, and how they go with the installed plugins
 	@plugins.check .
 
-test:  ## run the plugin's tests
-	@$(PYTHON) -m pytest -q tests
+test:  ## run the tests of the plugin
+	@metwork plugins test .
 
-develop:  ## dev-link this folder: its plugin runs from here and restarts when its files change
-	@_plugins.develop .
+develop:  ## put this folder into the module: its plugin restarts when these files change
+	_plugins.develop .
 
 clean:  ## remove what running and testing leave behind
-	@find . -name __pycache__ -prune -exec rm -rf {} + ; rm -rf .pytest_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 uninstall:  ## take the plugin out of the module; this folder stays as it is
 	@plugins.uninstall .
