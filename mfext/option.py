@@ -216,9 +216,8 @@ def option(
         example=example,
     )
     # keyword only, so that a key that must be given may stand after one that need not
-    if default is REQUIRED:
-        return dataclasses.field(metadata={"option": declared}, kw_only=True)
-    return dataclasses.field(default=default, metadata={"option": declared}, kw_only=True)
+    missing = dataclasses.MISSING if default is REQUIRED else default
+    return dataclasses.field(default=missing, repr=not secret, metadata={"option": declared}, kw_only=True)
 
 
 def options_of(section: type) -> dict[str, Option]:

@@ -153,6 +153,15 @@ def test_fields_of_a_dataclass_are_options_in_their_order() -> None:
     assert options["count"].unit == "files"
 
 
+def test_a_secret_is_not_in_the_text_of_its_section() -> None:
+    @dataclass(frozen=True)
+    class Example:
+        user: str = option(help="Who.")
+        passwd: str = option(help="Proof.", secret=True)
+
+    assert repr(Example(user="me", passwd="hunter2")).endswith("Example(user='me')")
+
+
 def test_annotations_that_are_types_are_understood_like_texts() -> None:
     @dataclass(frozen=True)
     class Example:
