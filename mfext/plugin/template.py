@@ -260,5 +260,5 @@ def _facts(template: Template, values: Values, module: Module) -> dict[str, Any]
         "section": template.header.section,
         "step_module": step_module,
         "step_class": step_class,
-        "keys": markdown({"custom": custom}) if declared(custom) else "",
+        "keys": markdown({"custom": custom}, depth=3) if declared(custom) else "",
     }
