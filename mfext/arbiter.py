@@ -24,7 +24,7 @@ from mfext.output import cut
 from mfext.process import Process
 
 #: Seconds between two looks at what no signal tells: sizes of output files, a process that could not be started.
-_HOUSEKEEPING = 5.0
+_HOUSEKEEPING = 2.0
 #: Seconds in which children that end together are looked at once.
 _GATHER = 0.01
 

@@ -150,8 +150,8 @@ class Roster:
 
     async def _add(self, process: Process) -> None:
         member = Member(process, busy=True)
-        self.members[process.name] = member
         self._define(member)
+        self.members[process.name] = member
         member.watcher = await self._unlocked(
             self.arbiter.add_watcher,
             _circus_name(process.name),
@@ -236,7 +236,10 @@ class Roster:
         delay = backoff(member.failures, self.max_backoff)
         if delay and member.process.respawn:
             member.not_before = end.time + delay
-            self._define(member)
+            try:
+                self._define(member)
+            except OSError as error:  # a full disk: then it is not held back
+                log.error("a definition cannot be written", child=name, error=error)
             if member.failures == FAILURES:
                 log.error("process fails again and again, and is held back", child=name, exit=str(end))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,10 +27,12 @@ from mfext.processstate import ProcessState, process_state
 from mfext.section import Config
 from mfext.supervision import Log, Supervision
 
-#: Longest name of a process in bytes: it becomes a part of file names.
-_LONGEST_NAME = 200
+#: What a process may be called, and in how many bytes: the name becomes a part of file names and of circus' commands.
+_NAME, _LONGEST_NAME = r"[^./$()\x00-\x1f][^/$()\x00-\x1f]*", 200
 #: Seconds that the arbiter may take for an answer that does not depend on the processes.
 _ANSWER = 10.0
+#: Seconds that the arbiter may take to end once no process is left.
+_END = 5.0
 #: Seconds that the arbiter may take besides what the processes take to end.
 _MARGIN = 15.0
 _POLL, _ATTEMPTS = 0.03, 10
@@ -69,9 +72,10 @@ class Supervisor:
             ServiceUnavailable: the arbiter could not be started, and nothing runs.
         """
         _check_names(processes)
-        self.home.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.home.run.mkdir(parents=True, exist_ok=True)
         self.home.log.mkdir(parents=True, exist_ok=True)
         with self._locked() as lock:
+            self.home.run.chmod(0o700)  # whoever reaches the socket commands the arbiter
             self._clean_up()
             self._spawn_arbiter(lock)
         try:
@@ -88,10 +92,10 @@ class Supervisor:
         """
         ran = self.is_running()
         if ran:
-            longest = max((process.graceful_timeout for process in self._running()), default=0.0)
-            allowed = min(longest, drain_timeout) if drain_timeout is not None else longest
-            with suppress(ServiceUnavailable):  # it may be gone before its answer is out
-                self._ask("metwork_stop", timeout=allowed + _MARGIN, drain=drain_timeout)
+            with suppress(ServiceUnavailable):  # it hangs, or is gone before its answer is out
+                longest = self._longest_grace()
+                allowed = longest if drain_timeout is None else min(longest, drain_timeout)
+                self._ask("metwork_stop", allowed + _MARGIN, drain=drain_timeout)
             self._await_end()
         return bool(kill_leftovers(self.home)) or ran
 
@@ -104,10 +108,8 @@ class Supervisor:
             ServiceUnavailable: nothing is running here, or the arbiter does not answer.
         """
         _check_names(processes)
-        before = self._running()
-        longest = max((process.graceful_timeout for process in before), default=0.0)
-        wanted = [process.as_json() for process in processes]
-        answer = self._ask("metwork_apply", timeout=longest + _MARGIN + len(processes), processes=wanted)
+        allowed = self._longest_grace() + _MARGIN + len(processes)
+        answer = self._ask("metwork_apply", allowed, processes=[process.as_json() for process in processes])
         if "refused" in answer:
             raise Conflict(answer["refused"], where=str(self.home.path))
         return list(answer["started"])
@@ -116,7 +118,7 @@ class Supervisor:
         """How each process does, by name; empty when the supervisor does not run."""
         if not self.is_running():
             return []
-        known = self._ask("metwork_states")["states"]
+        known = self._ask("metwork_states", _ANSWER)["states"]
         return [self._state_of(known[name]) for name in sorted(known)]
 
     def wait_ready(self, names: Collection[str] | None = None, timeout: float | None = None) -> None:
@@ -161,12 +163,10 @@ class Supervisor:
             now=time.time(),
         )
 
-    def _running(self) -> list[Process]:
-        """What the arbiter runs."""
-        with suppress(ServiceUnavailable):
-            states = self._ask("metwork_states")["states"]
-            return [Process.from_json(state["process"]) for state in states.values()]
-        return []
+    def _longest_grace(self) -> float:
+        """Seconds that the slowest of the running processes may take to end."""
+        known = self._ask("metwork_states", _ANSWER)["states"].values()
+        return max((float(state["process"]["graceful_timeout"]) for state in known), default=0.0)
 
     def _open_lock(self, flags: int) -> int:
         try:
@@ -224,20 +224,21 @@ class Supervisor:
     def _with_output(self, error: MetworkError) -> MetworkError:
         """*error* with what the arbiter said at its end, if it said anything."""
         said = (self.home.log / "arbiter.out").read_text(encoding="utf-8", errors="backslashreplace").strip()
-        error.mend = f"{error.mend}\nThe arbiter said:\n{said}" if said else error.mend
-        return error
+        if not said:
+            return error
+        return ServiceUnavailable("the arbiter cannot start", where=str(self.home.path), mend=f"It said:\n{said}")
 
-    def _ask(self, command: str, *, timeout: float = _ANSWER, **properties: Any) -> dict[str, Any]:
+    def _ask(self, command: str, timeout: float, **properties: Any) -> dict[str, Any]:
         if not self.is_running():
             raise ServiceUnavailable(f"module {self.home.module} does not run", where=str(self.home.path))
         return ask(self.home, command, properties, timeout, self.is_running)
 
     def _await_end(self) -> None:
         """Wait until the arbiter is gone; one that hangs is killed, and all processes with it."""
-        deadline = time.monotonic() + _ANSWER
+        deadline = time.monotonic() + _END
         while self.is_running():
             if time.monotonic() > deadline:
-                with suppress(ProcessLookupError, ValueError, OSError):
+                with suppress(OSError, ValueError):
                     os.kill(int(self._lock.read_text(encoding="ascii")), signal.SIGKILL)
             time.sleep(_POLL)
 
@@ -247,10 +248,10 @@ def _check_names(processes: Sequence[Process]) -> None:
     names: set[str] = set()
     for process in processes:
         name = process.name
-        if not name or "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > _LONGEST_NAME:
+        if not re.fullmatch(_NAME, name) or len(os.fsencode(name)) > _LONGEST_NAME:
             raise ConfigError(
-                f'"{name}" cannot be the name of a process',
-                expected=f"at most {_LONGEST_NAME} bytes that make a file name",
+                f"a process cannot be called {name!r}",
+                expected=f"at most {_LONGEST_NAME} bytes, without / $ ( ) and a dot in front",
             )
         if name in names:
             raise ConfigError(f'two processes are called "{name}"')
