@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfext.environment import Home
-from mfext.errors import MetworkError, Several, raise_all
+from mfext.errors import MetworkError, Several
 from mfext.log import get_logger
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
@@ -124,18 +124,29 @@ def _errors(check: Check, plugins: Mapping[str, Plugin]) -> tuple[MetworkError, 
 def _culprit(
     check: Check, plugins: dict[str, Plugin], errors: tuple[MetworkError, ...], before: Mapping[str, Plugin]
 ) -> tuple[str, dict[str, Plugin], MetworkError]:
-    """A plugin without whose present form there are fewer *errors*, what remains in force, and the errors it made.
+    """A plugin whose present form makes some of *errors*, what is left in force, and the errors that it makes.
 
-    New plugins are looked at first: of two that are in each other's way, the one that was there first stays.
+    New plugins are looked at first: of two that are in each other's way, the one that was there first stays. One
+    without which less is wrong is better than one that others need.
     """
+    second_best = None
     for name in sorted(plugins, key=lambda name: (plugins[name].builtin, name in before, name)):
         for remedy in _remedies(name, plugins, before):
-            left = {error.message for error in _errors(check, remedy)}
-            made = [error for error in errors if error.message not in left]
-            if made and len(left) < len(errors):
-                return name, remedy, made[0] if len(made) == 1 else Several(made)
-    raise_all(list(errors))
-    raise AssertionError("there were no errors")
+            left = {_fault(error) for error in _errors(check, remedy)}
+            made = [error for error in errors if _fault(error) not in left]
+            if made:
+                found = name, remedy, made[0] if len(made) == 1 else Several(made)
+                if len(left) < len(errors):
+                    return found
+                second_best = second_best or found
+    if second_best is None:
+        raise errors[0] if len(errors) == 1 else Several(errors)
+    return second_best
+
+
+def _fault(error: MetworkError) -> tuple[str, str]:
+    """What makes an error the same one although its hint is another, since it lists what else there is."""
+    return error.where, error.found
 
 
 def _remedies(name: str, plugins: dict[str, Plugin], before: Mapping[str, Plugin]) -> list[dict[str, Plugin]]:
