@@ -114,7 +114,7 @@ class Delays:
         if is_known or (known.names and start < known.list_again_at):
             return
         with suppress(FileNotFoundError), os.scandir(folder) as entries:
-            known.names = heapq.nsmallest(_LISTING, (one.name for one in entries if _is_delayed(one.name)))
+            known.names = heapq.nsmallest(_LISTING, (one.name for one in entries if is_delayed(one.name)))
         known.modified, known.more = modified, len(known.names) == _LISTING
         known.list_again_at = start + _RENEW_COST * (time.monotonic() - start)
 
@@ -228,8 +228,14 @@ def _folders(parent: Path) -> list[Path]:
     return []
 
 
-def _is_delayed(name: str) -> bool:
+def is_delayed(name: str) -> bool:
+    """Whether *name* is that of a file that waits for a retry."""
     return name[:_DUE_DIGITS].isdecimal() and name[_DUE_DIGITS : _DUE_DIGITS + 1] == "-"
+
+
+def undelayed(name: str) -> str:
+    """The waiting name of the file that is called *name* while it waits for a retry."""
+    return name[_DUE_DIGITS + 1 :]
 
 
 def _due(name: str) -> float:
@@ -244,7 +250,7 @@ def _is_from_the_future(path: Path) -> bool:
 
 
 def _rename_back(path: Path, queue: Path) -> None:
-    waiting = queue / path.name[_DUE_DIGITS + 1 :]
+    waiting = queue / undelayed(path.name)
     try:
         path.rename(waiting)
     except FileNotFoundError:

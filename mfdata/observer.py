@@ -15,7 +15,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from inotify_simple import INotify
@@ -31,6 +31,7 @@ from mfdata.module import MODULE
 from mfdata.places import Places, Target
 from mfdata.recovery import Recovery
 from mfdata.trace import Trace
+from mfdata.watched import Watched, identity
 from mfext import log as logs
 from mfext.accepted import remembered
 from mfext.config import module_config
@@ -46,53 +47,11 @@ PROCESS = "observer"
 _MASK = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR
 _LOST = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.IGNORED | inotify.UNMOUNT
 _TICK_S = 1.0
-#: Names of one listing that are put in order of time, oldest first, before they are taken.
-_CHUNK = 4096
-#: Files taken from a listing before events and signals are looked at again.
-_SLICE = 128
 #: What nobody can help by going on with the next file.
 _NOTHING_GOES = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _LONGEST_PAUSE_S = 5.0
 #: So many strangers are told one by one.
 _TOLD = 10_000
-
-
-class Watched:
-    """An external directory, its watch, and how far its listing is."""
-
-    def __init__(self, directory: ExternalDirectory) -> None:
-        self.directory = directory
-        #: Watch descriptor; -1 when it cannot be watched.
-        self.descriptor = -1
-        self.identity = (-1, -1)
-        self.fault = ""
-        self._listing: Iterator[list[str]] = iter(())
-        self._names: list[str] = []
-
-    def list_again(self) -> None:
-        """Begin to list the directory, from the start."""
-        self._listing = _chunks(os.fspath(self.directory.path))
-        self._names = []
-
-    def next_names(self) -> list[str]:
-        """Some more names; [] when the listing is at its end."""
-        if not self._names:
-            self._names = next(self._listing, [])
-        names, self._names = self._names[:_SLICE], self._names[_SLICE:]
-        return names
-
-
-def _chunks(path: str) -> Iterator[list[str]]:
-    """The names in the directory *path*, some thousand at a time, those oldest first."""
-    with suppress(OSError), os.scandir(path) as entries:
-        chunk: list[tuple[int, str]] = []
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                chunk.append((entry.stat(follow_symlinks=False).st_mtime_ns, entry.name))
-            if len(chunk) == _CHUNK:
-                yield [name for _, name in sorted(chunk)]
-                chunk = []
-        yield [name for _, name in sorted(chunk)]
 
 
 class Observer:
@@ -195,7 +154,7 @@ class Observer:
         self._next_tick = now + _TICK_S
         self._guardian.look()
         for watched in self._watched:
-            if watched.descriptor < 0 or _identity(watched.directory) != watched.identity:
+            if watched.descriptor < 0 or identity(watched.directory.path) != watched.identity:
                 self._lose(watched)
                 self._watch(watched)
         if now >= self._next_rescan:
@@ -246,7 +205,7 @@ class Observer:
         path = watched.directory.path
         try:
             watched.descriptor = self._inotify.add_watch(path, _MASK)
-            watched.identity = _identity(watched.directory)
+            watched.identity = identity(watched.directory.path)
             if not os.access(path, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "files cannot be removed from it, so none is taken", str(path))
         except OSError as error:
@@ -281,13 +240,6 @@ class Observer:
         if (path, reason) not in self._told and len(self._told) < _TOLD:
             self._told.add((path, reason))
             log.warning("something in an incoming directory is left alone", path=path, reason=reason)
-
-
-def _identity(directory: ExternalDirectory) -> tuple[int, int]:
-    with suppress(OSError):
-        status = directory.path.stat()
-        return status.st_dev, status.st_ino
-    return (-1, -1)
 
 
 def main() -> None:

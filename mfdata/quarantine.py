@@ -45,6 +45,13 @@ class Kept:
         return str(self.reason.get("kind", "unknown"))
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """For JSON: all that is known of it."""
+        own = {"step": str(self.target), "uid": self.uid, "name": self.name, "kind": self.kind, "time": self.time}
+        reason = {key: value for key, value in self.reason.items() if key != "plugin"}
+        return {"reason": "", **reason, **own, "path": str(self.path)}
+
+    @property
     def time(self) -> float:
         """When it was put here, in epoch seconds."""
         value = self.reason.get("time", 0.0)
@@ -84,6 +91,27 @@ def kept_files(places: Places, target: Target | None = None) -> Iterator[Kept]:
                 yield Kept(path, target_of_folder(folder.name), reason)
 
 
+@dataclass(frozen=True)
+class Selection:
+    """Which files in quarantine are meant."""
+
+    #: Uids, names of files, or names in the quarantine; () = any.
+    names: tuple[str, ...] = ()
+    plugin: str = ""
+    kind: str = ""
+    #: Seconds for which they have been there at least.
+    older_than: float = 0.0
+
+    def holds(self, kept: Kept, now: float) -> bool:
+        """Whether *kept* is meant (pure)."""
+        return (
+            (not self.names or not {kept.uid, kept.name, kept.path.name}.isdisjoint(self.names))
+            and self.plugin in ("", kept.target.plugin)
+            and self.kind in ("", kept.kind)
+            and now - kept.time >= self.older_than
+        )
+
+
 def files_with_reason(folder: Path) -> Iterator[Path]:
     """The files kept in *folder*: a name counts when its reason is there, for that one comes first and goes last."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
@@ -95,20 +123,22 @@ def files_with_reason(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def put_back(places: Places, kept: Kept, trace: Trace) -> None:
-    """Let the step have *kept* again, as if it had never failed or crashed on it."""
+def put_back(places: Places, kept: Kept, trace: Trace, to: Target | None = None) -> Target:
+    """Let its step have *kept* again, or the step *to*, as if it had never failed or crashed; who has it now."""
+    target = to or kept.target
     tags = read_tags(kept.path, places.sidecars)
     _store_tags(places, kept.path, fresh(before_entry(tags, kept.target.plugin, kept.target.step)))
-    queue = places.queue(kept.target)
+    queue = places.queue(target)
     queue.mkdir(parents=True, exist_ok=True)
-    trace.write({**_told(kept), "event": "replayed", "from": "quarantine", "to": [str(kept.target)]})
+    trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})
     kept.path.rename(queue / kept.path.name)
     _forget_reason(kept.path)
+    return target
 
 
 def drop(places: Places, kept: Kept, trace: Trace, by: str) -> None:
     """Delete *kept* for ever. *by* says whose will it was, for the trace."""
-    trace.write({**_told(kept), "event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"})
+    trace.write({"event": "dropped", **_told(kept), "rule": by, "reason": f"dropped from quarantine by {by}"})
     discard(kept.path, places.sidecars)
     _forget_reason(kept.path)
 

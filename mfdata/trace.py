@@ -8,6 +8,7 @@ import mmap
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,8 @@ _SUFFIX = ".jsonl"
 #: How each line begins: inside of a JSON string the quotes would be escaped, so it marks a line's start anywhere.
 _START = b'{"t":'
 _TIME = re.compile(rb'\{"t":([0-9.]+)')
+#: Time, plugin, step and event, with which every line begins.
+_HEAD = re.compile(rb'\{"t":([0-9.]+),"plugin":"([^"]*)","step":"([^"]*)","event":"([^"]*)"')
 
 
 class Trace:
@@ -48,7 +51,7 @@ class Trace:
             OSError: they could not be written (full disk).
         """
         now = round(time.time(), 6)
-        lines = [encoded({"t": now, **self._step, **event}) for event in events]
+        lines = [encoded({"t": now, **self._step, "event": "", **event}) for event in events]
         data = ("\n".join(lines) + "\n").encode("ascii")
         try:
             self._file.write(data)
@@ -74,10 +77,19 @@ def events(home: Home, since: float | None = None, containing: bytes = b"") -> I
         since: epoch seconds; what is older is skipped without being read.
         containing: only lines in which these bytes stand are looked into, which is much faster than reading all.
     """
-    folder = trace_folder(home)
-    processes = sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
-    streams = [_events_of(newest, since, containing) for newest in processes]
+    streams = [_events_of(newest, since, containing) for newest in _processes(home)]
     return heapq.merge(*streams, key=time_of)
+
+
+def counts(home: Home, since: float) -> Counter[tuple[str, str, str]]:
+    """How often each event happened since then, by plugin, step and event; without looking into the lines further."""
+    found: Counter[tuple[str, str, str]] = Counter()
+    for newest in _processes(home):
+        for line in _lines(newest, since, b""):
+            head = _HEAD.match(line)
+            if head and float(head[1]) >= since:
+                found[head[2].decode(), head[3].decode(), head[4].decode()] += 1
+    return found
 
 
 def time_of(event: Event) -> float:
@@ -123,14 +135,24 @@ def last_event(home: Home, process: str, kind: str) -> Event | None:
     return None
 
 
+def _processes(home: Home) -> list[Path]:
+    """The newest piece of every process's trace."""
+    folder = trace_folder(home)
+    return sorted(folder.glob(f"*{_SUFFIX}")) if folder.is_dir() else []
+
+
 def _events_of(newest: Path, since: float | None, containing: bytes) -> Iterator[Event]:
+    for line in _lines(newest, since, containing):
+        yield from (one for one in _decoded(line) if since is None or time_of(one) >= since)
+
+
+def _lines(newest: Path, since: float | None, containing: bytes) -> Iterator[bytes]:
+    """Lines of all pieces, oldest first; some are from before *since*."""
     for piece in _pieces(newest, since):
         with piece:
             if since is not None:
                 _skip_to(piece, since)
-            for line in piece:
-                if containing in line:
-                    yield from (one for one in _decoded(line) if since is None or time_of(one) >= since)
+            yield from (line for line in piece if containing in line)
 
 
 def _pieces(newest: Path, since: float | None) -> Iterator[BinaryIO]:

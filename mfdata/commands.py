@@ -1,0 +1,150 @@
+"""The commands of mfdata besides the life-cycle: thin over the files that know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mfdata.places import Places
+from mfdata.quarantinecommands import quarantine
+from mfdata.site import Site
+from mfext.commands import JSON, print_json
+from mfext.errors import MetworkError, UsageError
+
+if TYPE_CHECKING:
+    from mfext.modulecommands import Target as Here
+
+
+@click.command()
+@JSON
+@click.option("--all", "show_all", is_flag=True, help="Show every file of that name, not only the newest.")
+@click.argument("what", metavar="UID|NAME|PATH")
+@click.pass_obj
+def trace(here: Here, what: str, show_all: bool, as_json: bool) -> None:
+    """Tell the whole life of a file: what happened to it and to what was made of it, and where it is now."""
+    from mfdata.life import life_of, uids_of
+
+    places = Places(here.home)
+    uids = uids_of(here.home, places, what)
+    if not uids:
+        raise MetworkError(f'no file "{what}" is known', mend="Give the name with which it came in, or its uid.")
+    lives = [life_of(places, uid) for uid in (uids if show_all else uids[:1])]
+    if as_json:
+        print_json([life.facts for life in lives] if show_all else lives[0].facts)
+        return
+    click.echo("\n\n".join(life.text for life in lives))
+    if len(uids) > len(lives):
+        click.echo(f"\n{len(uids)} files came in by this name, this is the newest; --all shows all", err=True)
+
+
+@click.command()
+@JSON
+@click.option("--name", default="", help="The name with which the file comes in; by default its own.")
+@click.option("--dirname", default="incoming", show_default=True, help="The incoming directory it comes in through.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def explain(here: Here, file: Path, name: str, dirname: str, as_json: bool) -> None:
+    """Tell what the switch would do with FILE, and why; nothing is moved.
+
+    The tags it would get, each rule of the installed plugins with the value that it saw, and the destinations.
+    """
+    from mfdata.explanation import explain as explain_file
+    from mfdata.switch import published
+
+    _check_is_file(file)
+    site = Site(here.home)
+    rules = published(site.config, site.plugins)
+    found = explain_file(file, rules, Places(here.home), name=name, dirname=dirname)
+    print_json(found.facts) if as_json else click.echo(found.text)
+
+
+@click.command()
+@JSON
+@click.option("--move", is_flag=True, help="Remove the files from where they were.")
+@click.option("--to", "step", default="", metavar="PLUGIN/STEP", help="Give them straight to this step.")
+@click.option("--directory", default="", help="The incoming directory; by default the first one.")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.pass_obj
+def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: bool, as_json: bool) -> None:
+    """Give files to mfdata, as a producer would, or straight to a step."""
+    from mfdata.injection import into_directory, into_queue
+
+    if step and directory:
+        raise UsageError("files can go to one place only", expected="--to or --directory")
+    site, places = Site(here.home), Places(here.home)
+    done: list[dict[str, str]] = []
+    for file in files:
+        _check_is_file(file)
+    if step:
+        target, trace = site.step(step), site.trace
+        for file in files:
+            uid = into_queue(file, places, target, trace, keep=not move)
+            done.append({"file": os.fspath(file), "to": str(target), "uid": uid})
+    else:
+        folder = site.incoming(directory)
+        for file in files:
+            done.append({"file": os.fspath(file), "to": os.fspath(into_directory(file, folder, keep=not move))})
+    print_json(done) if as_json else click.echo("\n".join(f"{one['file']} -> {one['to']}" for one in done))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def queues(here: Here, as_json: bool) -> None:
+    """Show what waits for each step, since when, and how fast it goes."""
+    from mfdata.backlog import backlogs
+    from mfext.table import duration, listing
+
+    found = backlogs(Places(here.home), Site(here.home).steps)
+    if as_json:
+        print_json([one.facts for one in found])
+        return
+    columns = ("STEP", "WAITING", "OLDEST", "CLAIMED", "DELAYED", "QUARANTINED", "DONE/MIN", "FAILED/MIN")
+    rows = [
+        (
+            str(one.target),
+            str(one.waiting),
+            duration(one.oldest),
+            *map(str, (one.claimed, one.delayed, one.quarantined, one.done, one.failed)),
+        )
+        for one in found
+    ]
+    click.echo(listing("Queues", columns, rows, "step"))
+
+
+@click.command()
+@JSON
+@click.pass_obj
+def inventory(here: Here, as_json: bool) -> int:
+    """Count every file in every state, and check that none is missing: exact when nothing is in hand."""
+    from mfdata.inventory import STATES
+    from mfdata.inventory import inventory as count
+
+    found = count(here.home, Site(here.home).settings)
+    if as_json:
+        print_json(found)
+    else:
+        states = {state: sum(found[state].values()) for state in STATES}
+        click.echo(f"incoming, not yet accepted: {found['incoming'] + found['transfers']}")
+        click.echo(_sum_text({name: found[name] for name in ("accepted", "injected", "added")}) + " =")
+        click.echo(_sum_text({"ended": found["ended"], "dropped": found["dropped"], **states}))
+        for name in ("missing", "surplus"):
+            click.echo(f"{name}: {len(found[name])} {' '.join(found[name][:20])}".rstrip())
+    return 0 if found["balanced"] else 1
+
+
+COMMANDS = (trace, explain, inject, queues, quarantine, inventory)
+
+
+def _check_is_file(file: Path) -> None:
+    if not file.is_file():
+        found = "this is not a file" if file.exists() else "there is no such file"
+        raise UsageError(found, where=str(file))
+
+
+def _sum_text(counts: dict[str, int]) -> str:
+    return " + ".join(f"{name} {count}" for name, count in counts.items())

@@ -1,0 +1,83 @@
+"""Injection: give files to mfdata by hand, as a producer would, or straight to a step."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from mfdata.file import copy, copy_in, first_tags, move, new_uid, sync_file, waiting_name, write_tags
+from mfdata.places import Places, Target
+from mfdata.trace import Trace
+from mfext.errors import Conflict, UsageError
+
+#: How long the observer may take to free a name in an incoming directory.
+_WAIT_S = 10.0
+
+
+def into_directory(source: Path, directory: Path, *, keep: bool) -> Path:
+    """Put *source* into an external directory, complete when it appears; where it was put.
+
+    Raises:
+        UsageError: it is no file, or there is no such directory.
+        Conflict: a file of that name stays there.
+    """
+    _check_file(source)
+    if not directory.is_dir():
+        raise UsageError("there is no such directory", where=str(directory), mend='"mfdata.start" makes it.')
+    target = directory / source.name
+    _wait_until_free(target)
+    copy_in(source, target) if keep else move(source, target)
+    return target
+
+
+def into_queue(source: Path, places: Places, target: Target, trace: Trace, *, keep: bool) -> str:
+    """Put *source* into the queue of *target*; the uid that it got.
+
+    Raises:
+        UsageError: it is no file.
+    """
+    _check_file(source)
+    uid, name = new_uid(), os.fsencode(source.name)
+    waiting = waiting_name(name)
+    tags = first_tags(uid, name, os.fsencode(source.absolute().parent.name))
+    queue = places.queue(target)
+    for folder in (queue, places.intake):
+        folder.mkdir(parents=True, exist_ok=True)
+    part = places.intake / f".{waiting}"
+    told = {"uid": uid, "name": source.name, "file": waiting, "to": [str(target)]}
+    try:
+        copy(source, part)
+        write_tags(part, tags, places.sidecars, waiting)
+        sync_file(part)
+        trace.write({"event": "injected", **told})
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    try:
+        part.rename(queue / waiting)
+    except OSError as error:
+        trace.write({"event": "ignored", **told, "reason": str(error)})
+        part.unlink()
+        raise
+    if not keep:
+        source.unlink()
+    return uid
+
+
+def _check_file(source: Path) -> None:
+    if not source.is_file():
+        found = "this is not a file" if source.exists() else "there is no such file"
+        raise UsageError(found, where=str(source))
+
+
+def _wait_until_free(target: Path) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while os.path.lexists(target):
+        if time.monotonic() > deadline:
+            raise Conflict(
+                "a file of this name waits there and is not taken",
+                where=str(target),
+                mend='Is mfdata running? See "mfdata.status" and log/observer.log.',
+            )
+        time.sleep(0.01)

@@ -1,0 +1,123 @@
+"""Life: all that happened to one file, across steps and fan-outs, and where it and what was made of it are now."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfdata.backlog import files_on_disk, stored_tags
+from mfdata.file import read_tags, uid_of, waiting_name
+from mfdata.places import Places, Target
+from mfdata.trace import Event, is_related, life, time_of, uids_of_name
+from mfext.environment import Home
+from mfext.log import printable, utc
+from mfext.table import duration
+
+#: What an event's line says without naming it.
+_SHOWN = ("t", "uid", "name", "plugin", "step", "event", "to")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file is now."""
+
+    #: waiting, claimed, delayed or quarantined.
+    state: str
+    target: Target
+    path: Path
+    uid: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"state": self.state, "step": str(self.target), "path": str(self.path), "uid": self.uid}
+
+
+@dataclass(frozen=True)
+class Life:
+    """The life of one file."""
+
+    uid: str
+    #: The name with which it came in.
+    name: str
+    events: tuple[Event, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For JSON."""
+        places = [place.facts for place in self.places]
+        return {"uid": self.uid, "name": self.name, "places": places, "events": list(self.events)}
+
+    @property
+    def text(self) -> str:
+        """For a person: one line an event, then where it is."""
+        lines = [f"{self.name}  {self.uid}", *(_event_text(event, self.uid) for event in self.events)]
+        lines += [_place_text(place, self.uid) for place in self.places]
+        if not self.places:
+            lines.append("now: no longer in mfdata")
+        return "\n".join(map(printable, lines))
+
+
+def uids_of(home: Home, places: Places, text: str) -> list[str]:
+    """Uids of the files that *text* means, newest first: a uid, the path of a file with tags, or a name."""
+    if _is_uid(text) and life(home, text):
+        return [text]
+    with suppress(OSError):
+        uid = uid_of(read_tags(text, places.sidecars))
+        if uid:
+            return [uid]
+    return uids_of_name(home, os.path.basename(text))
+
+
+def life_of(places: Places, uid: str) -> Life:
+    """The life of the file *uid*, with what it was made from and what was made of it."""
+    told = tuple(life(places.home, uid))
+    names = {str(event["name"]) for event in told if event.get("name")}
+    found = tuple(place for place in _candidates(places, names) if is_related(place.uid, uid))
+    return Life(uid, str(told[0].get("name", "")) if told else "", told, found)
+
+
+def short(text: str, length: int = 100) -> str:
+    """The first line of *text*, cut when it is long."""
+    line = text.splitlines()[0] if text else ""
+    return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+def _is_uid(text: str) -> bool:
+    root, *numbers = text.split(".")
+    return len(root) == 26 and all(digit in "0123456789abcdef" for digit in root) and all(map(str.isdecimal, numbers))
+
+
+def _candidates(places: Places, names: set[str]) -> Iterator[Place]:
+    """The files in the framework that may be called one of *names*: what their names on disk end with tells."""
+    ends = tuple(waiting_name(os.fsencode(name)).split("-", 3)[3] for name in names)
+    for state, target, path in files_on_disk(places):
+        if path.name.endswith(ends):
+            with suppress(FileNotFoundError):
+                yield Place(state, target, path, uid_of(stored_tags(places, path)))
+
+
+def _place_text(place: Place, uid: str) -> str:
+    other = "" if place.uid == uid else f"{place.uid} "
+    since = ""
+    with suppress(FileNotFoundError):
+        since = f" since {duration(time.time() - place.path.lstat().st_ctime)}"
+    return f"now: {other}{place.state} in {place.target}{since}: {place.path}"
+
+
+def _event_text(event: Event, uid: str) -> str:
+    step = f"{event['plugin']}/{event['step']}" if event.get("plugin") else ""
+    words = [utc(time_of(event)), f"{event.get('event', ''):<11}", f"{step:<20}"]
+    if event.get("uid") != uid:
+        words.append(f"{event.get('uid', '')} {event.get('name', '')}")
+    if event.get("to"):
+        words.append(f"-> {', '.join(map(str, event['to']))}")
+    more = {key: value for key, value in event.items() if key not in _SHOWN and value not in ("", None)}
+    words += [f"{key}={short(str(value))}" for key, value in more.items()]
+    return " ".join(words).rstrip()

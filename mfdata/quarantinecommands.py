@@ -1,0 +1,190 @@
+"""The commands on files in quarantine: ``mfdata.quarantine list|show|retry|drop``."""
+
+from __future__ import annotations
+
+import heapq
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfdata.life import short
+from mfdata.places import Places
+from mfdata.quarantine import Kept, Selection, kept_files
+from mfdata.site import Site
+from mfext.commands import JSON, print_json
+from mfext.environment import Home
+from mfext.errors import MetworkError, UsageError
+from mfext.log import printable, utc
+
+if TYPE_CHECKING:
+    from mfext.modulecommands import Target as Here
+
+
+@click.group()
+def quarantine() -> None:
+    """Files that are kept because they failed: list, look at, put back, drop."""
+
+
+def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which files in quarantine are meant."""
+    for option in (
+        click.option(
+            "--older-than", default="", metavar="TIME", help="Only files there for so long: 90s, 10m, 2h, 3d."
+        ),
+        click.option("--kind", default="", help="Only files there for this: failed, no_match, rule_error, poison, ..."),
+        click.option("--plugin", default="", help="Only files of this plugin."),
+    ):
+        command = option(command)
+    return command
+
+
+_WHICH = click.argument("names", nargs=-1, metavar="[UID|NAME]...")
+_ALL = click.option("--all", "every", is_flag=True, help="All files that the other options name.")
+
+
+@quarantine.command("list")
+@JSON
+@_selecting
+@click.option("--limit", default=1000, show_default=True, help="The newest so many; 0 = all.")
+@click.pass_obj
+def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int, as_json: bool) -> None:
+    """List the files in quarantine, newest first."""
+    from mfext.table import listing
+
+    found = _newest(_kept(here.home, _selection((), plugin, kind, older_than)), limit)
+    if as_json:
+        print_json([one.facts for one in found])
+        return
+    rows = [
+        (utc(one.time)[:19], str(one.target), one.kind, one.name, one.uid, short(str(one.reason.get("reason", ""))))
+        for one in found
+    ]
+    click.echo(listing("Quarantine", ("SINCE", "STEP", "KIND", "NAME", "UID", "REASON"), rows, "file"))
+
+
+@quarantine.command("show")
+@JSON
+@click.argument("name", metavar="UID|NAME")
+@click.pass_obj
+def show_command(here: Here, name: str, as_json: bool) -> None:
+    """Tell all that is known of one file in quarantine."""
+    from mfdata.backlog import stored_tags
+
+    one = _newest(_sure([name], _kept(here.home, _selection((name,), "", "", ""))), 1)[0]
+    tags = {tag: os.fsdecode(value) for tag, value in stored_tags(Places(here.home), one.path).items()}
+    if as_json:
+        print_json({**one.facts, "tags": tags})
+        return
+    for key, value in {**one.facts, "time": utc(one.time)}.items():
+        lines = value if isinstance(value, list) else str(value).splitlines()
+        click.echo(f"{key}: {printable(lines[0])}" if len(lines) == 1 else f"{key}:")
+        for line in lines if len(lines) > 1 else ():
+            click.echo(f"    {printable(str(line))}")
+    click.echo("tags:")
+    for tag, text in sorted(tags.items()):
+        click.echo(f"    {tag} = {printable(text)}")
+
+
+@quarantine.command("retry")
+@JSON
+@_selecting
+@_ALL
+@click.option("--to", "step", default="", metavar="PLUGIN/STEP", help="Give them to this step instead of their own.")
+@_WHICH
+@click.pass_obj
+def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, as_json: bool, **which: str) -> None:
+    """Put files back into the queue of their step, with their counts of tries and crashes at nothing."""
+    from mfdata.quarantine import put_back
+
+    site, places = Site(here.home), Places(here.home)
+    to = site.step(step) if step else None
+    done = []
+    for one in _meant(here.home, names, every, which):
+        if not to and one.target not in site.steps:
+            raise UsageError(
+                f'the step {one.target} that had "{one.name}" is not there',
+                mend="Install its plugin, or say with --to PLUGIN/STEP where to put the file.",
+            )
+        target = put_back(places, one, site.trace, to)
+        done.append({"uid": one.uid, "name": one.name, "to": str(target)})
+    _print_done(done, "put back", as_json)
+
+
+@quarantine.command("drop")
+@JSON
+@_selecting
+@_ALL
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_WHICH
+@click.pass_obj
+def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as_json: bool, **which: str) -> None:
+    """Delete files in quarantine for ever; the trace tells that it was you."""
+    from mfdata.quarantine import drop
+    from mfext.owner import user_name
+
+    meant = list(_meant(here.home, names, every, which))
+    if not yes:
+        question = f"Delete {len(meant)} file(s) in quarantine for ever, the first being {_first(meant)}?"
+        if not sys.stdin.isatty():
+            raise UsageError("this deletes files for ever", expected="--yes", mend=question)
+        click.confirm(question, abort=True, err=True)
+    places, trace = Places(here.home), Site(here.home).trace
+    for one in meant:
+        drop(places, one, trace, f"mfdata.quarantine drop by {user_name(os.getuid())}")
+    _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in meant], "dropped", as_json)
+
+
+def _meant(home: Home, names: Sequence[str], every: bool, which: dict[str, str]) -> Iterator[Kept]:
+    """The files in quarantine that the user named, or all that the options hold for."""
+    if bool(names) == every:
+        raise UsageError(
+            "which files are meant is not said", expected="uids or names, or --all with or without options"
+        )
+    kept = _kept(home, _selection(tuple(names), **which))
+    return _sure(names, kept) if names else kept
+
+
+def _sure(names: Sequence[str], found: Iterable[Kept]) -> Iterator[Kept]:
+    """*found*, when it holds something for each of *names*."""
+    kept = list(found)
+    known = {word for one in kept for word in (one.uid, one.name, one.path.name)}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise MetworkError(f'no file "{missing[0]}" is in quarantine', mend='See "mfdata.quarantine list".')
+    return iter(kept)
+
+
+def _kept(home: Home, selection: Selection) -> Iterator[Kept]:
+    now = time.time()
+    return (one for one in kept_files(Places(home)) if selection.holds(one, now))
+
+
+def _selection(names: tuple[str, ...], plugin: str, kind: str, older_than: str) -> Selection:
+    return Selection(names, plugin, kind, _seconds(older_than))
+
+
+def _seconds(text: str) -> float:
+    """The time that *text* gives, as ``90``, ``90s``, ``10m``, ``2h``, ``3d``; '' = 0."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)|", text.strip())
+    if not found:
+        raise UsageError(f'"{text}" is not a time', expected="for example 90s, 10m, 2h, 3d")
+    return float(found[1] or 0) * {"m": 60, "h": 3600, "d": 86400}.get(found[2] or "s", 1)
+
+
+def _newest(kept: Iterable[Kept], limit: int) -> list[Kept]:
+    if limit:
+        return heapq.nlargest(limit, kept, key=lambda one: one.time)
+    return sorted(kept, key=lambda one: one.time, reverse=True)
+
+
+def _first(meant: Sequence[Kept]) -> str:
+    return printable(meant[0].name) if meant else "none"
+
+
+def _print_done(done: Sequence[dict[str, str]], verb: str, as_json: bool) -> None:
+    print_json(done) if as_json else click.echo(f"{len(done)} file(s) {verb}")
