@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Done:
     def __init__(
         self,
         *outputs: Path | Output,
-        to: str | Path | tuple[str | Path, ...] | list[str | Path] | list[str] = (),
+        to: str | Path | Sequence[str | Path] = (),
         dropped_by: str = "",
         tags: dict[str, bytes] | None = None,
     ) -> None:

@@ -65,7 +65,9 @@ def fails(_step: Step, _file: File) -> Failed:
     return Failed("no good")
 
 
-CASES: dict[Callable[[Step, File], Done | Failed], set[str]] = {
+Case = Callable[[Step, File], Done | Failed]
+
+CASES: dict[Case, set[str]] = {
     to_one: {"a/main"},
     to_two: {"a/main", "b/main"},
     linked: {"a/main", "b/main", "c/main"},
@@ -80,7 +82,7 @@ CASES: dict[Callable[[Step, File], Done | Failed], set[str]] = {
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 @pytest.mark.parametrize("durability", ["crash", "power"])
-def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, case: object, durability: str) -> None:
+def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, case: Case, durability: str) -> None:
     point, died = 0, True
     while died:
         home = Home("mfdata", tmp_path / str(point))
@@ -107,7 +109,7 @@ def give(home: Home) -> None:
     write_tags(path, first_tags(new_uid(), b"some.png", b"incoming"), places.sidecars)
 
 
-def dies(home: Home, case: object, durability: str, point: int) -> bool:
+def dies(home: Home, case: Case | None, durability: str, point: int) -> bool:
     """Work, or recover when there is no *case*, in a child that is gone at its change number *point*."""
     child = os.fork()
     if child == 0:
@@ -136,9 +138,9 @@ def die_at(point: int) -> None:
         setattr(os, name, counted(getattr(os, name)))
 
 
-def work(home: Home, case: object, durability: str) -> None:
+def work(home: Home, case: Case, durability: str) -> None:
     class Tried(Step):
-        process = case
+        process = case  # type: ignore[assignment]
 
     step = Tried(home, "p", "main", StepConfig(), FreeSection())
     queue = LocalQueue(step.places, OWN)

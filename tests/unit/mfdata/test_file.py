@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfdata import file as files
 from mfdata.file import (
     File,
     before_entry,
@@ -116,7 +115,7 @@ def test_a_move_to_another_file_system_is_complete_when_it_appears(
             raise FileNotFoundError(2, "") if not Path(target).parent.exists() else OSError(18, "other disk")
         rename(source, target)
 
-    monkeypatch.setattr(files.os, "rename", other_disk)
+    monkeypatch.setattr(os, "rename", other_disk)
     source, target = tmp_path / "source", tmp_path / "deep" / "folder" / "target"
     source.write_bytes(b"content")
     move(source, target)

@@ -1,0 +1,250 @@
+"""The worker on a real queue: what each answer of a step does to the file."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mfdata import Done, Failed, File, Retry, Step, quarantine
+from mfdata.config import Safety, StepConfig
+from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.outcome import Outcome
+from mfdata.places import Places, Target
+from mfdata.queues.local import LocalQueue
+from mfdata.trace import Trace, life
+from mfdata.worker import Worker
+from mfext.mainloop import Mainloop
+from mfext.section import FreeSection
+from mfext.testing import temporary_home
+
+OWN = Target("p", "main")
+Process = Callable[[File], Outcome | None]
+
+
+class Bench:
+    """One step with its queue, worked by hand."""
+
+    def __init__(self, folder: Path, process: Process, config: StepConfig, safety: Safety) -> None:
+        self.home = temporary_home(folder)
+        self.places = Places(self.home)
+        self.step = Step(self.home, "p", "main", config, FreeSection())
+        self.step.process = process  # type: ignore[assignment,method-assign]
+        self.queue = LocalQueue(self.places, OWN)
+        self.trace = Trace(self.home, "step.p.main", "p", "main")
+        self.worker = Worker(self.step, self.queue, self.trace, safety)
+
+    def offer(self, name: bytes = b"some.png", **tags: bytes) -> str:
+        path = self.places.home.path / "part"
+        path.write_bytes(b"content")
+        uid = new_uid()
+        write_tags(path, first_tags(uid, name, b"incoming") | tags, self.places.sidecars)
+        path.rename(self.places.queue(OWN) / waiting_name(name))
+        return uid
+
+    def work(self) -> None:
+        claim = self.queue.claim()
+        assert claim
+        self.worker.work(claim)
+
+    def waiting(self, target: Target = OWN) -> list[Path]:
+        folder = self.places.queue(target)
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def tags(self, path: Path) -> Tags:
+        return read_tags(path, self.places.sidecars)
+
+    def told(self, uid: str) -> list[str]:
+        return [event["event"] for event in life(self.home, uid)]
+
+
+Make = Callable[..., Bench]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Make]:
+    made: list[Bench] = []
+
+    def make(process: Process, safety: Safety | None = None, **config: object) -> Bench:
+        made.append(Bench(tmp_path, process, StepConfig(**config), safety or Safety()))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.queue.close()
+        one.trace.close()
+
+
+def test_a_file_with_nothing_more_to_do_ends_with_a_trace(bench: Make) -> None:
+    at = bench(lambda _: None)
+    uid = at.offer()
+    at.work()
+    assert at.told(uid) == ["done"]
+    assert at.waiting() == []
+
+
+def test_tags_travel_with_the_file_and_tell_its_way(bench: Make) -> None:
+    at = bench(lambda _: Done(to="next/main", tags={"found": b"it"}))
+    at.offer()
+    at.work()
+    (path,) = at.waiting(Target("next", "main"))
+    tags = at.tags(path)
+    assert tags["latest.core.step_counter"] == b"1"
+    assert "1.p.main.enter_step" in tags
+    assert tags["found"] == b"it"
+
+
+def test_outputs_have_the_same_uid_at_every_try(bench: Make) -> None:
+    def make(file: File) -> Done:
+        out = at.step.output("made.jpg")
+        out.write_bytes(b"made")
+        return Done(out, to="next/main")
+
+    at = bench(make)
+    uid = at.offer()
+    at.work()
+    (path,) = at.waiting(Target("next", "main"))
+    file = File(path, at.tags(path))
+    assert file.uid == f"{uid}.1"
+    assert file.basename == "made.jpg"
+    assert at.told(uid) == ["done", "made"]
+
+
+def test_a_destination_named_twice_gets_the_file_once(bench: Make) -> None:
+    at = bench(lambda _: Done(to=["next/main", "next/main*"]))
+    at.offer()
+    at.work()
+    assert len(at.waiting(Target("next", "main"))) == 1
+
+
+def test_an_exception_quarantines_with_its_stack(bench: Make) -> None:
+    def fail(_: File) -> None:
+        raise ValueError("not a\npicture")
+
+    at = bench(fail)
+    uid = at.offer()
+    at.work()
+    (kept,) = quarantine.kept_files(at.places)
+    assert kept.reason["reason"] == "ValueError: not a picture"
+    assert "in fail" in kept.reason["traceback"]
+    assert at.told(uid) == ["quarantined"]
+
+
+def test_a_failed_file_is_tried_again_later_and_then_kept(bench: Make) -> None:
+    at = bench(lambda _: Failed("no"), retry_total=1, retry_min_wait=0)
+    uid = at.offer()
+    at.work()
+    (delayed,) = at.places.delayed(OWN).iterdir()
+    assert at.tags(delayed)["latest.core.attempt"] == b"1"
+    assert at.tags(delayed)["latest.core.step_counter"] == b"0"
+    delayed.rename(at.places.queue(OWN) / delayed.name.partition("-")[2])
+    at.work()
+    (kept,) = quarantine.kept_files(at.places)
+    assert kept.reason["reason"] == "no (after 2 tries)"
+    assert at.told(uid) == ["retried", "quarantined"]
+
+
+def test_a_try_that_works_forgets_the_failed_ones(bench: Make) -> None:
+    at = bench(lambda _: Done(to="next/main"))
+    at.offer(**{"latest.core.attempt": b"3", "latest.core.crashes": b"2"})
+    at.work()
+    (path,) = at.waiting(Target("next", "main"))
+    assert not {"latest.core.attempt", "latest.core.crashes"} & at.tags(path).keys()
+
+
+def test_a_retry_may_say_when(bench: Make) -> None:
+    at = bench(lambda _: Retry("server away", after=100), retry_total=5)
+    uid = at.offer()
+    at.work()
+    (event,) = life(at.home, uid)
+    assert 99 < event["due"] - event["t"] < 101
+
+
+@pytest.mark.parametrize(("policy", "expected"), [("delete", "dropped"), ("move:other/main", "failed")])
+def test_the_failure_policy_is_followed(bench: Make, policy: str, expected: str) -> None:
+    at = bench(lambda _: Failed("no"), failure_policy=policy)
+    uid = at.offer()
+    at.work()
+    assert at.told(uid) == [expected]
+    assert len(at.waiting(Target("other", "main"))) == (1 if expected == "failed" else 0)
+
+
+def test_a_file_that_runs_in_a_circle_is_kept(bench: Make) -> None:
+    at = bench(lambda _: Done(to="main"), Safety(max_steps=3))
+    at.offer()
+    for _ in range(4):
+        at.work()
+    (kept,) = quarantine.kept_files(at.places)
+    assert kept.kind == "loop"
+
+
+def test_a_full_disk_lets_the_file_wait_and_counts_against_nobody(bench: Make) -> None:
+    answers: list[Exception | Done] = [OSError(errno.ENOSPC, "No space left on device"), Done(to="next/main")]
+
+    def process(_: File) -> Done:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    at = bench(process)
+    uid = at.offer()
+    at.work()
+    assert len(at.waiting()) == 1
+    assert at.told(uid) == []
+    at.work()
+    assert len(at.waiting(Target("next", "main"))) == 1
+
+
+def test_a_committed_file_goes_forward_when_the_disk_has_room_again(
+    bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = bench(lambda _: Done(to=[tmp_path / "archive" / "file", "next/main"]))
+    at.offer()
+    rename = os.rename
+
+    def full(source: object, target: object) -> None:
+        if "/archive/" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", full)
+    at.work()
+    assert at.waiting() == []
+    assert at.waiting(Target("next", "main")) == []
+    monkeypatch.setattr(os, "rename", rename)
+    at.worker._try_again()
+    assert (tmp_path / "archive" / "file").read_bytes() == b"content"
+    assert len(at.waiting(Target("next", "main"))) == 1
+
+
+class Stops(Mainloop):
+    """Is told to drain, and to stop at the first wait."""
+
+    def wait(self, *_fds: int, timeout: float | None = None) -> set[int]:
+        self.stopping = True
+        return set()
+
+
+def test_a_draining_worker_takes_nothing_more(bench: Make) -> None:
+    at = bench(lambda _: None)
+    at.offer()
+    with Stops(at.home, "step.p.main") as loop:
+        loop.draining = True
+        at.worker.run(loop)
+        (facts,) = (at.home.run / "ready" / "step.p.main").iterdir()
+        assert json.loads(facts.read_bytes())["drained"] is True
+    assert len(at.waiting()) == 1
+
+
+def test_an_old_worker_leaves_between_two_files(bench: Make) -> None:
+    at = bench(lambda _: None, max_age=0.001)
+    at.offer()
+    with Mainloop(at.home, "") as loop:
+        loop.wait(timeout=0.01)
+        at.worker.run(loop)
+    assert len(at.waiting()) == 1
