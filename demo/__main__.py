@@ -160,7 +160,7 @@ def _report(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMa
     """Show what became of every file; what is not as it should be."""
     _say("What became of every file")
     lives: Mapping[str, Life] = {
-        file.name: life(shell.ask("mfdata.trace", "--json", "--", file.name)) for file in files
+        file.name: life(shell.ask("mfdata.trace", "--json", "--", file.name)["events"]) for file in files
     }
     print(lives_table(files, lives))
     shell.run("mfdata.queues")
