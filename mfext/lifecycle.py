@@ -20,8 +20,8 @@ from mfext.process import Process
 from mfext.section import Config
 from mfext.supervisor import Supervisor
 
-#: Seconds that a command waits for another one, and that a change waits for the one before it to be in force.
-_TURN, _CHANGE_TURN = 10.0, 60.0
+#: Seconds that each command waits for another one. Changes come one after the other while a developer saves files.
+TURNS = {"start": 10.0, "stop": 10.0, "apply": 60.0}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def apply(module: Module, home: Home, *, plugin: str = "", timeout: float | None
         MetworkError: nothing was changed.
     """
     init(module, home)
-    with _alone(home, "apply", _CHANGE_TURN):
+    with _alone(home, "apply"):
         plan = wanted(module, home)
         if plugin in plan.accepted.refused:
             raise plan.accepted.refused[plugin]
@@ -162,8 +162,8 @@ def _unready(supervisor: Supervisor, names: Collection[str] | None, timeout: flo
     return []
 
 
-def _alone(home: Home, act: str, turn: float = _TURN) -> AbstractContextManager[None]:
-    return exclusive(home.run / "apply.lock", home.module, act, timeout=turn)
+def _alone(home: Home, act: str) -> AbstractContextManager[None]:
+    return exclusive(home.run / "apply.lock", home.module, act, timeout=TURNS[act])
 
 
 def _make(folder: Path, mode: int = 0o777) -> None:
