@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Container, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,6 @@ from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from mfext.module import Module
-    from mfext.plugin.template import Template, Values
-    from mfext.section import Section
 
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
@@ -43,21 +40,22 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
 
     On a terminal it asks for what is not set.
     """
-    from mfext.plugin import template
+    from mfext.plugin import answers, template
 
     module, _ = _here()
     chosen = template.load_template(template_name, module.name)
     sections = template.sections_of(chosen, module)
-    answers = template.settings(texts, sections)
+    given = answers.settings(texts, sections)
     asks = not no_input and sys.stdin.isatty()
-    name = name or (_asked_name() if asks else "")
+    name = name or (answers.asked_name() if asks else "")
     if not name:
         raise UsageError("the name of the plugin is missing", expected="bootstrap_plugin.py create NAME")
     place = Path.cwd() / name
     template.check_place(place)
-    values = {**template.default_values(chosen, name), **answers}
+    values = {**template.default_values(chosen, name), **given}
     if asks:
-        values.update(_asked(chosen, sections, values, answers))
+        questions = [question for question in answers.questions(chosen) if question not in given]
+        values.update(answers.asked(questions, sections, values))
     made = template.create(chosen, values, module, place)
     click.echo(f"INFO : The plugin {made} is correctly created with the template {chosen.name}")
 
@@ -210,42 +208,3 @@ def _raise_failures(problems: Sequence[MetworkError], name: str, home: Home) -> 
             f"{told}\nThe plugin {name} stays dev-linked",
             mend="Mend its files: it starts again by itself when they change." if is_own else "Its own processes run.",
         )
-
-
-def _asked_name() -> str:
-    from mfext.plugin.template import check_name
-
-    return _ask("Name of the plugin", "", check_name)
-
-
-def _asked(
-    template: Template, sections: Mapping[str, type[Section]], values: Values, given: Container[tuple[str, str]]
-) -> dict[tuple[str, str], str]:
-    """What a person answers to the questions of *template* that are not *given* yet, where it is not the default."""
-    from mfext.plugin.template import check_value, questions
-    from mfext.section import declared
-
-    answers = {}
-    for section, key in questions(template):
-        if (section, key) in given:
-            continue
-        option = declared(sections[section])[key]
-        default = values.get((section, key), option.text(option.default))
-        answer = _ask(f"{option.help}\n{key}", default, partial(check_value, section, key, sections=sections))
-        if answer != default:
-            answers[section, key] = answer
-    return answers
-
-
-def _ask(question: str, default: str, check: Callable[[str], None]) -> str:
-    """The answer to *question*, asked again until *check* raises nothing."""
-
-    def checked(answer: str) -> str:
-        try:
-            check(answer.strip())
-        except MetworkError as error:
-            raise click.UsageError(error.message) from error
-        return answer.strip()
-
-    answer: str = click.prompt(question, default=default, show_default=bool(default), value_proc=checked)
-    return answer

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.configfile import layered
 from mfext.environment import SOFTWARE
-from mfext.errors import Conflict, InternalError, NotAllowed, UsageError, nearest
+from mfext.errors import ConfigError, Conflict, InternalError, MetworkError, NotAllowed, UsageError, nearest
 from mfext.option import option
 from mfext.plugin.general import General, name_fault
 from mfext.plugin.manifest import load_plugin
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Where the templates of all modules lie, one folder a module.
 TEMPLATES = SOFTWARE / "plugin_templates"
+
+#: Suffix of the files of a template that are rendered; the others are taken as they are.
+RENDERED = ".j2"
 
 #: Values of a config.ini to be, by section and key.
 Values = Mapping[tuple[str, str], str]
@@ -85,60 +88,9 @@ def sections_of(template: Template, module: Module) -> dict[str, type[Section]]:
     return {"general": General, name: kind, "custom": _custom(template.header.step)}
 
 
-def settings(texts: Iterable[str], sections: Mapping[str, type[Section]]) -> dict[tuple[str, str], str]:
-    """The values that *texts* set, each ``KEY=VALUE`` or ``SECTION.KEY=VALUE``.
-
-    Raises:
-        UsageError: one has another form, or names a key that is not there or is in several sections.
-        ConfigError: the key cannot have that value.
-    """
-    values: dict[tuple[str, str], str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f'--set "{text}" is not understood', expected="KEY=VALUE or SECTION.KEY=VALUE")
-        section, key = key_named(name.strip(), sections)
-        check_value(section, key, value.strip(), sections)
-        values[section, key] = value.strip()
-    return values
-
-
-def key_named(name: str, sections: Mapping[str, type[Section]]) -> tuple[str, str]:
-    """Section and key that *name* means: ``SECTION.KEY``, or a key that one section alone has."""
-    section, dot, key = name.partition(".")
-    known = {f"{one}.{key}": (one, key) for one, kind in sections.items() for key in declared(kind)}
-    if dot and section in sections:
-        if f"{section}.{key}" in known or issubclass(sections[section], FreeSection):
-            return section, key
-        raise UsageError(f'there is no key "{name}"', mend=nearest(name, known))
-    homes = [pair for pair in known.values() if pair[1] == name]
-    if len(homes) > 1:
-        raise UsageError(
-            f'several sections have a key "{name}"', expected=" or ".join(".".join(pair) for pair in homes)
-        )
-    if not homes:
-        raise UsageError(f'there is no key "{name}"', mend=nearest(name, [*known, *(key for _, key in known.values())]))
-    return homes[0]
-
-
-def check_value(section: str, key: str, value: str, sections: Mapping[str, type[Section]]) -> None:
-    """Raise a ConfigError when *value* is not right; one with a placeholder is known only when it is in force."""
-    known = declared(sections[section])
-    if key in known and "{{" not in value:
-        known[key].parse(value, f"{section}.{key}")
-
-
 def default_values(template: Template, name: str) -> dict[tuple[str, str], str]:
     """What the config.ini of a plugin *name* sets when nobody says otherwise."""
     return {("general", "name"): name, ("general", "summary"): template.header.title, **template.values}
-
-
-def questions(template: Template) -> list[tuple[str, str]]:
-    """Section and key of all that a person is asked for, in order."""
-    own = (name.partition(".") for name in template.header.ask)
-    return [("general", key) for key in declared(General) if key != "name"] + [
-        (section, key) for section, _, key in own
-    ]
 
 
 def create(template: Template, values: Values, module: Module, place: Path) -> str:
@@ -160,12 +112,15 @@ def create(template: Template, values: Values, module: Module, place: Path) -> s
     name = values["general", "name"]
     check_name(name)
     check_place(place)
-    building = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    building = place.parent.resolve() / f".{place.name}.{secrets.token_hex(4)}"
     try:
         building.mkdir()
         _write_files(template, values, module, building)
         load_plugin(building, module, None)
         building.rename(place)
+    except MetworkError as error:
+        # Who asked for the plugin knows nothing of where it is built.
+        raise ConfigError(error.message.replace(str(building), str(place))) from error
     except OSError as error:
         raise NotAllowed(f"the plugin cannot be written: {error.strerror}", where=str(place)) from error
     finally:
@@ -202,15 +157,15 @@ def _load(name: str, module: str) -> Template:
     values = {
         (section, key): text for (section, _, key), text in ((where.partition("."), text) for where, text in given)
     }
-    files = {
-        file.relative_to(folder / "files"): file for file in sorted((folder / "files").rglob("*")) if _is_source(file)
-    }
-    own = Template(name, header, values, files)
+    own = Template(name, header, values, _files(folder / "files"))
     return _inherited(own, _load(header.parent, module)) if header.parent else own
 
 
-def _is_source(file: Path) -> bool:
-    return file.is_file() and "__pycache__" not in file.parts
+def _files(folder: Path) -> dict[Path, Path]:
+    """The source of each file by its path in the plugin."""
+    sources = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    paths = {source: source.relative_to(folder) for source in sorted(sources)}
+    return {path.with_suffix("") if path.suffix == RENDERED else path: source for source, path in paths.items()}
 
 
 def _inherited(own: Template, parent: Template) -> Template:
@@ -227,30 +182,42 @@ def _custom(step: str) -> type[Section]:
 
 
 def _write_files(template: Template, values: Values, module: Module, folder: Path) -> None:
+    sections = sections_of(template, module)
+    for path, source in template.files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = source.read_text("utf-8")
+        if source.suffix == RENDERED:
+            text = _rendered(text, _facts(template, values, sections, module))
+        target.write_text(text, "utf-8")
+    _write_config_ini(sections, values, folder / "config.ini")
+
+
+def _rendered(text: str, facts: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     # Nothing of this is HTML.
     jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
-    facts = _facts(template, values, module)
-    for path, source in template.files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(jinja.from_string(source.read_text("utf-8")).render(facts), "utf-8")
-    (folder / "config.ini").write_text(_config_ini(template, values, module), "utf-8")
+    return jinja.from_string(text).render(facts)
 
 
-def _config_ini(template: Template, values: Values, module: Module) -> str:
+def _write_config_ini(sections: Mapping[str, type[Section]], values: Values, file: Path) -> None:
     from mfext.reference import commented_ini
 
-    return commented_ini(sections_of(template, module), values)
+    options = {section: declared(kind) for section, kind in sections.items()}
+    holds_secret = any(
+        text and key in options[section] and options[section][key].secret for (section, key), text in values.items()
+    )
+    file.touch(mode=0o600 if holds_secret else 0o666)
+    file.write_text(commented_ini(sections, values), "utf-8")
 
 
-def _facts(template: Template, values: Values, module: Module) -> dict[str, Any]:
-    """What the files of a template may name."""
+def _facts(template: Template, values: Values, sections: Mapping[str, type[Section]], module: Module) -> dict[str, Any]:
+    """What the rendered files of a template may name."""
     from mfext.reference import markdown
 
     step_module, _, step_class = template.header.step.partition(":")
-    custom = sections_of(template, module)["custom"]
+    custom = sections["custom"]
     return {
         "name": values["general", "name"],
         "summary": values["general", "summary"],

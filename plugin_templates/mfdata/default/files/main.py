@@ -1,4 +1,4 @@
-"""{{ summary }}."""
+"""What the plugin does with a file."""
 
 from mfdata import Done, File, Step
 

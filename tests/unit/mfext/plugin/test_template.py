@@ -9,11 +9,11 @@ import pytest
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, UsageError
 from mfext.option import option
 from mfext.plugin import template
-from mfext.plugin.general import General
+from mfext.plugin.answers import settings
 from mfext.plugin.manifest import load_plugin
-from mfext.plugin.template import create, default_values, load_template, questions, sections_of, settings, templates
-from mfext.section import FreeSection, Section
-from tests.unit.mfext.plugin.plugins import Job, module
+from mfext.plugin.template import create, default_values, load_template, sections_of, templates
+from mfext.section import Section
+from tests.unit.mfext.plugin.plugins import module
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,16 @@ class Ready:
     Custom = Custom
 
 
-SECTIONS: Mapping[str, type[Section]] = {"general": General, "job_main": Job, "custom": Custom}
-STEP = f"{__name__}:Ready"
-
-
 @pytest.fixture(autouse=True)
 def _templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template, "TEMPLATES", tmp_path / "templates")
     _template(
-        tmp_path, "_parent", "title = parent\nsection = job_main\n", {"Makefile": "m\n", "README.md": "{{ name }}\n"}
+        tmp_path, "_parent", "title = parent\nsection = job_main\n", {"Makefile": "m\n", "README.md.j2": "{{ name }}\n"}
     )
     _template(tmp_path, "default", "title = Plain\nparent = _parent\nsection = job_main\n", {"main.py": ""})
     ready = "title = Ready\nparent = default\nsection = job_main\nstep = tests.unit.mfext.plugin.test_template:Ready\n"
     ready += "ask = custom.folder\n[set]\njob_main.count = 3\ncustom.folder = there\n"
-    _template(tmp_path, "ready", ready, {"main.py": "from {{ step_module }} import {{ step_class }}\n"})
+    _template(tmp_path, "ready", ready, {"main.py.j2": "from {{ step_module }} import {{ step_class }}\n"})
 
 
 def _template(tmp_path: Path, name: str, text: str, files: Mapping[str, str]) -> None:
@@ -127,45 +123,3 @@ def test_a_plugin_that_would_not_be_valid_is_not_made(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotAllowed, match=r"no/one: .*No such file"):
         _made("default", tmp_path / "no/one")
-
-
-def test_a_person_is_asked_for_general_and_what_the_template_asks() -> None:
-    asked = questions(load_template("ready", "mfdata"))
-    assert asked[:2] == [("general", "version"), ("general", "release")]
-    assert asked[-2:] == [("general", "vendor"), ("custom", "folder")]
-
-
-@pytest.mark.parametrize(
-    ("text", "pair", "value"),
-    [
-        ("version=1.0", ("general", "version"), "1.0"),
-        ("general.version = 1.0", ("general", "version"), "1.0"),
-        ("cmd=a b=c", ("job_main", "cmd"), "a b=c"),
-        ("custom.count=4", ("custom", "count"), "4"),
-        ("folder=", ("custom", "folder"), ""),
-        ("job_main.count={{CORES}}", ("job_main", "count"), "{{CORES}}"),
-    ],
-)
-def test_a_setting_names_its_key_with_or_without_section(text: str, pair: tuple[str, str], value: str) -> None:
-    assert settings([text], SECTIONS) == {pair: value}
-
-
-def test_a_free_section_takes_any_key() -> None:
-    assert settings(["custom.mine=1"], {**SECTIONS, "custom": FreeSection}) == {("custom", "mine"): "1"}
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("count", "expected KEY=VALUE"),
-        ("=1", "expected KEY=VALUE"),
-        ("count=1", 'several sections have a key "count"; expected job_main.count or custom.count'),
-        ("foldr=1", 'no key "foldr". Did you mean "folder"'),
-        ("custom.foldr=1", 'no key "custom.foldr". Did you mean "custom.folder"'),
-        ("custm.folder=1", 'no key "custm.folder". Did you mean "custom.folder"'),
-        ("job_main.count=-1", "job_main.count: -1 is too small"),
-    ],
-)
-def test_a_setting_that_is_not_understood_is_an_error(text: str, said: str) -> None:
-    with pytest.raises(MetworkError, match=said):
-        settings([text], SECTIONS)
