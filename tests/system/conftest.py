@@ -1,0 +1,139 @@
+"""A whole module, used through its commands as its users use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mfdata.places import LOCK, Places, Target
+from mfext.environment import Home
+
+BIN = Path(sys.executable).parent
+
+
+class Flow:
+    """Module mfdata in a home of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = Home("mfdata", folder / "homes" / "mfdata")
+        self.places = Places(self.home)
+        self.incoming = self.places.incoming / "incoming"
+        self.environment = {
+            **os.environ,
+            "METWORK_HOME": str(self.home.path.parent),
+            "MFMODULE": "MFDATA",
+            "METWORK_CONFIG_D": str(folder / "etc"),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        }
+
+    def try_to(self, *command: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run *command*; how it ended."""
+        return subprocess.run(
+            [str(word) for word in command],
+            cwd=folder or self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=90,
+        )
+
+    def run(self, *command: str | Path, folder: Path | None = None) -> str:
+        """The output of *command*, which must succeed."""
+        done = self.try_to(*command, folder=folder)
+        assert done.returncode == 0, f"{command}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def ask(self, *command: str) -> Any:
+        """What *command* says with ``--json``."""
+        return json.loads(self.run(*command, "--json"))
+
+    def plugin(self, name: str, template: str = "default", code: str = "", **values: str) -> Path:
+        """Make and dev-link a plugin."""
+        settings = [word for key, value in values.items() for word in ("--set", f"{key}={value}")]
+        self.run("bootstrap_plugin.py", "create", "--no-input", f"--template={template}", *settings, name)
+        folder = self.folder / name
+        if code:
+            (folder / "main.py").write_text(code)
+        self.run("plugins.develop", ".", folder=folder)
+        return folder
+
+    def drop(self, name: str | bytes, content: bytes) -> None:
+        """Let a complete file appear in the incoming directory."""
+        part = self.incoming / f".part-{os.getpid()}"
+        part.write_bytes(content)
+        part.rename(self.incoming / os.fsdecode(name))
+
+    def configure(self, **sections: dict[str, str]) -> None:
+        """Write the module's config.ini."""
+        self.home.config.mkdir(parents=True, exist_ok=True)
+        lines = [
+            line
+            for section, keys in sections.items()
+            for line in (f"[{section}]", *(f"{key} = {value}" for key, value in keys.items()))
+        ]
+        (self.home.config / "config.ini").write_text("\n".join(lines) + "\n")
+
+    def pids(self) -> dict[str, list[int]]:
+        """Pids of the live processes by name, as they say themselves."""
+        ready = self.home.run / "ready"
+        found: dict[str, list[int]] = {}
+        for folder in ready.iterdir() if ready.is_dir() else []:
+            found[folder.name] = [
+                int(path.name) for path in folder.iterdir() if path.name.isdigit() and Path("/proc", path.name).exists()
+            ]
+        return found
+
+    def count(self) -> Counter[str]:
+        """How many files lie in each state, from the disk alone."""
+        places = self.places
+        counts: Counter[str] = Counter()
+        counts["incoming"] = len([path for path in self.incoming.iterdir() if not path.name.startswith(".")])
+        counts["waiting"] = sum(len(list(path.iterdir())) for path in places.incoming.glob("step.*"))
+        counts["claimed"] = sum(path.name[0].isdigit() for path in places.works.glob("[!.]*/*/*") if path.name != LOCK)
+        counts["delayed"] = sum(1 for path in places.delays.glob("*/*"))
+        counts["quarantined"] = sum(1 for path in places.quarantines.glob("*/*.json"))
+        return counts
+
+    def is_idle(self) -> bool:
+        """Whether no file is on its way."""
+        counts = self.count()
+        return not counts["incoming"] + counts["waiting"] + counts["claimed"] + counts["delayed"]
+
+    def quarantine(self, target: str) -> list[dict[str, Any]]:
+        """The reasons in the quarantine of a step."""
+        folder = self.places.quarantine(Target.of(target))
+        return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+
+
+@pytest.fixture
+def new_flow(tmp_path: Path) -> Iterator[Callable[[], Flow]]:
+    """Makes modules that are not started; they are stopped in the end."""
+    made: list[Flow] = []
+
+    def make() -> Flow:
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Flow(folder))
+        return made[-1]
+
+    yield make
+    for flow in made:
+        flow.try_to("mfdata.stop")
+
+
+@pytest.fixture
+def flow(new_flow: Callable[[], Flow]) -> Flow:
+    """A started module."""
+    flow = new_flow()
+    flow.run("mfdata.start")
+    return flow
