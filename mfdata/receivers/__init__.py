@@ -1,0 +1,1 @@
+"""Ways in besides directories: each acknowledges a file only once it is safe."""

@@ -1,0 +1,244 @@
+"""FTP session: a connection to another machine that puts files there, whole or not at all."""
+
+from __future__ import annotations
+
+import ftplib  # nosec B402
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+#: Seconds that the other side gets to say good-bye, or to say why it broke a transfer off.
+_LAST_WORDS_S = 2.0
+#: A server that answers so to SIZE does not know the command, or does not let us ask.
+_NO_SIZE = ("500", "501", "502", "504", "550")
+#: Everything that FTP and what is below it can raise.
+FAULTS = (ftplib.Error, OSError, EOFError)
+
+
+class Incomplete(ftplib.error_temp):
+    """The other machine has not all of the file."""
+
+
+@dataclass(frozen=True, repr=False)
+class Account:
+    """Where and as whom to log in."""
+
+    machine: str
+    port: int
+    user: str
+    passwd: str
+    directory: str
+    #: none, explicit or implicit.
+    tls: str
+    context: ssl.SSLContext | None
+    passive: bool
+    timeout: float
+    create_directory: bool
+
+
+class FtpSession:
+    """One logged-in connection in the directory of the account. Everything may raise one of ``FAULTS``."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._made_folders: set[str] = set()
+        self._ftp = _client(account)
+        try:
+            self._log_in()
+        except BaseException:
+            self._ftp.close()
+            raise
+
+    def _log_in(self) -> None:
+        account, ftp = self._account, self._ftp
+        ftp.connect(account.machine, account.port)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        ftp.login(wire(account.user), wire(account.passwd))
+        if isinstance(ftp, _Secure):
+            ftp.prot_p()
+        ftp.set_pasv(account.passive)
+        ftp.voidcmd("TYPE I")
+        if account.directory not in ("", "."):
+            self._enter(wire(account.directory))
+
+    def _enter(self, directory: str) -> None:
+        try:
+            self._ftp.cwd(directory)
+        except ftplib.error_perm:
+            if not self._account.create_directory:
+                raise
+            self._make_folder(directory)
+            self._ftp.cwd(directory)
+
+    def put(self, path: Path, name: str, temporary: str) -> None:
+        """Store the file at *path* under *name*, replacing what is there; it is complete when it appears.
+
+        Args:
+            path: the file.
+            name: below the directory; may hold ``/``, but neither CR, LF nor NUL.
+            temporary: name under which it is written first, in the same folder; *name* = none.
+        """
+        final, part = argument(name), argument(temporary)
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._store(file, final, part)
+        try:
+            self._check_size(part, size)
+            if part != final:
+                self._rename(part, final)
+        except ftplib.Error:
+            with suppress(*FAULTS):
+                self._ftp.delete(part)
+            raise
+
+    def _store(self, file: Any, final: str, part: str) -> None:
+        folder = final.rpartition("/")[0]
+        if folder and self._account.create_directory and folder not in self._made_folders:
+            self._make_folder(folder)
+        data, _ = self._ftp.ntransfercmd(f"STOR {part}")
+        with self._reason_of_break():
+            try:
+                _send(file, data)
+            finally:
+                data.close()
+        self._ftp.voidresp()
+
+    @contextmanager
+    def _reason_of_break(self) -> Iterator[None]:
+        """A transfer that breaks off: what the server says of it is worth more than the broken pipe."""
+        try:
+            yield
+        except OSError as error:
+            self._socket.settimeout(_LAST_WORDS_S)
+            try:
+                self._ftp.voidresp()
+            except ftplib.Error:
+                raise
+            except (OSError, EOFError):
+                raise error from None
+            raise
+
+    def _check_size(self, name: str, size: int) -> None:
+        try:
+            found = self._ftp.size(name)
+        except ftplib.error_perm as error:
+            if str(error)[:3] in _NO_SIZE:
+                return
+            raise
+        if found is not None and found != size:
+            raise Incomplete(f"450 the other machine has {found} of {size} bytes")
+
+    def _rename(self, part: str, final: str) -> None:
+        try:
+            self._ftp.rename(part, final)
+        except ftplib.Error as refused:
+            # Some servers do not rename over a file that is there.
+            try:
+                self._ftp.delete(final)
+            except ftplib.Error:
+                raise refused from None
+            self._ftp.rename(part, final)
+
+    def _make_folder(self, folder: str) -> None:
+        """Make *folder* and those above it; that one is there already is no fault."""
+        parts = folder.split("/")
+        for count in range(1, len(parts) + 1):
+            above = "/".join(parts[:count])
+            if above not in ("", ".", "./") and above not in self._made_folders:
+                with suppress(ftplib.error_perm):
+                    self._ftp.mkd(above)
+                self._made_folders.add(above)
+
+    def is_fresh(self) -> bool:
+        """Whether nothing has come since the last answer: no good-bye, no end of the connection."""
+        try:
+            self._socket.settimeout(0)
+            self._socket.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            self._socket.settimeout(self._account.timeout)
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self, *, politely: bool = True) -> None:
+        """End the connection."""
+        if politely:
+            with suppress(*FAULTS):
+                self._socket.settimeout(_LAST_WORDS_S)
+                self._ftp.quit()
+        self._ftp.close()
+
+    @property
+    def _socket(self) -> socket.socket:
+        assert self._ftp.sock is not None
+        return self._ftp.sock
+
+
+class _Secure(ftplib.FTP_TLS):
+    """FTP over TLS whose data connections continue the control connection's session, as many servers demand."""
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        connection, size = ftplib.FTP.ntransfercmd(self, cmd, rest)  # noqa: S321  # nosec B321
+        assert isinstance(self.sock, ssl.SSLSocket)
+        try:
+            return self.context.wrap_socket(connection, server_hostname=self.host, session=self.sock.session), size
+        except BaseException:
+            connection.close()
+            raise
+
+
+class _SecureFromTheStart(_Secure):
+    """TLS before the first word (implicit FTPS)."""
+
+    def connect(self, host: str = "", port: int = 0, timeout: float = -999, source_address: Any = None) -> str:
+        self.host, self.port = host, port
+        plain = socket.create_connection((host, port), self.timeout)
+        self.af = plain.family
+        self.sock = self.context.wrap_socket(plain, server_hostname=host)
+        self.file = self.sock.makefile("r", encoding=self.encoding)
+        self.welcome = self.getresp()
+        return self.welcome
+
+
+def _client(account: Account) -> ftplib.FTP:
+    # With this encoding every byte of a name passes as it is, see wire().
+    if account.tls == "none":  # what the other machine speaks is the user's choice
+        return ftplib.FTP(timeout=account.timeout, encoding="latin-1")  # noqa: S321  # nosec B321
+    kind = _Secure if account.tls == "explicit" else _SecureFromTheStart
+    return kind(context=account.context, timeout=account.timeout, encoding="latin-1")
+
+
+def tls_context(ca_file: str, *, verify: bool) -> ssl.SSLContext:
+    """How the other machine proves who it is: by the certificates of *ca_file*, or the system's when that is ''."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def wire(text: str) -> str:
+    """*text*, a file name or a word, as ftplib must get it so that its very bytes are sent."""
+    return text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def argument(name: str) -> str:
+    """*name* as the argument of a command: never taken for an option, never trimmed."""
+    return wire(f"./{name}" if name[:1] in ("-", " ") else name)
+
+
+def _send(file: Any, data: socket.socket) -> None:
+    if not isinstance(data, ssl.SSLSocket):
+        data.sendfile(file)
+        return
+    while chunk := file.read(256 * 1024):
+        data.sendall(chunk)
+    # The end mark, without which a strict server takes the file for cut off. Some servers close without theirs.
+    with suppress(OSError):
+        data.unwrap()
