@@ -182,7 +182,7 @@ def shell(module: str, command: str) -> None:
 
     chosen = load_module(module or current_module())
     home = home_of(chosen.name)
-    lifecycle.init(chosen, home)
+    lifecycle.make_home(chosen, home)
     open_shell(home, command)
 
 

@@ -57,10 +57,13 @@ def wanted(module: Module, home: Home) -> Wanted:
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
 
 
-def init(module: Module, home: Home) -> bool:
-    """Make what is missing of *home*: folders, a commented configuration. True when there was no home.
+def make_home(module: Module, home: Home) -> bool:
+    """Make what is missing of *home* whatever is configured, and a commented configuration; True when it is new.
 
     Nothing that is there is changed.
+
+    Raises:
+        NotAllowed: it belongs to another user, or cannot be made.
     """
     check_owner(home)
     is_new = not home.path.exists()
@@ -68,6 +71,12 @@ def init(module: Module, home: Home) -> bool:
         _make(folder)
     _make(home.run, mode=0o700)
     _write_default_config(module, home)
+    return is_new
+
+
+def init(module: Module, home: Home) -> bool:
+    """Make what is missing of *home*, with all folders that are configured; True when it is new."""
+    is_new = make_home(module, home)
     for relative in module.folders(module_config(module, home)):
         _make(home.path / relative)
     return is_new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from mfext.module import Module
 from mfext.output import last_lines
 from mfext.owner import check_owner
 from mfext.plugin.installed import Installed
+from mfext.plugin.listing import entry
 from mfext.process import Process
 from mfext.processstate import ProcessState
 from mfext.supervisor import Supervisor
@@ -22,6 +23,8 @@ from mfext.version import software_version
 
 #: Titles of the lines that ``status`` prints for the processes.
 COLUMNS = ("PROCESS", "STATE", "PIDS", "RESTARTS", "UPTIME", "MEMORY", "LAST EXIT", "REASON")
+#: States of processes, the worst first.
+STATES = ("failing", "starting", "drained", "running", "stopped")
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,18 @@ def as_json(found: Status) -> dict[str, Any]:
         "home": found.home,
         "state": found.state,
         "processes": [_process_json(one) for one in found.processes],
-        "plugins": [_plugin_json(one) for one in found.plugins],
+        "plugins": [entry(one, plugin_states(found.processes)) for one in found.plugins],
         "problems": list(found.problems),
         **({"more": found.more} if found.more else {}),
     }
+
+
+def plugin_states(states: Iterable[ProcessState]) -> dict[str, str]:
+    """The state of each plugin by its name: that of the one of its processes which does worst (pure)."""
+    worst: dict[str, str] = {}
+    for state in sorted(states, key=lambda state: STATES.index(state.state)):
+        worst.setdefault(state.plugin, state.state)
+    return worst
 
 
 def as_text(found: Status) -> str:
@@ -135,18 +146,6 @@ def _process_json(state: ProcessState) -> dict[str, Any]:
 def _exit_json(state: ProcessState) -> dict[str, Any] | None:
     end = state.last_exit
     return None if end is None else {**asdict(end), "text": str(end)}
-
-
-def _plugin_json(one: Installed) -> dict[str, Any]:
-    plugin = one.plugin
-    return {
-        "name": one.name,
-        "version": plugin.version if plugin else None,
-        "release": plugin.release if plugin else None,
-        "dev_link": one.dev_link,
-        "builtin": one.builtin,
-        "error": one.error.message if one.error else None,
-    }
 
 
 def _row(state: ProcessState) -> tuple[str, ...]:

@@ -132,6 +132,12 @@ def test_the_shell_runs_a_command_in_the_home_and_gives_its_exit_status(run: Run
     assert ran.stdout.splitlines() == [str(home.path), str(home.path), "MFDATA", f"{BIN}/plugins.list"]
 
 
+def test_the_shell_opens_where_the_configuration_is_to_be_mended(run: Run, home: Home) -> None:
+    run("mfdata.init")
+    (home.config / "config.ini").write_text("nonsense")
+    assert run("metwork", "shell", "mfdata", "-c", "cat config/config.ini").stdout == "nonsense"
+
+
 def test_the_shell_reads_commands_without_a_terminal(run: Run) -> None:
     ran = run("metwork", "shell", "mfdata", typed="cd var\necho ${PWD##*/}\n")
     assert (ran.returncode, ran.stdout) == (0, "var\n")

@@ -114,3 +114,10 @@ def test_help_is_for_everybody_also_where_the_home_is_not_theirs(
     (tmp_path / "a-file").touch()
     assert run(["mfdata", "start", "--help"]) == 0
     assert "Start the module" in capsys.readouterr().out
+
+
+def test_every_command_of_a_module_has_its_dotted_name() -> None:
+    command = metwork().get_command(click.Context(metwork()), "mfdata")
+    assert isinstance(command, click.Group)
+    names = command.list_commands(click.Context(command))
+    assert {f"mfdata.{name}" for name in names} == {name for name in console_scripts() if name.startswith("mfdata.")}

@@ -8,7 +8,7 @@ from mfext.exits import Exit
 from mfext.plugin.installed import Installed
 from mfext.process import Process
 from mfext.processstate import ProcessState
-from mfext.status import Status, as_json, as_text, differences
+from mfext.status import Status, as_json, as_text, differences, plugin_states
 
 RUNNING = ProcessState("observer", "", "running", 1, (10,), (10,), uptime=61.0, rss=25_000_000)
 FAILING = ProcessState(
@@ -57,6 +57,11 @@ def test_without_a_readable_configuration_only_the_processes_themselves_are_look
 
 def broken() -> Installed:
     return Installed("a", Path("/p/a"), dev_link=True, builtin=False, error=PluginError("it is broken"))
+
+
+def test_a_plugin_does_as_its_worst_process() -> None:
+    other = ProcessState("step.a.other", "a", "running", 1)
+    assert plugin_states([other, FAILING, RUNNING]) == {"a": "failing", "": "running"}
 
 
 def test_the_json_holds_processes_plugins_and_problems() -> None:
