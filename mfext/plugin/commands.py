@@ -50,6 +50,7 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     name = name or (answers.asked_name() if asks else "")
     if not name:
         raise UsageError("the name of the plugin is missing", expected="bootstrap_plugin.py create NAME")
+    template.check_name(name)
     place = Path.cwd() / name
     template.check_place(place)
     values = {**template.default_values(chosen, name), **given}

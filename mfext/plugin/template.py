@@ -197,7 +197,7 @@ def _rendered(text: str, facts: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     # Nothing of this is HTML.
-    jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701
+    jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # nosec B701
     return jinja.from_string(text).render(facts)
 
 

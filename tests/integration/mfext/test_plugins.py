@@ -130,7 +130,7 @@ def test_it_never_asks_with_no_input_or_without_a_terminal(home: Home, tmp_path:
     ("arguments", "status", "message"),
     [
         (["config"], 2, '"config" cannot be the name of a plugin'),
-        (["a/b"], 2, "cannot be the name of a plugin"),
+        (["a/b", "--set=name=x"], 2, "cannot be the name of a plugin"),
         ([], 2, "the name of the plugin is missing"),
         (["--template=archiv", "x"], 2, 'no template "archiv". Did you mean "archive"?'),
         (["--set", "numproceses=2", "x"], 2, 'no key "numproceses". Did you mean "numprocesses"?'),
