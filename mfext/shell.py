@@ -34,7 +34,7 @@ def open_shell(home: Home, command: str = "") -> NoReturn:
         print(banner(home, time.time()), flush=True)
         arguments = ["bash", "--noprofile", "--rcfile", str(RC_FILE), "-i"]
     os.chdir(home.path)
-    os.execve(program, arguments, shell_variables(home))  # noqa: S606  # nosec: this is what was asked for
+    os.execve(program, arguments, shell_variables(home))  # noqa: S606
 
 
 def shell_variables(home: Home) -> dict[str, str]:
