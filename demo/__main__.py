@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -37,14 +38,17 @@ def main() -> int:
     _end_earlier_run(shell)
     if options.stop:
         return 0
-    started = time.monotonic()
+    started, files = time.monotonic(), inputs()
     try:
         machine = other_machine.start(OTHER_MACHINE, "mybox")
         port, password = _start(shell)
         _make_plugins(shell, machine)
-        files = inputs()
         _work(shell, files, machine, port, password)
         found = _report(shell, files, machine)
+    except subprocess.CalledProcessError as error:
+        found = [f"{error.cmd} failed"]
+    except KeyboardInterrupt:
+        found = ["it was interrupted"]
     finally:
         if not options.keep:
             _stop(shell)
@@ -163,8 +167,8 @@ def _report(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMa
         file.name: life(shell.ask("mfdata.trace", "--json", "--", file.name)["events"]) for file in files
     }
     print(lives_table(files, lives))
-    shell.run("mfdata.queues")
-    return faults(files, lives, machine)
+    is_balanced = shell.succeeds("mfdata.inventory")
+    return [*faults(files, lives, machine), *([] if is_balanced else ["the inventory is not balanced"])]
 
 
 def _free_port() -> int:

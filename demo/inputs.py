@@ -1,12 +1,17 @@
-"""The files that arrive: made from a fixed seed, so that every run has the same ones (pure)."""
+"""The files that arrive: made from a fixed seed, so that every run has the same ones.
+
+``python -m demo.inputs FOLDER`` writes them into a folder.
+"""
 
 from __future__ import annotations
 
 import gzip
 import random
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFilter
 
@@ -172,3 +177,9 @@ def metars(seed: int) -> bytes:
         temperature_c, pressure = chance.randrange(4, 24), chance.randrange(995, 1030)
         lines.append(f"METAR {station} 05{seed % 24:02}00Z {wind} 9999 SCT030 {temperature_c:02}/04 Q{pressure}=")
     return ("\r\r\n".join(lines) + "\r\r\n").encode("ascii")
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    for made in inputs():
+        (Path(sys.argv[1]) / made.name).write_bytes(made.content)

@@ -33,9 +33,14 @@ class Shell:
         Raises:
             CalledProcessError: it failed.
         """
+        if not self.succeeds(*command, folder=folder):
+            raise subprocess.CalledProcessError(1, shlex.join(command))
+
+    def succeeds(self, *command: str, folder: str = "") -> bool:
+        """As ``run``, but whether it succeeded."""
         prompt = f"[mfdata:~{'/' if folder else ''}{folder}] $"
         print(f"{prompt} {_bold(shlex.join(command))}", flush=True)
-        subprocess.run(command, cwd=self.home / folder, env=self._environment, check=True)
+        return not subprocess.run(command, cwd=self.home / folder, env=self._environment).returncode
 
     def ask(self, *command: str) -> Any:
         """What *command*, with ``--json``, says; nothing is shown."""
