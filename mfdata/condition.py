@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mfdata.condition_kinds import FUNCTIONS, Checker, Refused
+from mfdata.rule_sieve import Literal
 from mfext.errors import ConfigError
 
 #: Gives the value of a tag, or the second argument when the file has no such tag.
@@ -35,6 +36,8 @@ class Condition:
     tags: tuple[str, ...]
     #: Raises what the expression raises: ValueError (``int(b'x')``), IndexError, UnicodeError.
     holds: Callable[[Get], bool]
+    #: The tag that is asked for first of all, and a text that is in its value whenever the condition holds.
+    sieve: tuple[str, Literal] | None = None
 
 
 def compile_condition(text: str, where: str = "") -> Condition:
@@ -48,7 +51,8 @@ def compile_condition(text: str, where: str = "") -> Condition:
         body = _parse(line).body
         checker = Checker()
         checker.truth(body)
-        return Condition(line, tuple(dict.fromkeys(checker.tags)), _compiled(body))
+        sieve = _sieve(body)  # before the tree is rewritten
+        return Condition(line, tuple(dict.fromkeys(checker.tags)), _compiled(body), sieve)
     except Refused as refusal:
         found = f"{_piece(line, refusal.node)}: {refusal.found}" if refusal.node else refusal.found
         raise ConfigError(found, where=where, mend=refusal.mend) from None
@@ -79,6 +83,21 @@ def _piece(line: str, node: ast.expr) -> str:
 
 def _shortened(text: str, length: int = 80) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _sieve(node: ast.expr) -> tuple[str, Literal] | None:
+    """What the first part of an expression, if that is simple, says must be in the value of a tag."""
+    match node:
+        case ast.BoolOp(ast.And(), [first, *_]):
+            return _sieve(first)
+        case ast.Call(ast.Attribute(ast.Subscript(ast.Name("x"), ast.Constant(tag)), method), [ast.Constant(text)]):
+            if text and method in ("startswith", "endswith"):
+                return tag, Literal(text, at_start=method == "startswith", at_end=method == "endswith")
+        case ast.Compare(ast.Constant(text), [ast.In()], [ast.Subscript(ast.Name("x"), ast.Constant(tag))]):
+            return (tag, Literal(text)) if text else None
+        case ast.Compare(ast.Subscript(ast.Name("x"), ast.Constant(tag)), [ast.Eq()], [ast.Constant(text)]):
+            return tag, Literal(text, at_start=True, at_end=True)
+    return None
 
 
 class _Rewriter(ast.NodeTransformer):

@@ -51,6 +51,7 @@ class Identifier:
         self._database = database
         self._magic: Any = None
         self._cookie: Any = None
+        self._set: tuple[int, int] | None = None
 
     def open(self) -> None:
         """Load libmagic now, which the first question does otherwise.
@@ -98,9 +99,11 @@ class Identifier:
         return self._ask(descriptor, WHOLE_BYTES) if answer.startswith(b"Zip archive") else answer
 
     def _ask(self, descriptor: int, size: int, flags: int = 0) -> bytes:
+        if (size, flags) != self._set:
+            self._magic.magic_setparam(self._cookie, self._magic.MAGIC_PARAM_BYTES_MAX, size)
+            self._magic.magic_setflags(self._cookie, flags)
+            self._set = (size, flags)
         # By descriptor, not by buffer: so libmagic reads the tail too, where gzip, ELF and others say more.
-        self._magic.magic_setparam(self._cookie, self._magic.MAGIC_PARAM_BYTES_MAX, size)
-        self._magic.magic_setflags(self._cookie, flags)
         answer: bytes = self._magic.magic_descriptor(self._cookie, descriptor)
         return answer
 

@@ -12,9 +12,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
-from typing import Any
+
+from mfdata.rule_sieve import Literal, linear_search
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Pattern:
 
     #: Gives something true for the values that it matches.
     matches: Callable[[bytes], object]
-    #: Regular expressions for RE2, plain but for an anchor: each is found in every value that the pattern matches.
-    literals: tuple[bytes, ...]
+    #: Each is in every value that the pattern matches.
+    literals: tuple[Literal, ...]
     #: The whole pattern for RE2, when there is such.
     re2: bytes | None
 
@@ -63,28 +62,8 @@ def regex_pattern(text: bytes) -> Pattern:
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternError(str(error)) from None
     translated = _re2_source(tokens)
-    safe = _re2_search(translated) if translated is not None else None
+    safe = linear_search(translated) if translated is not None else None
     return Pattern(safe or exact.search, tuple(_regex_literals(tokens)), translated if safe else None)
-
-
-def new_sieve(sources: list[bytes]) -> Callable[[bytes], list[int] | None]:
-    """What tells which of *sources*, expressions for RE2, are found in a value: their numbers from 1, in any order.
-
-    0 is among them whatever the value; None says that RE2 ran out of its memory, so that nothing is known.
-
-    Raises:
-        PatternError: RE2 does not take one of them, or not all of them together.
-    """
-    re2 = _engine()
-    sieve = re2.Set.SearchSet(_options())
-    try:
-        for source in (b"", *sources):
-            sieve.Add(source)
-        sieve.Compile()
-    except re2.error as error:
-        raise PatternError(str(error)) from None
-    match: Callable[[bytes], list[int] | None] = sieve.Match
-    return match
 
 
 def _several_bytes(part: bytes) -> str:
@@ -102,12 +81,10 @@ def _re2_part(part: bytes) -> bytes:
     return {b"*": b"(?s:.*)", b"?": b"(?s:.)"}.get(part) or re.escape(part)
 
 
-def _fnmatch_literals(parts: list[bytes]) -> Iterator[bytes]:
+def _fnmatch_literals(parts: list[bytes]) -> Iterator[Literal]:
     for position, part in enumerate(parts):
-        if part in (b"*", b"?") or part.startswith(b"["):
-            continue
-        first, last = position == 0, position == len(parts) - 1
-        yield (rb"\A" if first else b"") + re.escape(part) + (rb"\z" if last else b"")
+        if part not in (b"*", b"?") and not part.startswith(b"["):
+            yield Literal(part, at_start=position == 0, at_end=position == len(parts) - 1)
 
 
 # ── regex ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -205,7 +182,7 @@ def _depth_change(token: bytes) -> int:
     return (token.startswith(b"(") and not token.endswith(b")")) - (token == b")")
 
 
-def _regex_literals(tokens: list[bytes]) -> Iterator[bytes]:
+def _regex_literals(tokens: list[bytes]) -> Iterator[Literal]:
     """Plain text that the value must hold, read off the top level of the expression."""
     if _has_top_level_choice(tokens) or any(_is_flags(token) for token in tokens):
         return
@@ -218,7 +195,7 @@ def _regex_literals(tokens: list[bytes]) -> Iterator[bytes]:
             start = start if run else position
             run += plain
         if run and (plain is None or repeated):
-            yield (rb"\A" if start == 1 and tokens[0] in (b"^", rb"\A") else b"") + re.escape(run)
+            yield Literal(run, at_start=start == 1 and tokens[0] in (b"^", rb"\A"))
             run = b""
         depth += _depth_change(token)
 
@@ -239,33 +216,3 @@ def _plain(token: bytes) -> bytes | None:
     if len(token) == 2 and token.startswith(b"\\") and not token[1:].isalnum() and token.isascii():
         return token[1:]
     return None
-
-
-# ── RE2 ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@cache
-def _engine() -> ModuleType:
-    # 3 MB in every switch process: loaded only where rules need it.
-    import re2
-
-    module: ModuleType = re2
-    return module
-
-
-@cache
-def _options() -> Any:
-    options = _engine().Options()
-    options.encoding = options.Encoding.LATIN1
-    options.never_capture = True
-    options.log_errors = False
-    return options
-
-
-def _re2_search(source: bytes) -> Callable[[bytes], object] | None:
-    re2 = _engine()
-    try:
-        search: Callable[[bytes], object] = re2.compile(source, _options()).search
-    except re2.error:
-        return None
-    return search

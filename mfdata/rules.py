@@ -204,14 +204,19 @@ class RuleSet:
         index = RuleIndex()
         #: By the number of the rule; what a rule means is this, or its contrary.
         self._tests: list[Test] = []
+        tags: set[str] = set()
         errors: list[MetworkError] = []
         for number, rule in enumerate(self.rules):
             errors += _destination_errors(rule, steps)
             try:
-                self._tests.append(_add(index, number, rule))
+                test, asks_for = _add(index, number, rule)
+                self._tests.append(test)
+                tags.update(asks_for)
             except ConfigError as error:
                 errors.append(error)
         raise_all(errors)
+        #: Names of the tags that some rule may ask for.
+        self.tags = frozenset(tags)
         self._finders = index.finders()
         self._contrary = frozenset(number for number, rule in enumerate(self.rules) if rule.type.startswith(_CONTRARY))
         self._matches: dict[tuple[tuple[int, ...], ...], Match] = {}
@@ -274,25 +279,25 @@ def _match(rules: list[Rule], error: RuleError | None = None) -> Match:
 # ── compile ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add(index: RuleIndex, number: int, rule: Rule) -> Test:
-    """Compile *rule* into *index*; gives its test, for a _CONTRARY type the test of when it does not match."""
+def _add(index: RuleIndex, number: int, rule: Rule) -> tuple[Test, tuple[str, ...]]:
+    """Compile *rule* into *index*; gives its test (of a _CONTRARY type: of when it does not match) and its tags."""
     kind = rule.type.removeprefix("not")
     if kind == "alwaystrue":
-        return _never
+        return _never, ()
     if kind in (CONDITION, "python"):
         condition = compile_condition(rule.pattern, rule.where)
         for tag in condition.tags:
             _check_tag(tag, rule)
-        return index.add_condition(number, condition.holds)
+        return index.add_condition(number, condition), condition.tags
     _check_tag(rule.tag, rule)
     text = b"" if rule.pattern == NOT_FOUND else rule.pattern.encode("utf-8", "surrogateescape")
     if kind == "equal":
-        return index.add_equal(number, rule.tag, text)
+        return index.add_equal(number, rule.tag, text), (rule.tag,)
     try:
         pattern = regex_pattern(text) if kind == "regex" else fnmatch_pattern(text)
     except PatternError as error:
         raise ConfigError(str(error), where=rule.where) from None
-    return index.add_pattern(number, rule.tag, pattern)
+    return index.add_pattern(number, rule.tag, pattern), (rule.tag,)
 
 
 def _never(get: Get) -> bool:  # noqa: ARG001
