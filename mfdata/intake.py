@@ -19,6 +19,8 @@ from mfdata.places import Places, Target
 from mfdata.trace import Trace, events, last_event, time_of
 from mfdata.transfer import Transfers
 
+#: Device and inode of none.
+_NO_FILE = (-1, -1)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -56,7 +58,7 @@ class Intake:
         self._trace = trace
         self._promise: Promise | None = None
         self._shared: dict[int, bool] = {}
-        self._queues: dict[str, str] = {}
+        self._queues: dict[str, tuple[str, int]] = {}
 
     def take(self, directory: ExternalDirectory, name: str, *, told: bool) -> Verdict:
         """Take the file *name*, if it is one and complete.
@@ -109,22 +111,32 @@ class Intake:
         event = last_event(self.places.home, process, "accepted")
         if event is None:
             return
-        try:
+        with suppress(KeyError, ValueError, IndexError):  # a line of another version
             arrival = _arrival_of_event(event)
-            status = os.lstat(arrival.path)
-            tags = read_tags(arrival.path, self._sidecars)
-        except (OSError, KeyError, ValueError):
-            return
-        marked = uid_of(tags) == arrival.uid or (self._sidecars / arrival.waiting).exists()
-        if marked and not self._went_on(arrival, time_of(event)):
-            self._promise = Promise(arrival, status.st_dev, status.st_ino)
+            marked = self._marked(arrival)
+            is_transfer = marked == _NO_FILE and self.transfers.intent(arrival).exists()
+            if not is_transfer and not self._went_on(arrival, time_of(event)):
+                self._promise = Promise(arrival, *marked)
 
     def _went_on(self, arrival: Arrival, since: float) -> bool:
         """Whether *arrival* reached its queue: an old file that comes in again may still have its tags."""
-        if (self.places.queue(Target.of(arrival.target)) / arrival.waiting).exists():
+        places = (
+            self.places.queue(Target.of(arrival.target)) / arrival.waiting,
+            *self.places.work(Target.of(arrival.target)).glob(f"*/{arrival.waiting}"),
+        )
+        if any(os.path.lexists(path) for path in places):
             return True
         later = events(self.places.home, since - 1, arrival.uid.encode())
         return any(event.get("uid") == arrival.uid and event.get("event") != "accepted" for event in later)
+
+    def _marked(self, arrival: Arrival) -> tuple[int, int]:
+        """Device and inode of the file that got the tags of *arrival*, if it is where it was found."""
+        with suppress(OSError):
+            status = os.lstat(arrival.path)
+            has_tags = uid_of(read_tags(arrival.path, self._sidecars)) == arrival.uid
+            if has_tags or (self._sidecars / arrival.waiting).exists():
+                return status.st_dev, status.st_ino
+        return _NO_FILE
 
     def _take(self, directory: ExternalDirectory, name: str, path: str, told: bool) -> Verdict:
         status = os.lstat(path)
@@ -176,18 +188,18 @@ class Intake:
 
     def _rename_in(self, arrival: Arrival, descriptor: int, status: os.stat_result) -> bool:
         """Take a file of our own by one rename; whether that was possible."""
-        if status.st_nlink != 1 or not self._tag(arrival):
+        queue, device = self._queue(arrival.target)
+        if status.st_nlink != 1 or status.st_dev != device or not self._tag(arrival):
             return False
         if self._durable:
             sync_file(arrival.path)
         self._promise = Promise(arrival, status.st_dev, status.st_ino)
         self._trace.write(arrival.accepted)
-        queue = self._queue(arrival.target)
         waiting = f"{queue}/{arrival.waiting}"
         try:
             os.rename(arrival.path, waiting)
         except OSError as error:
-            return self._not_renamed(arrival, descriptor, status, error)
+            return self._not_renamed(arrival, descriptor, status, queue, error)
         self._promise = None
         if not os.fstat(descriptor).st_nlink:
             self._replaced(arrival, waiting)
@@ -204,11 +216,14 @@ class Intake:
             if not os.path.lexists(arrival.path):
                 self._promise = None
 
-    def _queue(self, target: str) -> str:
-        queue = self._queues.get(target)
-        if queue is None:
-            queue = self._queues[target] = os.fspath(self.places.queue(Target.of(target)))
-        return queue
+    def _queue(self, target: str) -> tuple[str, int]:
+        """The folder of the queue of *target* and its file system."""
+        found = self._queues.get(target)
+        if found is None:
+            path = os.fspath(self.places.queue(Target.of(target)))
+            os.makedirs(path, exist_ok=True)
+            found = self._queues[target] = path, os.stat(path).st_dev
+        return found
 
     def _tag(self, arrival: Arrival) -> bool:
         try:
@@ -219,14 +234,14 @@ class Intake:
             raise
         return True
 
-    def _not_renamed(self, arrival: Arrival, descriptor: int, status: os.stat_result, error: OSError) -> bool:
-        queue = self._queue(arrival.target)
+    def _not_renamed(
+        self, arrival: Arrival, descriptor: int, status: os.stat_result, queue: str, error: OSError
+    ) -> bool:
         if error.errno == errno.ENOENT and not os.path.isdir(queue):
             os.makedirs(queue)
             return self._rename_in(arrival, descriptor, status)
         if error.errno == errno.EXDEV:
-            self._promise = None  # the transfer has the same uid
-            return False
+            return False  # mounted from another part of the same disk
         if error.errno in (errno.ENOENT, *_NO_RIGHT):
             self._break_promise(error.strerror or str(error))
         raise error

@@ -68,6 +68,10 @@ class Transfers:
             sync_folder(arrival.directory)
         self._finish(arrival, intent)
 
+    def intent(self, arrival: Arrival) -> Path:
+        """Where it is written that *arrival* is being brought in."""
+        return Path(f"{self._copy(arrival)}{_INTENT}")
+
     def pending(self) -> list[Path]:
         """The intents of what has begun and not ended."""
         return sorted(self._places.intake.glob(f"*{_INTENT}"))
@@ -132,7 +136,7 @@ class Transfers:
 
     def _write_intent(self, arrival: Arrival) -> Path:
         os.makedirs(self._folder, exist_ok=True)
-        intent = Path(f"{self._copy(arrival)}{_INTENT}")
+        intent = self.intent(arrival)
         known = {"arrival": arrival._asdict(), "device": os.stat(arrival.directory).st_dev}
         intent.write_text(json.dumps(known), encoding="ascii")
         if self._durable:
