@@ -53,7 +53,9 @@ class Delivery:
     def __init__(self, places: Places, *, durable: bool = False) -> None:
         """*durable*: survive a power cut as well; every file and folder is synced before it counts."""
         self._places = places
+        self._sidecars = os.fspath(places.sidecars)
         self._durable = durable
+        self._queues: dict[Target, str] = {}
 
     def hand_over(self, claimed: Path, legs: Sequence[Leg]) -> None:
         """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
@@ -62,33 +64,36 @@ class Delivery:
             OSError: nothing was delivered, *claimed* is where it was (full disk, no permission).
         """
         if not legs:
-            discard(claimed, self._places.sidecars)
+            discard(claimed, self._sidecars)
         elif len(legs) == 1 and legs[0].source == claimed:
             self._hand_over_itself(legs[0])
         else:
             self._hand_over_all(claimed, legs)
-        with suppress(OSError):
-            remove_transaction(Path(f"{claimed}{PREPARED}"))
 
     def _hand_over_itself(self, leg: Leg) -> None:
         """One rename; a path on another file system cannot have that and is a move that may be done twice."""
         name = _new_name(leg)
         if not is_own(leg.source):
             own_copy(leg.source)
-        write_tags(leg.source, leg.tags, self._places.sidecars, name)
+        in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name)
         if self._durable:
             sync_file(leg.source)
         if isinstance(leg.to, Path):
             _sure_path(leg.to)
             move(leg.source, leg.to)
-            folder = leg.to.parent
         else:
-            folder = self._places.queue(leg.to)
-            _rename_into(leg.source, folder, name)
+            _rename_into(leg.source, self._queue(leg.to), name)
         if self._durable:
-            sync_folder(folder)
+            sync_folder(leg.to.parent if isinstance(leg.to, Path) else self._queue(leg.to))
             sync_folder(leg.source.parent)
-        self._drop_sidecar(leg.source.name)
+        if not in_attribute:
+            self._drop_sidecar(leg.source.name)
+
+    def _queue(self, target: Target) -> str:
+        found = self._queues.get(target)
+        if found is None:
+            found = self._queues[target] = os.fspath(self._places.queue(target))
+        return found
 
     def _hand_over_all(self, claimed: Path, legs: Sequence[Leg]) -> None:
         transaction = Path(f"{claimed}{PREPARED}")
@@ -153,7 +158,7 @@ class Delivery:
                 self._deliver_queue(folder, reached)
         mark = next((folder for folder in folders if folder.name.startswith("s.")), None)
         if mark is None:
-            discard(claimed, self._places.sidecars)
+            discard(claimed, self._sidecars)
         else:
             self._deliver_itself(mark, claimed, reached)
         remove_transaction(committed)
@@ -171,7 +176,7 @@ class Delivery:
 
     def _deliver_queue(self, folder: Path, reached: list[str]) -> None:
         target = target_of_folder(folder.name[2:])
-        queue = self._places.queue(target)
+        queue = self._queue(target)
         for entry in sorted(folder.iterdir()):
             _rename_into(entry, queue, entry.name)
             reached.append(str(target))
@@ -182,20 +187,20 @@ class Delivery:
         target = target_of_folder(mark.name[2:])
         for name in os.listdir(mark):
             with suppress(FileNotFoundError):  # it is there already
-                _rename_into(claimed, self._places.queue(target), name)
+                _rename_into(claimed, self._queue(target), name)
                 reached.append(str(target))
         if self._durable:
-            sync_folder(self._places.queue(target))
+            sync_folder(self._queue(target))
         self._drop_sidecar(claimed.name)
 
     def _tag(self, path: Path, tags: Tags, name: str) -> None:
         """Store *tags* with a file that will be called *name*; files that share an inode share what is stored in it."""
         if is_own(path) or not has_attribute(path):
-            write_tags(path, tags, self._places.sidecars, name)
+            write_tags(path, tags, self._sidecars, name)
 
     def _drop_sidecar(self, name: str) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(self._places.sidecars / name)
+            os.unlink(f"{self._sidecars}/{name}")
 
 
 def remove_transaction(transaction: Path) -> None:
@@ -209,7 +214,7 @@ def _new_name(leg: Leg) -> str:
     return waiting_name(leg.tags.get("latest.core.original_basename", b""), priority)
 
 
-def _rename_into(source: str | Path, folder: Path, name: str) -> None:
+def _rename_into(source: str | Path, folder: str, name: str) -> None:
     target = f"{folder}/{name}"
     try:
         os.rename(source, target)

@@ -137,15 +137,15 @@ def read_tags(path: str | Path, sidecars: str | Path) -> Tags:
         if error.errno not in (errno.ENODATA, *_NO_ROOM_FOR_TAGS):
             raise
     try:
-        return decode_tags((Path(sidecars) / os.path.basename(path)).read_bytes())
+        return decode_tags(Path(f"{sidecars}/{os.path.basename(path)}").read_bytes())
     except FileNotFoundError:
         return {}
 
 
-def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "") -> None:
+def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "") -> bool:
     """Store *tags* with the file at *path*, which must be a file of our own (one link).
 
-    *name* is the waiting name under which the file will be published, by which its sidecar is found.
+    True when they are in its attribute, False when they are in a sidecar. *name* is the waiting name under which the file will be published, by which its sidecar is found.
     """
     data = encode_tags(tags)
     try:
@@ -154,7 +154,7 @@ def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path
         if error.errno not in _NO_ROOM_FOR_TAGS:
             raise
     else:
-        return
+        return True
     # An attribute left over would hide the sidecar.
     with suppress(OSError):
         os.removexattr(path, ATTRIBUTE)
@@ -163,6 +163,7 @@ def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path
     part = sidecar.with_name(f".{sidecar.name[:240]}")
     part.write_bytes(data)
     part.rename(sidecar)
+    return False
 
 
 def has_attribute(path: str | Path) -> bool:
@@ -259,7 +260,6 @@ def sync_folder(path: str | Path) -> None:
 
 def discard(path: str | Path, sidecars: str | Path) -> None:
     """Delete a file and what belongs to it: the only place where a file ends. Its trace line is written before."""
-    with suppress(FileNotFoundError):
-        os.unlink(path)
-    with suppress(FileNotFoundError):
-        os.unlink(Path(sidecars) / os.path.basename(path))
+    for one in (path, f"{sidecars}/{os.path.basename(path)}"):
+        with suppress(FileNotFoundError):
+            os.unlink(one)

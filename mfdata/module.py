@@ -30,6 +30,7 @@ from mfdata.config import (
     StepConfig,
 )
 from mfext.environment import Home
+from mfext.errors import ConfigError, MetworkError, raise_all
 from mfext.module import Module
 from mfext.process import Process
 from mfext.section import Config
@@ -85,7 +86,7 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
         own = name.removeprefix(f"{prefix}_")
         yield Process(
             name=f"{prefix}.{plugin.name}.{own}",
-            command=_command(settings.cmd, plugin, own),
+            command=_command(settings.cmd, plugin, own, f"{plugin.config.origin(name, 'cmd')} [{name}] cmd"),
             folder=plugin.folder,
             plugin=plugin.name,
             numprocesses=_numprocesses(plugin, settings, config),
@@ -108,10 +109,19 @@ def _numprocesses(plugin: Plugin, settings: CommandConfig, config: Config) -> in
     return settings.numprocesses
 
 
-def _command(text: str, plugin: Plugin, step: str) -> tuple[str, ...]:
-    filled = {"{PYTHON}": sys.executable, "{plugin_name}": plugin.name, "{step_name}": step}
-    words = shlex.split(text)
-    for name, value in filled.items():
+def _command(text: str, plugin: Plugin, step: str, origin: str = "") -> tuple[str, ...]:
+    """The words of a command.
+
+    Raises:
+        ConfigError: a quote is not closed, or there is no word.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise ConfigError(f"{text!r}: {error}", where=origin, mend="Close the quote.") from None
+    if not words:
+        raise ConfigError("the command is empty", where=origin, expected='for example "{PYTHON} main.py"')
+    for name, value in {"{PYTHON}": sys.executable, "{plugin_name}": plugin.name, "{step_name}": step}.items():
         words = [word.replace(name, value) for word in words]
     return tuple(words)
 
@@ -140,6 +150,13 @@ def _code_of(folder: Path) -> Iterator[Path]:
 def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     from mfdata.switch import published
 
+    errors: list[MetworkError] = []
+    for plugin in plugins:
+        try:
+            list(_processes_of(plugin, config))
+        except MetworkError as error:
+            errors.append(error)
+    raise_all(errors)
     published(config, plugins).compiled()
 
 

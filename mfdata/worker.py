@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import sys
 import time
@@ -38,6 +39,7 @@ class Worker:
         self._queue = queue
         self._trace = trace
         self._places = step.places
+        self._sidecars = os.fspath(step.places.sidecars)
         self._safety = safety
         self._policy = policy_of(step.config)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
@@ -83,7 +85,7 @@ class Worker:
         """Bring one claimed file to its next state."""
         start = time.time()
         try:
-            file = File(claim.path, read_tags(claim.path, self._places.sidecars))
+            file = File(claim.path, read_tags(claim.path, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
             entered = self._enter(file, start)
             outcome = self._run(file, claim) if entered <= self._safety.max_steps else _in_a_circle(entered)
@@ -135,7 +137,7 @@ class Worker:
                 remove_transaction(Path(f"{claim.path}{PREPARED}"))
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
-        tags = {**_passed_on(file.tags), **outcome.tags}
+        tags = _passed_on(file.tags) | outcome.tags
         own = [self._leg(claim.path, to, tags) for to in (() if outcome.outputs else outcome.to)]
         made = list(self._outputs(outcome, file, tags))
         if outcome.dropped_by:
@@ -176,7 +178,7 @@ class Worker:
         folder = self._places.delayed(self.target)
         folder.mkdir(parents=True, exist_ok=True)
         delayed = folder / f"{int(due * 1e6):016d}-{claim.name}"
-        write_tags(claim.path, tags, self._places.sidecars)
+        write_tags(claim.path, tags, self._sidecars)
         claim.path.rename(delayed)
 
     def _put_back(self, claim: Claim, error: OSError) -> None:
@@ -227,6 +229,8 @@ def _passed_on(tags: Tags) -> Tags:
 
 def _distinct(legs: list[Leg]) -> list[Leg]:
     """*legs* with each source once per destination; a copy counts more than a link."""
+    if len(legs) < 2:
+        return legs
     found: dict[tuple[Path, Target | Path], Leg] = {}
     for leg in legs:
         known = found.get((leg.source, leg.to))
