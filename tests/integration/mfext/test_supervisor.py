@@ -69,6 +69,7 @@ def sleeper(name: str = "sleeper", seconds: int = 1000) -> Process:
 
 
 def shell(name: str, script: str) -> Process:
+    """A process that knows nothing of us; what it sets up first is waited for when the script then says ``up``."""
     return Process(name, ("sh", "-c", script), Path("/"), reports_ready=False, graceful_timeout=1)
 
 
@@ -76,7 +77,12 @@ def run(supervisor: Supervisor, *processes: Process) -> None:
     """Start *processes* and wait for them, without the second after which one that says nothing counts as ready."""
     supervisor.start(processes)
     supervisor.wait_ready([process.name for process in processes if process.reports_ready], timeout=10)
-    wait_until(lambda: all(output(supervisor.home, process.name) for process in processes if process.numprocesses))
+    wait_until(lambda: all(is_up(supervisor.home, process) for process in processes), what="all are up")
+
+
+def is_up(home: Home, process: Process) -> bool:
+    sign = "up\n" if "echo up" in process.command[-1] else "== "
+    return sign in output(home, process.name)
 
 
 def state(supervisor: Supervisor, name: str) -> ProcessState:
@@ -221,8 +227,9 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
     def test_limits_environment_and_output_are_as_declared(self, supervisor: Supervisor, home: Home) -> None:
         script = "echo $METWORK_PROCESS $MFMODULE $METWORK_HOME $SECRET; ulimit -n; echo error >&2; exec sleep 1000"
         process = replace(shell("a", script), rlimits={"nofile": 77}, environment={"SECRET": "xyzzy"})
-        run(supervisor, process)
-        assert output(home, "a").splitlines()[1:] == [f"a MFDATA {home.path.parent} xyzzy", "77", "error"]
+        supervisor.start([process])
+        expected = [f"a MFDATA {home.path.parent} xyzzy", "77", "error"]
+        wait_until(lambda: output(home, "a").splitlines()[1:] == expected, what="the output")
 
     def test_secrets_are_not_for_others_to_read(self, supervisor: Supervisor, home: Home, worker: Process) -> None:
         run(supervisor, replace(worker, environment={"SECRET": "xyzzy"}))
@@ -259,7 +266,7 @@ class TestStop:
         assert not (home.run / "ready").exists()
 
     def test_who_does_not_end_in_time_is_killed(self, supervisor: Supervisor, worker: Process) -> None:
-        deaf = shell("deaf", "trap '' TERM; while :; do sleep 0.1; done")
+        deaf = shell("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done")
         busy = replace(worker, environment={"WORK": "60"}, graceful_timeout=1)
         run(supervisor, deaf, busy)
         begin = time.monotonic()
@@ -314,7 +321,7 @@ class TestDeath:
         assert not (home.run / "ready" / "step.a.main" / str(pid)).exists()
 
     def test_what_a_dead_process_had_started_is_killed(self, supervisor: Supervisor) -> None:
-        run(supervisor, shell("a", "sleep 4321 & wait"))
+        run(supervisor, shell("a", "sleep 4321 & echo up; wait"))
         (pid,) = state(supervisor, "a").pids
         (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         os.kill(pid, signal.SIGKILL)
@@ -323,7 +330,7 @@ class TestDeath:
     def test_children_die_with_a_killed_arbiter_and_the_next_start_cleans_up(
         self, supervisor: Supervisor, home: Home, worker: Process
     ) -> None:
-        run(supervisor, worker, shell("b", "setsid sleep 4321 & exec sleep 1000"))
+        run(supervisor, worker, shell("b", "setsid sleep 4321 & echo up; exec sleep 1000"))
         lived = [pid for found in pids(supervisor).values() for pid in found]
         os.kill(arbiter_of(home), signal.SIGKILL)
         wait_until(lambda: not any(map(is_alive, lived)), timeout=2, what="the end of the children")
@@ -335,7 +342,7 @@ class TestDeath:
         assert [pid for pid in leftovers(home) if pid not in pids(supervisor)["step.a.main"]] == []
 
     def test_stop_cleans_up_after_a_killed_arbiter(self, supervisor: Supervisor, home: Home) -> None:
-        run(supervisor, shell("b", "setsid sleep 4321 & exec sleep 1000"))
+        run(supervisor, shell("b", "setsid sleep 4321 & echo up; exec sleep 1000"))
         os.kill(arbiter_of(home), signal.SIGKILL)
         wait_until(lambda: not supervisor.is_running())
         supervisor.stop()
@@ -418,7 +425,7 @@ class TestApply:
     ) -> None:
         slow, other = (replace(worker, name=name) for name in ("slow", "other"))
         slow = replace(slow, environment={"WORK": "1.5"})
-        deaf = shell("deaf", "trap '' TERM; while :; do sleep 0.1; done")
+        deaf = shell("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done")
         run(supervisor, slow, other, replace(deaf, graceful_timeout=1.5))
         code = "from pathlib import Path; from mfext.environment import Home; from mfext.supervisor import Supervisor; "
         code += f"from mfext.process import Process; Supervisor(Home('mfdata', Path({str(supervisor.home.path)!r})))"
