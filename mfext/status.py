@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -40,6 +41,8 @@ class Status:
     plugins: Sequence[Installed] = ()
     #: What is not as configured, one sentence each.
     problems: Sequence[str] = ()
+    #: What is as configured now, but was not for a while.
+    notes: Sequence[str] = ()
     #: What the module itself tells: JSON values by title.
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,7 +67,7 @@ def status(module: Module, home: Home) -> Status:
         problems.append(error.message)
     more = module.status(home, plan.config, plan.accepted.plugins) if plan else {}
     state = "failing" if problems else "running"
-    return replace(found, state=state, processes=states, problems=problems, more=more)
+    return replace(found, state=state, processes=states, problems=problems, notes=notes(states, time.time()), more=more)
 
 
 def differences(
@@ -78,13 +81,25 @@ def differences(
         last_words: what a process that fails wrote last.
     """
     problems = [
-        f"{state.name} is {state.state}: {state.reason}{last_words(state)}" for state in states if not state.is_well
+        f"{state.name} is {state.state}{_since(state)}: {state.reason}{last_words(state)}"
+        for state in states
+        if not state.is_well
     ]
     expected, known = {one.name for one in processes}, {state.name for state in states}
     if expected:
         problems += [f"{name} is configured, but not put in force yet" for name in sorted(expected - known)]
         problems += [f"{name} runs, but is not configured any more" for name in sorted(known - expected)]
     return problems
+
+
+def notes(states: Sequence[ProcessState], now: float) -> list[str]:
+    """What happened to processes that do well now, one sentence each (pure)."""
+    return [
+        f"{state.name} had to be started again {state.restarts} time(s): {state.last_exit}, "
+        f"{duration(now - state.last_exit.time)} ago"
+        for state in states
+        if state.is_well and state.restarts and state.last_exit
+    ]
 
 
 def as_json(found: Status) -> dict[str, Any]:
@@ -97,6 +112,7 @@ def as_json(found: Status) -> dict[str, Any]:
         "processes": [_process_json(one) for one in found.processes],
         "plugins": [entry(one, plugin_states(found.processes)) for one in found.plugins],
         "problems": list(found.problems),
+        "notes": list(found.notes),
         **({"more": found.more} if found.more else {}),
     }
 
@@ -116,9 +132,11 @@ def as_text(found: Status) -> str:
         parts.append(table(COLUMNS, [_row(one) for one in found.processes]))
     parts += [f"{title}:\n{_lines(value)}" for title, value in found.more.items() if value]
     if found.state != "stopped" and found.problems:
-        parts.append("Not as configured:\n" + "\n".join(f"- {problem}" for problem in found.problems))
+        parts.append(_list("Not as configured", found.problems))
     elif found.problems:
-        parts += ["\n".join(found.problems)]
+        parts.append("\n".join(found.problems))
+    if found.notes:
+        parts.append(_list("Worth a look", found.notes))
     return "\n\n".join(parts)
 
 
@@ -130,6 +148,14 @@ def _planned(module: Module, home: Home) -> tuple[Wanted | None, list[str]]:
         return None, error.message.splitlines()
     faults = [f"plugin {name}: {error.message}" for name, error in plan.accepted.refused.items()]
     return plan, faults
+
+
+def _list(title: str, sentences: Sequence[str]) -> str:
+    return f"{title}:\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _since(state: ProcessState) -> str:
+    return f" for {duration(state.uptime)}" if state.state == "starting" and state.pids else ""
 
 
 def _last_words(home: Home, state: ProcessState) -> str:

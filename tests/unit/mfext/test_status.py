@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mfext.errors import PluginError
@@ -8,7 +9,7 @@ from mfext.exits import Exit
 from mfext.plugin.installed import Installed
 from mfext.process import Process
 from mfext.processstate import ProcessState
-from mfext.status import Status, as_json, as_text, differences, plugin_states
+from mfext.status import Status, as_json, as_text, differences, notes, plugin_states
 
 RUNNING = ProcessState("observer", "", "running", 1, (10,), (10,), uptime=61.0, rss=25_000_000)
 FAILING = ProcessState(
@@ -39,6 +40,20 @@ def test_a_failing_process_is_named_with_reason_and_last_words() -> None:
     assert problems == ["step.a.main is failing: failed 4 times in a row; its last words: no such file"]
 
 
+def test_a_process_that_is_not_ready_is_named_with_the_time_it_takes() -> None:
+    hanging = ProcessState("step.a.main", "a", "starting", 1, (12,), uptime=40.0, reason="not ready yet")
+    assert differences([process("step.a.main")], [hanging], silent) == [
+        "step.a.main is starting for 40s: not ready yet"
+    ]
+
+
+def test_a_process_that_runs_again_is_worth_a_look() -> None:
+    again = replace(FAILING, state="running", restarts=2, reason="")
+    assert notes([again, RUNNING], 60.5) == [
+        "step.a.main had to be started again 2 time(s): exit status 1, 0.5 s after its start, 1m 0s ago"
+    ]
+
+
 def test_what_is_configured_but_does_not_run_is_named() -> None:
     problems = differences([process("observer"), process("step.b.main")], [RUNNING], silent)
     assert problems == ["step.b.main is configured, but not put in force yet"]
@@ -65,18 +80,23 @@ def test_a_plugin_does_as_its_worst_process() -> None:
 
 
 def test_the_json_holds_processes_plugins_and_problems() -> None:
-    found = Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], [broken()], ["something"], {"depth": 3})
+    found = Status(
+        "mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], [broken()], ["something"], ["a note"], {"depth": 3}
+    )
     value = json.loads(json.dumps(as_json(found)))
     assert value["state"] == "failing"
     assert [one["name"] for one in value["processes"]] == ["observer", "step.a.main"]
     assert value["processes"][1]["last_exit"]["status"] == 1
     assert value["plugins"][0]["error"] == "it is broken"
     assert value["problems"] == ["something"]
+    assert value["notes"] == ["a note"]
     assert value["more"] == {"depth": 3}
 
 
 def test_the_text_has_a_line_for_each_process_and_says_what_is_wrong() -> None:
-    text = as_text(Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], (), ["something"], {"Depth": {"a": 3}}))
+    text = as_text(
+        Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], (), ["something"], more={"Depth": {"a": 3}})
+    )
     lines = text.splitlines()
     assert lines[0] == "mfdata 1.0 in /h: failing"
     assert any("observer" in line and "1m 1s" in line and "25.0 MB" in line for line in lines)
