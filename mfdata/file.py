@@ -145,7 +145,8 @@ def read_tags(path: str | Path, sidecars: str | Path) -> Tags:
 def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "") -> bool:
     """Store *tags* with the file at *path*, which must be a file of our own (one link).
 
-    True when they are in its attribute, False when they are in a sidecar. *name* is the waiting name under which the file will be published, by which its sidecar is found.
+    True when they are in its attribute, False when they are in a sidecar. *name* is the waiting name under which the
+    file will be published, by which its sidecar is found.
     """
     data = encode_tags(tags)
     try:

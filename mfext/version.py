@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from mfext.environment import SOFTWARE
@@ -35,6 +34,9 @@ def checkout_version(software: Path) -> str:
 
 
 def _released_version() -> str:
+    # Dear, and of no use in a checkout.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("metwork")
     except PackageNotFoundError:
