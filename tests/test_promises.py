@@ -76,6 +76,19 @@ def test_nothing_names_places_of_one_machine() -> None:
     assert "://" not in texts["requirements.lock"]
 
 
+def test_everything_needed_is_in_the_lock() -> None:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = (setup["options"]["install_requires"] + setup["options.extras_require"]["dev"]).splitlines()
+    wanted = {re.split(r"[ <>=!~;\[]", line.strip())[0] for line in lines if line.strip() and line[0] != "#"}
+    locked = re.findall(r"^([A-Za-z0-9._-]+)", (ROOT / "requirements.lock").read_text("utf-8"), flags=re.MULTILINE)
+    assert {normalised(name) for name in wanted} <= {normalised(name) for name in locked}, "run tools/lock"
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def test_every_word_of_the_design_is_in_the_glossary() -> None:
     words = (
         "incoming directory, observer, queue, claim, switch, rule, destination, step, outcome, retry, quarantine, "
