@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -36,9 +37,11 @@ from mfext import log as logs
 from mfext.accepted import remembered
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
+from mfext.errors import MetworkError
 from mfext.lock import exclusive
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
+from mfext.plugin.installed import survey
 
 log = get_logger(__name__)
 
@@ -70,7 +73,9 @@ class Observer:
         self._next_tick = self._next_rescan = time.monotonic()
         self._pause = self._paused_until = 0.0
         self._is_pending = True
+        #: Strangers since the last rescan, and those before.
         self._told: set[tuple[str, str]] = set()
+        self._told_before: set[tuple[str, str]] = set()
 
     def run(self, loop: Mainloop) -> None:
         """Work until told to stop."""
@@ -164,7 +169,7 @@ class Observer:
 
     def _rescan(self, now: float) -> None:
         self._next_rescan = now + self._settings.rescan_interval
-        self._told.clear()
+        self._told_before, self._told = self._told, set()
         self._list_all()
 
     def _resume(self, now: float) -> None:
@@ -237,8 +242,11 @@ class Observer:
         self._intake.strangers.clear()
 
     def _tell(self, path: str, reason: str) -> None:
-        if (path, reason) not in self._told and len(self._told) < _TOLD:
-            self._told.add((path, reason))
+        one = path, reason
+        if one in self._told or len(self._told) >= _TOLD:
+            return
+        self._told.add(one)
+        if one not in self._told_before:
             log.warning("something in an incoming directory is left alone", path=path, reason=reason)
 
 
@@ -274,13 +282,19 @@ def made(home: Home) -> Observer:
 
 
 def _steps(home: Home) -> dict[Target, StepConfig]:
-    """Every step of the plugins in force."""
+    """Every step of the plugins in force; of those that are installed, when a full disk let nobody remember them."""
+    plugins = remembered(home).values() or [one.plugin for one in survey(home, MODULE, module_config(MODULE, home))]
     return {
         Target(plugin.name, section.removeprefix("step_")): plugin.config.section(section, StepConfig)
-        for plugin in remembered(home).values()
+        for plugin in plugins
+        if plugin
         for section in plugin.config.names("step_*")
     }
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MetworkError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(error.exit_code)

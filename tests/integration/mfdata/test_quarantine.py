@@ -1,0 +1,134 @@
+"""Files that are kept: always with a reason, until somebody says what is to become of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.places import Places, Target
+from mfdata.quarantine import Kept, Selection, drop, keep, kept_files, put_back
+from mfdata.trace import Trace, events
+from mfext.testing import temporary_home
+
+STEP = Target("p", "main")
+REASON = {"kind": "failed", "reason": "it is broken", "traceback": "line 1\nline 2"}
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(temporary_home(tmp_path))
+
+
+@pytest.fixture
+def trace(places: Places) -> Trace:
+    return Trace(places.home, "command")
+
+
+def claimed(places: Places, name: bytes = b"some.png") -> tuple[Path, Tags]:
+    folder = places.work(STEP) / "1-a"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / waiting_name(name)
+    path.write_bytes(b"content")
+    tags = first_tags(new_uid(), name, b"incoming")
+    write_tags(path, tags, places.sidecars)
+    return path, tags
+
+
+def kept_one(places: Places, name: bytes = b"some.png", **more: bytes) -> Kept:
+    path, tags = claimed(places, name)
+    keep(places, path, STEP, tags | {f"latest.core.{key}": value for key, value in more.items()}, REASON)
+    (found,) = kept_files(places)
+    return found
+
+
+def test_a_kept_file_has_its_reason_beside_it(places: Places) -> None:
+    path, tags = claimed(places, b"caf\xe9")
+    where = keep(places, path, STEP, tags, REASON)
+    assert where == places.quarantine(STEP) / path.name
+    assert where.read_bytes() == b"content"
+    (found,) = kept_files(places)
+    assert (found.path, found.target, found.kind, found.uid) == (where, STEP, "failed", uid_of(tags))
+    assert os.fsencode(found.name) == b"caf\xe9"
+    assert found.reason["traceback"] == "line 1\nline 2"
+    assert found.time > 0
+
+
+def test_tags_that_changed_are_kept_with_the_file(places: Places) -> None:
+    found = kept_one(places, attempt=b"3")
+    assert read_tags(found.path, places.sidecars)["latest.core.attempt"] == b"3"
+
+
+def test_another_name_of_the_same_file_does_not_get_its_tags(places: Places) -> None:
+    path, tags = claimed(places)
+    (places.home.path / "other").hardlink_to(path)
+    where = keep(places, path, STEP, tags | {"more": b"1"}, REASON)
+    assert read_tags(places.home.path / "other", places.sidecars) == tags
+    assert read_tags(where, places.sidecars)["more"] == b"1"
+
+
+@pytest.mark.parametrize("name", [b"a.json", b"a.json.json"])
+def test_a_file_that_is_called_like_a_reason_is_none(places: Places, name: bytes) -> None:
+    assert kept_one(places, name).name == os.fsdecode(name)
+
+
+def test_a_reason_whose_file_is_gone_counts_for_nothing(places: Places) -> None:
+    kept_one(places).path.unlink()
+    assert list(kept_files(places)) == []
+
+
+def test_a_reason_that_cannot_be_read_hides_no_file(places: Places) -> None:
+    found = kept_one(places)
+    found.path.with_name(f"{found.path.name}.json").write_text("{")
+    (broken,) = kept_files(places)
+    assert (broken.path, broken.kind, broken.reason) == (found.path, "unknown", {})
+
+
+def test_a_file_that_is_put_back_starts_afresh(places: Places, trace: Trace) -> None:
+    found = kept_one(places, attempt=b"3", crashes=b"2")
+    assert put_back(places, found, trace) == STEP
+    (waiting,) = places.queue(STEP).iterdir()
+    assert waiting.name == found.path.name
+    assert read_tags(waiting, places.sidecars) == first_tags(found.uid, b"some.png", b"incoming")
+    assert list(places.quarantine(STEP).iterdir()) == []
+    (event,) = events(places.home)
+    assert (event["event"], event["uid"], event["from"], event["to"]) == (
+        "replayed",
+        found.uid,
+        "quarantine",
+        ["p/main"],
+    )
+
+
+def test_a_file_may_be_given_to_another_step(places: Places, trace: Trace) -> None:
+    put_back(places, kept_one(places), trace, Target("q", "main"))
+    assert len(list(places.queue(Target("q", "main")).iterdir())) == 1
+
+
+def test_a_file_that_is_dropped_leaves_a_line(places: Places, trace: Trace) -> None:
+    found = kept_one(places)
+    drop(places, found, trace, "somebody")
+    assert list(places.quarantine(STEP).iterdir()) == []
+    (event,) = events(places.home)
+    assert (event["event"], event["uid"], event["rule"]) == ("dropped", found.uid, "somebody")
+
+
+@pytest.mark.parametrize(
+    ("selection", "meant"),
+    [
+        (Selection(), True),
+        (Selection(names=("UID",)), True),
+        (Selection(names=("x", "a.png")), True),
+        (Selection(names=("WAITING",)), True),
+        (Selection(names=("b.png",)), False),
+        (Selection(plugin="p", kind="failed", older_than=10), True),
+        (Selection(plugin="q"), False),
+        (Selection(kind="poison"), False),
+        (Selection(older_than=11), False),
+    ],
+)
+def test_a_selection_holds_for_what_meets_all_of_it(selection: Selection, meant: bool) -> None:
+    kept = Kept(Path("WAITING"), STEP, {"uid": "UID", "name": "a.png", "kind": "failed", "time": 100})
+    assert selection.holds(kept, now=110) is meant
