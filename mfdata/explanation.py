@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mfdata.file import Tags, first_tags, new_uid, read_tags
-from mfdata.identify import ContentTags
+from mfdata.identify import ContentTags, Unidentified
 from mfdata.life import short
 from mfdata.places import Places
 from mfdata.rules import Explained, Match
@@ -75,6 +76,8 @@ def explain(file: Path, rules: Published, places: Places, *, name: str = "", dir
     compiled = rules.compiled()
     explained = tuple(compiled.explain(seen))
     match = compiled.match(seen)
+    with suppress(Unidentified):  # the rules that asked for it say so
+        dict(seen)  # also what no rule asks for
     return Explanation(file, {**stored, **seen.computed}, explained, match, rules.no_match)
 
 

@@ -128,7 +128,7 @@ def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as
     from mfext.owner import user_name
 
     meant = list(_meant(here.home, names, every, which))
-    if not yes:
+    if meant and not yes:
         question = f"Delete {len(meant)} file(s) in quarantine for ever, the first being {_first(meant)}?"
         if not sys.stdin.isatty():
             raise UsageError("this deletes files for ever", expected="--yes", mend=question)

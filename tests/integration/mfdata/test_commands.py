@@ -1,0 +1,394 @@
+"""The commands of mfdata, as a person or a script calls them."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mfdata.config import Incoming, Safety
+from mfdata.external import ExternalDirectory
+from mfdata.file import first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.intake import Intake
+from mfdata.places import Places, Target
+from mfdata.quarantine import keep
+from mfdata.trace import Trace, events
+from mfext.commands import run
+from mfext.environment import Home
+from mfext.testing import temporary_home
+
+SWITCH, ARCHIVE = Target("switch", "main"), Target("archive", "main")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    monkeypatch.setenv("METWORK_HOME", str(tmp_path))
+    monkeypatch.setenv("MFMODULE", "MFDATA")
+    made = temporary_home(tmp_path)
+    (Places(made).incoming / "incoming").mkdir(parents=True)
+    plugin = made.plugins / "archive"
+    plugin.mkdir()
+    (plugin / "config.ini").write_text(
+        "[general]\nname = archive\n[step_main]\n"
+        "switch_logical_condition = x['latest.switch.main.system_magic'].startswith(b'PNG')\n"
+        "[switch_rules:fnmatch:first.core.original_basename]\n*.log = main\n"
+    )
+    return made
+
+
+@pytest.fixture
+def places(home: Home) -> Places:
+    return Places(home)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "some.log"
+    path.write_text("some text\n")
+    return path
+
+
+class Output:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> None:
+        capsys.readouterr()
+        self.status = run(["mfdata", *map(str, arguments)])
+        self.out, self.err = capsys.readouterr()
+
+    @property
+    def json(self) -> Any:
+        assert self.status == 0, self.err
+        return json.loads(self.out)
+
+
+def accept(places: Places, name: str) -> str:
+    """Let *name* come in; its uid."""
+    directory = ExternalDirectory(places.incoming / "incoming", SWITCH)
+    (directory.path / name).write_text("some text\n")
+    Intake(places, Incoming(), Safety(), Trace(places.home, "observer")).take(directory, name, told=True)
+    return str([event["uid"] for event in events(places.home)][-1])
+
+
+def quarantined(places: Places, name: str = "bad.png", kind: str = "failed", target: Target = ARCHIVE) -> str:
+    """A file in quarantine; its uid."""
+    path = places.work(target) / "1-a" / waiting_name(name.encode())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"content")
+    tags = first_tags(new_uid(), os.fsencode(name), b"incoming") | {"latest.core.attempt": b"2"}
+    write_tags(path, tags, places.sidecars)
+    keep(places, path, target, tags, {"kind": kind, "reason": "it is broken\nreally", "log": ["one", "two"]})
+    return uid_of(tags)
+
+
+# ── trace ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_trace_tells_a_life_by_uid_name_or_path(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    uid = accept(places, "some.png")
+    (waiting,) = places.queue(SWITCH).iterdir()
+    for what in (uid, "some.png", waiting, "/elsewhere/some.png"):
+        found = Output(capsys, "trace", what, "--json").json
+        assert (found["uid"], found["name"]) == (uid, "some.png")
+        assert [event["event"] for event in found["events"]] == ["accepted"]
+        assert found["places"] == [
+            {"state": "waiting", "step": "switch/main", "path": str(waiting), "uid": uid},
+        ]
+    text = Output(capsys, "trace", uid).out
+    assert "accepted" in text
+    assert "now: waiting in switch/main" in text
+
+
+def test_trace_follows_outputs_over_all_processes(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = accept(places, "some.png")
+    (waiting,) = places.queue(SWITCH).iterdir()
+    waiting.unlink()
+    Trace(home, "step.convert.main", "convert", "main").write(
+        {"event": "done", "uid": uid, "name": "some.png", "to": []},
+        {"event": "made", "uid": f"{uid}.1", "name": "some.jpg", "parent": uid, "to": ["archive/main"]},
+    )
+    made = places.queue(ARCHIVE) / waiting_name(b"some.jpg")
+    made.parent.mkdir()
+    made.touch()
+    tags = first_tags(uid, b"some.png", b"incoming") | {"latest.core.uid": f"{uid}.1".encode()}
+    write_tags(made, tags, places.sidecars)
+    found = Output(capsys, "trace", uid, "--json").json
+    assert [event["event"] for event in found["events"]] == ["accepted", "done", "made"]
+    assert [(place["state"], place["uid"]) for place in found["places"]] == [("waiting", f"{uid}.1")]
+
+
+def test_trace_of_a_name_that_came_several_times_is_of_the_newest(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uids = [accept(places, "some.png") for _ in range(3)]
+    newest = Output(capsys, "trace", "some.png", "--json")
+    assert newest.json["uid"] == uids[-1]
+    assert [life["uid"] for life in Output(capsys, "trace", "some.png", "--all", "--json").json] == uids[::-1]
+    assert "3 files came in by this name" in Output(capsys, "trace", "some.png").err
+
+
+@pytest.mark.parametrize("what", ["nothing.png", "0" * 26, "/etc/hostname"])
+def test_trace_of_an_unknown_file_is_an_error(home: Home, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output = Output(capsys, "trace", what, "--json")
+    assert (output.status, output.out) == (1, "")
+    assert f'no file "{what}" is known' in output.err
+
+
+def test_no_name_can_spoil_the_screen(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    uid = accept(places, "a\x1b[31m\nb\udce9")
+    text = Output(capsys, "trace", uid).out
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 3
+
+
+# ── explain ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_explain_says_what_each_rule_saw(home: Home, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Output(capsys, "explain", file, "--json").json
+    assert found["tags"]["first.core.original_basename"] == "some.log"
+    assert found["tags"]["latest.switch.main.system_magic"] == "ASCII text"
+    condition, pattern = found["rules"]
+    assert condition["matched"] is False
+    assert condition["seen"] == {"latest.switch.main.system_magic": "ASCII text"}
+    assert pattern["matched"] is True
+    assert pattern["seen"] == {"first.core.original_basename": "some.log"}
+    assert found["destinations"] == ["archive/main"]
+    assert file.exists()
+    assert list(events(home)) == []
+
+
+def test_explain_of_a_file_that_nobody_wants_says_what_becomes_of_it(
+    home: Home, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "explain", file, "--name", "other.txt")
+    assert output.status == 0
+    assert "destinations: no rule wants it: quarantined as no_match" in output.out
+
+
+def test_explain_of_a_file_in_quarantine_uses_its_own_tags(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = quarantined(places, "was.log")
+    path = next(path for path in places.quarantine(ARCHIVE).iterdir() if path.suffix != ".json")
+    found = Output(capsys, "explain", path, "--json").json
+    assert found["tags"]["first.core.original_uid"] == uid
+    assert found["destinations"] == ["archive/main"]
+
+
+@pytest.mark.parametrize("what", ["/nowhere", "/tmp"])
+def test_explain_of_no_file_is_an_error(home: Home, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Output(capsys, "explain", what).status == 2
+
+
+# ── inject ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_inject_gives_files_as_a_producer_would(
+    home: Home, places: Places, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = places.incoming / "incoming" / "some.log"
+    assert Output(capsys, "inject", file, "--json").json == [{"file": str(file), "to": str(there)}]
+    assert there.read_text() == file.read_text()
+    there.unlink()
+    assert Output(capsys, "inject", "--move", file).status == 0
+    assert there.exists()
+    assert not file.exists()
+
+
+def test_inject_gives_files_straight_to_a_step(
+    home: Home, places: Places, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (given,) = Output(capsys, "inject", "--to", "archive/main", file, "--json").json
+    (waiting,) = places.queue(ARCHIVE).iterdir()
+    assert waiting.read_text() == file.read_text()
+    tags = read_tags(waiting, places.sidecars)
+    assert uid_of(tags) == given["uid"]
+    assert tags["first.core.original_basename"] == b"some.log"
+    assert [event["event"] for event in events(home)] == ["injected"]
+    assert Output(capsys, "inventory", "--json").json["injected"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "archiv/main"], 'Did you mean "archive/main"?'),
+        (["--directory", "incomin"], 'Did you mean "incoming"?'),
+        (["--directory", "incoming", "--to", "archive/main"], "one place only"),
+        (["/nowhere"], "there is no such file"),
+    ],
+)
+def test_inject_does_nothing_when_something_is_wrong(
+    home: Home, places: Places, file: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "inject", file, *arguments)
+    assert output.status == 2
+    assert said in output.err
+    assert list((places.incoming / "incoming").iterdir()) == []
+
+
+def test_inject_overwrites_no_file_that_waits(
+    home: Home, places: Places, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mfdata.injection._WAIT_S", 0.05)
+    (places.incoming / "incoming" / "some.log").write_text("another")
+    assert Output(capsys, "inject", file).status == 6
+    assert (places.incoming / "incoming" / "some.log").read_text() == "another"
+
+
+# ── queues, inventory ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_queues_counts_every_state_of_every_step(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accept(places, "some.png")
+    (waiting,) = places.queue(SWITCH).iterdir()
+    os.utime(waiting, (0, 0))  # the file's own time says nothing of how long it waits
+    quarantined(places)
+    delayed = places.delayed(ARCHIVE) / f"{0:016d}-{waiting_name(b'x')}"
+    delayed.parent.mkdir(parents=True)
+    delayed.touch()
+    trace = Trace(home, "step.archive.main", "archive", "main")
+    trace.write({"event": "done", "uid": "a"}, {"event": "retried", "uid": "b"}, {"event": "quarantined", "uid": "c"})
+    archive, switch = Output(capsys, "queues", "--json").json
+    assert archive == {
+        "name": "archive/main",
+        "plugin": "archive",
+        "step": "main",
+        "waiting": 0,
+        "oldest": None,
+        "claimed": 0,
+        "delayed": 1,
+        "quarantined": 1,
+        "done": 1,
+        "failed": 2,
+    }
+    assert switch["waiting"] == 1
+    assert 0 <= switch["oldest"] < 60
+    assert "Total: 2 step(s)" in Output(capsys, "queues").out
+
+
+def test_the_inventory_balances_and_names_what_is_missing(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = accept(places, "some.png")
+    assert Output(capsys, "inventory", "--json").json["balanced"]
+    text = Output(capsys, "inventory").out
+    assert "accepted 1 + injected 0 + added 0 =" in text
+    assert "ended 0 + dropped 0 + waiting 1 + claimed 0 + delayed 0 + quarantined 0" in text
+    (waiting,) = places.queue(SWITCH).iterdir()
+    waiting.unlink()
+    output = Output(capsys, "inventory")
+    assert output.status == 1
+    assert f"missing: 1 {uid}" in output.out
+
+
+# ── quarantine ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_quarantine_lists_the_newest_first_and_selects(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uids = [quarantined(places, f"{kind}.png", kind) for kind in ("failed", "poison", "no_match")]
+    assert [one["uid"] for one in Output(capsys, "quarantine", "list", "--json").json] == uids[::-1]
+    (one,) = Output(capsys, "quarantine", "list", "--kind", "poison", "--json").json
+    assert (one["name"], one["step"], one["kind"]) == ("poison.png", "archive/main", "poison")
+    assert one["reason"] == "it is broken\nreally"
+    assert Output(capsys, "quarantine", "list", "--plugin", "other", "--json").json == []
+    assert Output(capsys, "quarantine", "list", "--older-than", "1h", "--json").json == []
+    assert len(Output(capsys, "quarantine", "list", "--limit", "2", "--json").json) == 2
+    assert "Total: 3 file(s)" in Output(capsys, "quarantine", "list").out
+
+
+def test_quarantine_shows_all_that_is_known_of_a_file(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = quarantined(places)
+    shown = Output(capsys, "quarantine", "show", uid, "--json").json
+    assert shown["log"] == ["one", "two"]
+    assert shown["tags"]["first.core.original_uid"] == uid
+    text = Output(capsys, "quarantine", "show", "bad.png").out
+    assert "reason:\n    it is broken\n    really\n" in text
+    assert "log:\n    one\n    two\n" in text
+
+
+def test_quarantine_retry_puts_files_back(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = quarantined(places, "a.png"), quarantined(places, "b.png")
+    done = Output(capsys, "quarantine", "retry", first, "--json").json
+    assert done == [{"uid": first, "name": "a.png", "to": "archive/main"}]
+    assert Output(capsys, "quarantine", "retry", "--all", "--to", "switch/main").status == 0
+    (waiting,) = places.queue(ARCHIVE).iterdir()
+    assert "latest.core.attempt" not in read_tags(waiting, places.sidecars)
+    (waiting,) = places.queue(SWITCH).iterdir()
+    assert uid_of(read_tags(waiting, places.sidecars)) == second
+
+
+def test_quarantine_retry_gives_no_file_to_a_step_that_is_not_there(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarantined(places, target=Target("gone", "main"))
+    output = Output(capsys, "quarantine", "retry", "--all")
+    assert output.status == 2
+    assert "--to PLUGIN/STEP" in output.err
+    assert len(Output(capsys, "quarantine", "list", "--json").json) == 1
+
+
+def test_quarantine_drop_wants_to_be_sure(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    uid = quarantined(places)
+    Trace(home, "observer").write({"event": "accepted", "uid": uid, "name": "bad.png", "to": ["archive/main"]})
+    output = Output(capsys, "quarantine", "drop", uid)
+    assert output.status == 2
+    assert "Delete 1 file(s) in quarantine for ever" in output.err
+    assert Output(capsys, "quarantine", "drop", uid, "--yes", "--json").json[0]["uid"] == uid
+    assert list(places.quarantine(ARCHIVE).iterdir()) == []
+    assert [event["event"] for event in events(home)] == ["accepted", "dropped"]
+    found = Output(capsys, "inventory", "--json").json
+    assert (found["dropped"], found["balanced"]) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["retry"], 2, "which files are meant"),
+        (["retry", "--all", "x"], 2, "which files are meant"),
+        (["retry", "unknown.png"], 1, 'no file "unknown.png" is in quarantine'),
+        (["show", "unknown.png"], 1, 'no file "unknown.png" is in quarantine'),
+        (["list", "--older-than", "long"], 2, '"long" is not a time'),
+        (["drop", "--all", "--kind", "x"], 0, ""),
+    ],
+)
+def test_quarantine_says_what_it_does_not_understand(
+    home: Home, arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "quarantine", *arguments)
+    assert output.status == status
+    assert said in output.err
+
+
+def test_a_broken_plugin_is_left_out_and_named(home: Home, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home.plugins / "broken").mkdir()
+    output = Output(capsys, "explain", file, "--json")
+    assert output.json["destinations"] == ["archive/main"]
+    assert "left out" in output.err
+    assert "broken" in output.err
+
+
+def test_many_files_are_counted_without_holding_their_names(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queue = places.queue(SWITCH)
+    queue.mkdir(parents=True)
+    start = time.time()
+    for _ in range(2000):
+        (queue / waiting_name(b"x")).touch()
+    found = {one["name"]: one for one in Output(capsys, "queues", "--json").json}
+    assert found["switch/main"]["waiting"] == 2000
+    assert found["switch/main"]["oldest"] >= 0
+    assert found["switch/main"]["oldest"] <= time.time() - start + 0.1
