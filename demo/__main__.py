@@ -19,7 +19,7 @@ from demo.lives import Life, life
 from demo.progress import Counts, Progress
 from demo.shell import Shell
 from demo.upload import upload
-from demo.verdict import faults, lives_table
+from demo.verdict import faults, lives_text
 from mfdata.quarantine import REASON
 
 HOMES = Path(__file__).resolve().parent.parent / "run" / "demo"
@@ -166,7 +166,7 @@ def _report(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMa
     lives: Mapping[str, Life] = {
         file.name: life(shell.ask("mfdata.trace", "--json", "--", file.name)["events"]) for file in files
     }
-    print(lives_table(files, lives))
+    print(lives_text(files, lives))
     is_balanced = shell.succeeds("mfdata.inventory")
     return [*faults(files, lives, machine), *([] if is_balanced else ["the inventory is not balanced"])]
 

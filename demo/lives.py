@@ -32,10 +32,8 @@ def _steps(events: Sequence[Event]) -> Iterator[str]:
         match event["event"]:
             case "accepted":
                 yield "observer"
-            case "done" | "dropped":
+            case "done" | "dropped" | "quarantined":
                 yield str(event["plugin"])
-            case "quarantined":
-                yield f"{event['plugin']} (quarantined)"
             case "retried" | "failed" | "recovered":
                 yield f"{event['plugin']} ({event['event']})"
 

@@ -20,8 +20,10 @@ class Shell:
 
     def __init__(self, homes: Path) -> None:
         self.home = homes / "mfdata"
+        # A make that runs in the demo is nobody's sub-make.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         self._environment = {
-            **os.environ,
+            **inherited,
             "METWORK_HOME": str(homes),
             "MFMODULE": "MFDATA",
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
@@ -50,15 +51,17 @@ def _image_fault(file: Input, machine: OtherMachine) -> str:
     return f"it shows something else: {loss:.1f} of 255 is the mean difference" if loss > LOSS else ""
 
 
-def lives_table(files: Sequence[Input], lives: Mapping[str, Life]) -> str:
-    """Every file, its life and its end."""
-    rows = [(file.name, file.kind, _words(lives[file.name].steps), _end(lives[file.name])) for file in files]
-    return table(("FILE", "WHAT IT IS", "ITS LIFE", "ITS END"), sorted(rows, key=lambda row: (row[3], row[0])))
-
-
-def _end(life: Life) -> str:
-    reason = f": {life.reason.splitlines()[0][:60]}" if life.reason else ""
-    return f"{_words(life.ends)}{reason}"
+def lives_text(files: Sequence[Input], lives: Mapping[str, Life]) -> str:
+    """Every file, its life and its end; then why some were kept."""
+    rows = sorted(
+        (_words(lives[file.name].ends), file.name, file.kind, " > ".join(lives[file.name].steps)) for file in files
+    )
+    grid = table(
+        ("FILE", "WHAT IT IS", "ITS LIFE", "ITS END"), [(name, kind, life, end) for end, name, kind, life in rows]
+    )
+    reasons = Counter(life.reason for life in lives.values() if life.reason)
+    kept = "\n".join(f"  {count:2} x {printable(reason.splitlines()[0])}" for reason, count in reasons.most_common())
+    return f"{grid}\n\nKept, with the reason beside each file (mfdata.quarantine list):\n{kept}\n"
 
 
 def _words(words: Sequence[str]) -> str:
