@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -12,7 +13,8 @@ from types import ModuleType
 import pytest
 
 from mfext.module import load_module, module_names
-from mfext.plugin.template import templates
+from mfext.plugin.template import Header, templates
+from mfext.section import Section, declared
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -21,6 +23,10 @@ PAGES = [ROOT / name for name in TRACKED if name.endswith(".md") and not name.st
 
 #: Folders that only the machine has on which something was written.
 ONE_MACHINE = re.compile(r"(?<![\w.}\]\"'*])/(root|work)/")
+
+
+#: The header of a template is for those who write templates.
+NOT_FOR_USERS = (Header,)
 
 
 def docs_tool() -> ModuleType:
@@ -36,6 +42,14 @@ def test_every_key_command_and_error_is_in_the_reference_as_it_is_declared() -> 
     # The pages are made from the declarations: they hold all when they are up to date.
     for name, text in docs_tool().pages().items():
         assert (REFERENCE / name).read_text("utf-8") == text, f"docs/reference/{name} is old: run make docs"
+
+
+def test_every_declared_key_is_on_some_page() -> None:
+    pages = "".join(page.read_text("utf-8") for page in REFERENCE.glob("*.md"))
+    for name in (name.removesuffix(".py").replace("/", ".") for name in TRACKED if re.match(r"mf\w+/.*\.py$", name)):
+        for kind in vars(importlib.import_module(name.removesuffix(".__init__"))).values():
+            if isinstance(kind, type) and issubclass(kind, Section) and kind not in NOT_FOR_USERS:
+                assert [key for key in declared(kind) if f"| `{key}` |" not in pages] == [], f"{kind} of {name}"
 
 
 def test_every_console_script_is_a_command_in_the_reference() -> None:

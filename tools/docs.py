@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import sys
@@ -13,12 +14,15 @@ import click
 
 from mfext import errors
 from mfext.commands import metwork
+from mfext.config import module_schema
+from mfext.environment import SOFTWARE
 from mfext.errors import MetworkError
 from mfext.module import Module, load_module, module_names
 from mfext.plugin.general import General
+from mfext.plugin.manifest import load_plugin
 from mfext.plugin.template import sections_of, templates
 from mfext.reference import json_schema, markdown
-from mfext.section import Section, declared
+from mfext.section import Config, Section, declared
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 MADE_BY = "<!-- Written by `make docs`: change the declarations in the code, not this page. -->\n\n"
@@ -54,8 +58,9 @@ def pages() -> dict[str, str]:
     for module in map(load_module, module_names()):
         made[f"{module.name}.md"] = MADE_BY + module_page(module)
         made[f"{module.name}_plugins.md"] = MADE_BY + plugins_page(module)
+        made[f"{module.name}_builtin.md"] = MADE_BY + builtin_page(module)
         made[f"{module.name}_templates.md"] = MADE_BY + templates_page(module)
-        schema = json_schema(module.schema, f"config/config.ini of {module.name}")
+        schema = json_schema(module_schema(module), f"config/config.ini of {module.name}")
         made[f"{module.name}.schema.json"] = json.dumps(schema, indent=2) + "\n"
     titles = {name: text.partition("\n# ")[2].partition("\n")[0] for name, text in made.items() if name.endswith(".md")}
     links = "\n".join(f"- [{title}]({name})" for name, title in sorted(titles.items()))
@@ -82,6 +87,11 @@ TEMPLATES_HEAD = """\
 
 `bootstrap_plugin.py create --template=TEMPLATE NAME` makes a plugin from one. A template declares its own keys in
 `[custom]`; the others are in [{module}_plugins.md]({module}_plugins.md)."""
+BUILTIN_HEAD = """\
+# Built-in plugins of {module}
+
+They come with {module} and run when `[internal_plugins]` of its [configuration]({module}.md) asks for them. Their keys
+are set in `config/plugins/NAME.ini` of the home."""
 ERRORS_HEAD = """\
 # Errors
 
@@ -100,7 +110,7 @@ bare `plugins.…` acts on comes from `MFMODULE`, which `metwork shell mfdata` s
 
 def module_page(module: Module) -> str:
     """The configuration of a module itself."""
-    return MODULE_HEAD.format(module=module.name) + markdown(module.schema.sections)
+    return MODULE_HEAD.format(module=module.name) + markdown(module_schema(module).sections)
 
 
 def plugins_page(module: Module) -> str:
@@ -118,6 +128,24 @@ def templates_page(module: Module) -> str:
         custom = sections_of(template, module)["custom"]
         parts += [markdown({"custom": custom}, depth=3).strip()] if declared(custom) else []
     return "\n\n".join(parts) + "\n"
+
+
+def builtin_page(module: Module) -> str:
+    """What the built-in plugins may be told."""
+    parts = [BUILTIN_HEAD.format(module=module.name)]
+    for file in sorted((SOFTWARE / module.name / "plugins").glob("*/config.ini")):
+        plugin = load_plugin(file.parent, module, None, builtin=True)
+        parts += [f"## `{plugin.name}`", f"{plugin.general.summary}."]
+        parts += [markdown({"custom": keys}, depth=3).strip() for keys in _keys_of(plugin.config)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _keys_of(config: Config) -> Iterator[type[Section]]:
+    """The sections that are declared where the commands of a plugin's *config* are, ``{PYTHON} -m PLACE``."""
+    commands = [row.value for row in config.rows() if row.key == "cmd"]
+    for place in (command.partition(" -m ")[2] for command in commands):
+        kinds = [kind for kind in vars(importlib.import_module(place)).values() if inspect.isclass(kind)]
+        yield from (kind for kind in kinds if issubclass(kind, Section) and kind.__module__ == place)
 
 
 def errors_page() -> str:
