@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfdata.places import LOCK, Places, Target, target_of_folder
-from mfdata.recovery import KILLED, Recovery, claimed_file, worker_folders
+from mfdata.recovery import KILLED, Recovery, claimed_file
 from mfdata.trace import encoded
 from mfext.log import get_logger
 
@@ -28,6 +28,8 @@ _LISTING = 10_000
 _RENEW_COST = 20
 #: Length of the due time, in microseconds, that begins the names of delayed files.
 _DUE_DIGITS = 16
+#: Between two looks at all workers' locks, in case that a death was not seen.
+_RECOVER_EVERY_S = 60.0
 #: A clock that went back by more than this was set.
 _CLOCK_SET_S = 1.0
 #: File times are some milliseconds coarse: what changed just now may change again without showing.
@@ -41,12 +43,13 @@ class Guardian:
         self.delays = Delays(places)
         self.watch = Watch(places, timeouts)
         self._recovery = recovery
+        self._recover_at = 0.0
         self._trouble = ""
 
     def look(self) -> None:
         """Do all that is to be done now."""
         trouble = ""
-        for act in (self.delays.put_back, self.watch.kill_stuck, self._recovery.recover):
+        for act in (self.delays.put_back, self.watch.kill_stuck, self._recover):
             try:
                 act()
             except OSError as error:  # a full disk: what could not be done is done another time
@@ -54,6 +57,33 @@ class Guardian:
         if trouble and trouble != self._trouble:
             log.error("files cannot be put back into their queues", reason=trouble)
         self._trouble = trouble
+
+    def _recover(self) -> None:
+        """Bring back what dead workers had; from time to time also where nobody seems to be dead."""
+        now = time.monotonic()
+        if self.watch.has_dead() or now >= self._recover_at:
+            self._recovery.recover()
+            self._recover_at = now + _RECOVER_EVERY_S
+
+
+class Names:
+    """The names in a folder that are not hidden, listed again only when they may have changed."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._modified: int | None = None
+        self._names: list[str] = []
+
+    def now(self) -> list[str]:
+        """The names at present; none when there is no such folder."""
+        modified = _settled_mtime(self.folder)
+        if modified is None or modified != self._modified:
+            self._modified = modified
+            try:
+                self._names = [name for name in os.listdir(self.folder) if not name.startswith(".")]
+            except (FileNotFoundError, NotADirectoryError):
+                self._names = []
+        return self._names
 
 
 @dataclass
@@ -78,7 +108,8 @@ class Delays:
 
     def __init__(self, places: Places) -> None:
         self._places = places
-        self._folders: dict[Path, _Delayed] = {}
+        self._steps = Names(os.fspath(places.delays))
+        self._folders: dict[str, _Delayed] = {}
         self._ahead = time.time() - time.monotonic()
 
     def put_back(self) -> int:
@@ -87,27 +118,30 @@ class Delays:
         if self._was_set_back():
             log.warning("the clock was set back: every file that waits for a retry is tried now")
             until = float("inf")
-        return sum(self._put_back(folder, until) for folder in _folders(self._places.delays))
+        return sum(self._put_back(step, until) for step in self._steps.now())
 
     def _was_set_back(self) -> bool:
         before, self._ahead = self._ahead, time.time() - time.monotonic()
         return self._ahead < before - _CLOCK_SET_S
 
-    def _put_back(self, folder: Path, until: float) -> int:
+    def _put_back(self, step: str, until: float) -> int:
+        folder = f"{self._steps.folder}/{step}"
         is_new = folder not in self._folders
         known = self._folders.setdefault(folder, _Delayed())
         self._refresh(folder, known)
-        queue = self._places.queue(target_of_folder(folder.name))
+        if not known.names:
+            return 0
         due = 0
         while due < len(known.names) and _due(known.names[due]) <= until:
             due += 1
-        early = {name for name in known.names[due:] if is_new and _is_from_the_future(folder / name)}
+        early = {name for name in known.names[due:] if is_new and _is_from_the_future(f"{folder}/{name}")}
+        queue = self._places.queue(target_of_folder(step))
         for name in [*known.names[:due], *early]:
-            _rename_back(folder / name, queue)
+            _rename_back(Path(folder, name), queue)
         known.names = [name for name in known.names[due:] if name not in early] if early else known.names[due:]
         return due + len(early)
 
-    def _refresh(self, folder: Path, known: _Delayed) -> None:
+    def _refresh(self, folder: str, known: _Delayed) -> None:
         """List *folder* if it may have changed since, and if that does not cost too much."""
         modified, start = _settled_mtime(folder), time.monotonic()
         is_known = modified is not None and modified == known.modified and (known.names or not known.more)
@@ -120,66 +154,87 @@ class Delays:
 
 
 class Watch:
-    """Kills workers that have had one file for longer than their step allows, by the monotonic clock."""
+    """Sees workers come and go, and kills those that have had one file for longer than their step allows.
+
+    Each worker is held by a pidfd, so that one poll() tells whether any has died.
+    """
 
     def __init__(self, places: Places, timeouts: Timeouts) -> None:
         self._places = places
         self._timeouts = timeouts
-        self._workers: dict[Path, _Worker] = {}
+        self._works = Names(os.fspath(places.works))
+        self._steps: dict[str, Names] = {}
+        self._workers: dict[str, _Worker] = {}
+        self._poll = select.poll()
 
     def kill_stuck(self) -> list[int]:
         """Kill who is stuck now; their pids."""
-        folders = list(worker_folders(self._places))
-        timeouts = self._timeouts() if any(folder not in self._workers for folder in folders) else {}
-        killed = []
-        known, self._workers = self._workers, {}
-        for folder in folders:
-            worker = known.get(folder) or _Worker(folder, timeouts.get(target_of_folder(folder.parent.name), 0.0))
+        self._refresh()
+        return [worker.pid for worker in self._workers.values() if worker.is_stuck() and worker.kill()]
+
+    def has_dead(self) -> bool:
+        """Whether any worker that has a folder may be dead."""
+        return bool(self._poll.poll(0)) or any(worker.process < 0 for worker in self._workers.values())
+
+    def _refresh(self) -> None:
+        folders: dict[str, str] = {}
+        for step in self._works.now():
+            names = self._steps.get(step) or self._steps.setdefault(step, Names(f"{self._works.folder}/{step}"))
+            for name in names.now():
+                folders[f"{names.folder}/{name}"] = step
+        for folder in self._workers.keys() - folders:
+            self._forget(self._workers.pop(folder))
+        came = folders.keys() - self._workers
+        timeouts = self._timeouts() if came else {}
+        for folder in came:
+            worker = _Worker(folder, timeouts.get(target_of_folder(folders[folder]), 0.0))
             self._workers[folder] = worker
-            if worker.timeout and worker.holds_for() > worker.timeout and worker.kill():
-                killed.append(worker.pid)
-        return killed
+            if worker.process >= 0:
+                self._poll.register(worker.process, select.POLLIN)
+
+    def _forget(self, worker: _Worker) -> None:
+        if worker.process >= 0:
+            self._poll.unregister(worker.process)
+            os.close(worker.process)
 
 
 class _Worker:
     """What is known of one worker. Its timeout is that of the configuration in force when it started."""
 
-    def __init__(self, folder: Path, timeout: float) -> None:
-        self.folder = folder
+    def __init__(self, folder: str, timeout: float) -> None:
+        self.folder = Path(folder)
         self.timeout = timeout
-        pid = folder.name.partition("-")[0]
+        pid = self.folder.name.partition("-")[0]
         self.pid = int(pid) if pid.isdecimal() else 0
+        #: The pidfd of the process; -1 when it is dead, or nobody can tell.
+        self.process = _process_of(self.pid, self.folder / LOCK)
+        self._path = folder
         self._modified: int | None = None
         self._is_told = False
         self._file: Path | None = None
         self._since = 0.0
 
-    def holds_for(self) -> float:
-        """Seconds for which it has been seen to have the file that it has; 0 when it has none."""
-        modified = _settled_mtime(self.folder)
+    def is_stuck(self) -> bool:
+        """Whether it has been seen to have the file that it has for longer than it may."""
+        if not self.timeout or self.process < 0:
+            return False
+        modified = _settled_mtime(self._path)
         if modified is None or modified != self._modified:
             self._modified = modified
             file = claimed_file(self.folder)
             if file != self._file:
                 self._file, self._since = file, time.monotonic()
-        return time.monotonic() - self._since if self._file else 0.0
+        return self._file is not None and time.monotonic() - self._since > self.timeout
 
     def kill(self) -> bool:
-        """Kill the process, if it is the one that holds the lock, after writing down why."""
-        try:
-            process = os.pidfd_open(self.pid)
-        except OSError:
-            return False
-        try:
-            if not _has_open(self.pid, self.folder / LOCK):
-                return False
+        """Kill it after writing down why; whether that was possible."""
+        with suppress(OSError):  # on a full disk it is killed all the same
             self._write_down()
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-            _wait_for_end(process)
+        try:
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
         except ProcessLookupError:
             return False
-        finally:
-            os.close(process)
+        _wait_for_end(self.process)
         return True
 
     def _write_down(self) -> None:
@@ -200,8 +255,21 @@ def _wait_for_end(process: int) -> None:
     poll.poll(100)
 
 
+def _process_of(pid: int, lock: Path) -> int:
+    """The pidfd of the process *pid*, if it is the one that holds *lock*; -1 otherwise."""
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return -1
+    # Looked at after it was opened: a number may have passed on to somebody else.
+    if _has_open(pid, lock):
+        return process
+    os.close(process)
+    return -1
+
+
 def _has_open(pid: int, path: Path) -> bool:
-    """Whether the process *pid* has the file *path* open: a number may have passed on to somebody else."""
+    """Whether the process *pid* has the file *path* open."""
     folder = Path(f"/proc/{pid}/fd")
     with suppress(OSError):
         wanted = path.stat()
@@ -213,19 +281,13 @@ def _has_open(pid: int, path: Path) -> bool:
     return False
 
 
-def _settled_mtime(folder: Path) -> int | None:
+def _settled_mtime(folder: str) -> int | None:
     """Time of the last change of *folder*; None when the next one might not show, or it is gone."""
     with suppress(FileNotFoundError):
-        modified = folder.stat().st_mtime_ns
+        modified = os.stat(folder).st_mtime_ns
         if time.time() - modified / 1e9 > _COARSE_S:
             return modified
     return None
-
-
-def _folders(parent: Path) -> list[Path]:
-    with suppress(FileNotFoundError), os.scandir(parent) as entries:
-        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return []
 
 
 def is_delayed(name: str) -> bool:
@@ -242,10 +304,10 @@ def _due(name: str) -> float:
     return int(name[:_DUE_DIGITS]) / 1e6
 
 
-def _is_from_the_future(path: Path) -> bool:
+def _is_from_the_future(path: str) -> bool:
     """Whether *path* was put where it is by a clock that has been set back since."""
     with suppress(FileNotFoundError):
-        return path.lstat().st_ctime > time.time() + _CLOCK_SET_S
+        return os.lstat(path).st_ctime > time.time() + _CLOCK_SET_S
     return False
 
 
