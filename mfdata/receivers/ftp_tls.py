@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers.ftp.control import proto_cmds
@@ -33,7 +33,8 @@ def server_context(certificate: str, key: str) -> ssl.SSLContext:
     """
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key or None)
+    # A key that is encrypted is an error, not a question on the terminal.
+    context.load_cert_chain(certificate, key or None, password=str)
     return context
 
 
@@ -45,8 +46,8 @@ class TlsConnection:
 
     _handshaking = False
     _is_secure = False
-    #: The other side ended its data: no reset, and over TLS not without its end mark.
-    ended_well = True
+    #: How the other side ended its data: "well"; "open" = over TLS, but without its end mark; "reset".
+    ended = "well"
 
     # What AsyncChat gives.
     socket: Any
@@ -123,9 +124,9 @@ class TlsConnection:
             data = bytes(self.socket.recv(size))
         except (BlockingIOError, *_WANT):
             raise _RetryError from None
-        except OSError:
-            # Reset, or cut off without the end mark of TLS; no good-bye is possible.
-            self.ended_well = self._is_secure = False
+        except OSError as error:
+            self.ended = "open" if isinstance(error, ssl.SSLEOFError) else "reset"
+            self._is_secure = False  # no good-bye is possible
             data = b""
         if not data:
             self.handle_close()
@@ -152,7 +153,7 @@ class TlsConnection:
 class TlsControl(TlsConnection):
     """A mixin over FTPHandler: AUTH, PBSZ and PROT."""
 
-    proto_cmds = TLS_COMMANDS
+    proto_cmds: ClassVar[dict[str, dict[str, Any]]] = TLS_COMMANDS
     #: How connections are protected; None = there is no TLS.
     context: ssl.SSLContext | None = None
     #: TLS from the start, before the first word.

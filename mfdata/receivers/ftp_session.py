@@ -1,0 +1,343 @@
+"""FTP session: one client of the FTP receiver: what it may do, and when it is told that a file is received.
+
+A file is written under a hidden name, brought to disk and renamed; only then comes 226. A name that the observer
+ignores (``x.tmp``) belongs to the session that uploaded it until it is renamed. Under any other name a file appears
+without ever replacing one that waits: the observer takes that within milliseconds, and then the name is free.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyncore says
+
+# isort: split
+from pyftpdlib.filesystems import AbstractedFS
+from pyftpdlib.handlers.ftp.control import FTPHandler
+
+from mfdata.file import discard, sync_folder
+from mfdata.receivers.ftp_channel import UploadChannel, answer_for
+from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
+from mfdata.receivers.upload import PREFIX, Upload
+from mfdata.steps.naming import LONGEST, marked
+from mfdata.steps.placement import rename_new
+from mfext.log import get_logger
+
+log = get_logger(__name__)
+
+#: Seconds to wait for a taken name to become free, and between two looks.
+PATIENCE, LOOK_AGAIN = 1.0, 0.02
+#: Uploads of a session whose size it may still ask for when they have been taken already.
+REMEMBERED = 100
+#: What an incoming directory is not for, or would not do what the client thinks.
+NOT_OFFERED = ("APPE", "STOU", "MKD", "XMKD", "RMD", "XRMD", "MFMT", "SITE CHMOD")
+
+
+class Folder(AbstractedFS):  # type: ignore[misc]
+    """What a session sees: one folder, without the files that are being received."""
+
+    def listdir(self, path: str) -> list[str]:
+        return [name for name in super().listdir(path) if not name.startswith(PREFIX)]
+
+
+@dataclass(frozen=True)
+class Placing:
+    """A file on disk that is to get a name in its folder, and what follows."""
+
+    #: The path that the client gave.
+    wanted: str
+    #: Makes another name for it unique.
+    identity: str
+    #: Give it a name unless that is taken; whether it was done.
+    rename: Callable[[Path], bool]
+    #: Give it a name, in place of what is there.
+    replace: Callable[[Path], object]
+    #: Called at the end, however it ends.
+    ended: Callable[[], None]
+    #: What the client is told when it has a name.
+    answer: str
+    #: Until when to wait for the name.
+    deadline: float
+
+
+class Session(TlsControl, FTPHandler):  # type: ignore[misc]
+    """One client. What is the same for all is set as attributes of a subclass, see ``ftp.py``."""
+
+    dtp_handler = UploadChannel
+    abstracted_fs = Folder
+    # A client may remove what is its own, see ftp_DELE.
+    proto_cmds: ClassVar[dict[str, dict[str, Any]]] = {**TLS_COMMANDS, "DELE": {**TLS_COMMANDS["DELE"], "perm": "w"}}
+    banner = "MetWork FTP receiver."
+    use_sendfile = False
+    #: Seconds after which a wrong password is answered.
+    auth_failed_timeout = 1
+    # Names are bytes: what comes is what is written.
+    encoding = sys.getfilesystemencoding()
+    unicode_errors = "surrogateescape"
+
+    #: Bytes that a file may have.
+    max_size: int
+    sidecars: Path
+    #: Whether the observer leaves a name alone.
+    is_ignored: Callable[[str], bool]
+    #: An upload over TLS counts only with TLS's end mark.
+    strict_end: bool
+    #: Files that wait may be removed.
+    may_delete: bool
+    # What FTPHandler gives.
+    _restart_position: int
+    _rnfr: str | None
+    _in_dtp_queue: tuple[Upload, str] | None
+
+    #: By the path of a file with an ignored name: the session to which it belongs.
+    owners: dict[str, Session]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        #: We are about to leave: no new upload.
+        self.is_leaving = False
+        self._is_placing = False
+        #: Where a file really lies that this session knows by another path.
+        self._real: dict[str, str] = {}
+        self._sizes: dict[str, int] = {}
+        super().__init__(*arguments, **options)
+
+    # --- what is offered
+
+    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        if "\0" in line:
+            self.respond("501 There is a NUL in it.")
+        elif cmd in NOT_OFFERED or f"{cmd} {arg[:5].upper()}" in NOT_OFFERED:
+            self.respond(f"502 {cmd} is not offered: send each file whole, with STOR.")
+        else:
+            super().pre_process_command(line, cmd, arg)
+
+    def push(self, text: str) -> None:
+        AsyncChat.push(self, text.encode(self.encoding, self.unicode_errors))
+
+    def on_login_failed(self, username: str, password: str) -> None:
+        log.warning("a login failed", user=username, address=self.remote_ip)
+
+    def ftp_STOR(self, path: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
+        """Begin to receive a file; ``UploadChannel`` sees its end."""
+        resumed = bool(self._restart_position)
+        self._restart_position = 0
+        refusal = "554 An upload cannot be resumed: send the whole file." if resumed else self._refusal(path)
+        if refusal:
+            self.respond(refusal)
+            return
+        self._drop_pending()
+        try:
+            upload = Upload(path, self.max_size, self.sidecars)
+        except OSError as error:
+            log.error("an upload cannot begin", name=path, user=self.username, reason=str(error))
+            self.respond(answer_for(error))
+            return
+        if self.data_channel is not None:
+            self.respond("125 Send the file.")
+            self.data_channel.file_obj = upload
+            self.data_channel.enable_receiving(self._current_type, "STOR")
+        else:
+            self.respond("150 Send the file.")
+            self._in_dtp_queue = (upload, "STOR")
+
+    def ftp_ALLO(self, line: str) -> None:  # noqa: N802
+        """Refuse early what is too large."""
+        size = line.split()[0]
+        if size.isdecimal() and int(size) > self.max_size:
+            self.respond(f"552 The file is larger than {self.max_size} bytes.")
+        else:
+            self.respond("202 Send the file.")
+
+    def ftp_SIZE(self, path: str) -> None:  # noqa: N802
+        """The size of a file, of one too that was received a moment ago and has been taken already."""
+        real = self._real.get(path, path)
+        if path in self._sizes and self._current_type == "i" and not os.path.lexists(real):
+            self.respond(f"213 {self._sizes[path]}")
+        else:
+            super().ftp_SIZE(real)
+
+    def ftp_RNFR(self, path: str) -> None:  # noqa: N802
+        if os.path.basename(path).startswith(PREFIX) or not os.path.isfile(self._real.get(path, path)):
+            self.respond("550 There is no such file.")
+        else:
+            self._rnfr = path
+            self.respond("350 Say the new name.")
+
+    def ftp_RNTO(self, path: str) -> None:  # noqa: N802
+        source, self._rnfr = self._rnfr, None
+        refusal = self._refusal(path)
+        if source is None or refusal:
+            self.respond(refusal or "503 Use RNFR first.")
+        else:
+            self._rename(source, path)
+
+    def ftp_DELE(self, path: str) -> None:  # noqa: N802
+        """Remove what this session has uploaded under an ignored name; other files only when that is configured."""
+        real = self._real.get(path, path)
+        is_own = path in self._real or self.owners.get(path) is self
+        if not (is_own or self.may_delete):
+            self.respond("550 Permission denied.")
+        elif os.path.basename(path).startswith(PREFIX) or not os.path.isfile(real):
+            self.respond("550 There is no such file.")
+        else:
+            discard(real, self.sidecars)
+            self._disown(path)
+            self.respond("250 The file is removed.")
+
+    def _refusal(self, path: str) -> str:
+        """Why no file can be called *path*; '' when one can."""
+        name = os.path.basename(path)
+        if self.is_leaving:
+            return "421 The service is closing."
+        if os.path.dirname(path) != self.fs.root or name.startswith(PREFIX) or len(os.fsencode(name)) > LONGEST:
+            return "553 This is no name for a file here."
+        return "553 There is a folder of that name." if os.path.isdir(path) else ""
+
+    # --- names
+
+    def publish(self, upload: Upload) -> None:
+        """Let a complete upload appear, and then answer."""
+
+        def ended() -> None:
+            upload.close()
+            self._remember(upload.name, upload.size)
+
+        answer = "226 The file is received."
+        deadline = time.monotonic() + PATIENCE
+        self._place(Placing(upload.name, upload.uid, upload.publish, upload.replace, ended, answer, deadline))
+
+    def _rename(self, source: str, wanted: str) -> None:
+        real = Path(self._real.get(source, source))
+        size, identity = real.stat().st_size, f"{source}{time.time_ns()}"
+
+        def rename(target: Path) -> bool:
+            if not rename_new(real, target):
+                return False
+            discard(real, self.sidecars)  # where the file system had to give it a second name
+            sync_folder(target.parent)
+            return True
+
+        def replace(target: Path) -> None:
+            real.replace(target)
+            sync_folder(target.parent)
+
+        def ended() -> None:
+            self._disown(source)
+            self._remember(wanted, size)
+
+        answer = "250 The file is renamed."
+        self._place(Placing(wanted, identity, rename, replace, ended, answer, time.monotonic() + PATIENCE))
+
+    def _place(self, placing: Placing) -> None:
+        """Give a file its name, now or a little later, and then answer."""
+        self._is_placing = True
+        try:
+            if not self._closed and not self._has_place(placing):
+                self.ioloop.call_later(LOOK_AGAIN, self._place, placing)
+                return
+            answer = placing.answer
+        except OSError as error:
+            log.error("a file cannot get its name", name=placing.wanted, user=self.username, reason=str(error))
+            answer = answer_for(error)
+        self._is_placing = False
+        placing.ended()
+        if not self._closed:
+            self.respond(answer)
+            self._leave_in_time()
+
+    def _has_place(self, placing: Placing) -> bool:
+        """Whether the file has a name now; False = the name may become free."""
+        wanted = Path(placing.wanted)
+        other = wanted.with_name(marked(wanted.name, placing.identity))
+        if self.is_ignored(wanted.name):
+            return self._has_temporary_place(placing, wanted, other)
+        if placing.rename(wanted):
+            return True
+        if time.monotonic() < placing.deadline and not self._quit_pending:
+            return False
+        if not placing.rename(other):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(other))
+        return True
+
+    def _has_temporary_place(self, placing: Placing, wanted: Path, other: Path) -> bool:
+        """A name that nobody takes away: another client may be using it, an upload that was given up may lie there."""
+        owner = self.owners.get(placing.wanted)
+        if placing.wanted in self._real:
+            placing.replace(Path(self._real[placing.wanted]))
+        elif owner is None or owner is self or owner._closed:
+            placing.replace(wanted)
+            self.owners[placing.wanted] = self
+        else:
+            placing.replace(other)
+            self._real[placing.wanted] = str(other)
+        return True
+
+    def _disown(self, path: str) -> None:
+        if self._real.pop(path, None) is None and self.owners.get(path) is self:
+            del self.owners[path]
+
+    def _remember(self, path: str, size: int) -> None:
+        self._sizes.pop(path, None)
+        self._sizes[path] = size
+        if len(self._sizes) > REMEMBERED:
+            del self._sizes[next(iter(self._sizes))]
+
+    # --- the end
+
+    def heard_meanwhile(self) -> bytes | None:
+        """What the client has said that we have not looked at yet, in capitals; None when it has left."""
+        if self._closed:
+            return None
+        try:
+            # socket.socket's own, since that of TLS cannot look ahead
+            said = socket.socket.recv(self.socket, 64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            return None
+        if not said:
+            return None
+        return b"" if self._is_secure else said.upper()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an upload has begun that is not answered yet."""
+        waiting = self._in_dtp_queue is not None and (self._dtp_acceptor is not None or self._dtp_connector is not None)
+        return self._is_placing or waiting or self.data_channel is not None
+
+    def leave(self) -> None:
+        """End the session, once the upload that has begun is answered."""
+        self.is_leaving = True
+        self._leave_in_time()
+
+    def _leave_in_time(self) -> None:
+        if self.is_leaving and not self._closed and not self.is_busy:
+            self.respond("421 The service is closing.")
+            self.close_when_done()
+
+    def _on_dtp_close(self) -> None:
+        super()._on_dtp_close()
+        if not self._closed:
+            self._leave_in_time()
+
+    def flush_account(self) -> None:
+        self._drop_pending()
+        super().flush_account()
+
+    def on_disconnect(self) -> None:
+        for path in [path for path, owner in self.owners.items() if owner is self]:
+            del self.owners[path]
+
+    def _drop_pending(self) -> None:
+        """Forget an upload to which no data connection came."""
+        if self._in_dtp_queue is not None:
+            self._in_dtp_queue[0].close()
+            self._in_dtp_queue = None

@@ -1,0 +1,175 @@
+"""Users: who may log in to a receiver, by a file of names and hashed passwords.
+
+One line a user: ``NAME:HASH`` or ``NAME:HASH:DIRECTORY``; ``#`` starts a comment line.
+``python -m mfdata.receivers.users NAME [DIRECTORY]`` asks for a password and prints the line.
+"""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+import hmac
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mfext.errors import ConfigError, MetworkError, UsageError, raise_all
+
+# scrypt (RFC 7914): 16 MiB and some 50 ms a guess.
+_COST, _BLOCK, _PARALLEL = 1 << 14, 8, 1
+_FORM = "scrypt$N$R$P$SALT$KEY"
+
+
+@dataclass(frozen=True, repr=False)
+class User:
+    """Somebody who may log in."""
+
+    name: str
+    #: What ``hashed`` gave of the password, or the password itself.
+    secret: str
+    #: Where his files go; '' = where the receiver's go.
+    directory: str = ""
+
+
+class Users:
+    """Those who may log in, as they stand in the file now."""
+
+    def __init__(self, single: Iterable[User], file: Path | None) -> None:
+        """Args: *single* users besides those in *file*.
+
+        Raises:
+            ConfigError: *file* must be mended.
+        """
+        # A password that is written down plainly takes as long to compare as the others.
+        self._single = {user.name: replace(user, secret=_as_hash(user.secret)) for user in single}
+        self._file = file
+        self._stamp: tuple[int, int, int] | None = None
+        self._users: Mapping[str, User] = self._single
+        #: What was found right, without the password: many producers log in anew for each file.
+        self._seen: dict[str, bytes] = {}
+        self._pepper = os.urandom(16)
+        self._nobody = User("", hashed(os.urandom(8).hex()))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed.
+
+        Raises:
+            ConfigError: it must be mended; those who were known stay known.
+        """
+        if self._file is None:
+            return
+        try:
+            status = self._file.stat()
+        except OSError as error:
+            raise ConfigError(f"it cannot be read: {error.strerror}", where=str(self._file)) from error
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp != self._stamp:
+            self._users = {**read_users(self._file), **self._single}
+            self._stamp = stamp
+
+    def directories(self) -> set[str]:
+        """Where their files go."""
+        return {user.directory for user in self._users.values()}
+
+    def known(self, name: str, password: str) -> User | None:
+        """The user *name* if *password* is his; None takes as long whether there is such a user or not."""
+        user = self._users.get(name, self._nobody)
+        mark = hmac.digest(self._pepper, f"{user.secret}\n{password}".encode("utf-8", "surrogateescape"), "sha256")
+        if hmac.compare_digest(self._seen.get(name, b""), mark):
+            return user
+        if not is_password(password, user.secret) or user is self._nobody:
+            return None
+        self._seen[name] = mark
+        return user
+
+
+def read_users(path: Path) -> dict[str, User]:
+    """The users in the file at *path*.
+
+    Raises:
+        ConfigError: others may read it, or a line is not as it must be.
+    """
+    if path.stat().st_mode & 0o077:
+        raise ConfigError("others may read the passwords", where=str(path), mend=f"Run: chmod 600 {path}")
+    users: dict[str, User] = {}
+    errors: list[MetworkError] = []
+    for number, line in enumerate(path.read_text("utf-8", "surrogateescape").splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(":")
+        secret, _, directory = rest.partition(":")
+        fault = _fault(name, secret, users)
+        if fault:
+            errors.append(ConfigError(fault, where=f"{path}:{number}", expected=f"NAME:{_FORM}[:DIRECTORY]"))
+        users[name] = User(name, secret, directory)
+    raise_all(errors)
+    return users
+
+
+def _fault(name: str, secret: str, users: Mapping[str, User]) -> str:
+    if not name or name != name.strip():
+        return "the line does not begin with a name"
+    if name in users:
+        return f'"{name}" stands in two lines'
+    return "" if is_hash(secret) else f'the password of "{name}" is not hashed'
+
+
+def hashed(password: str) -> str:
+    """*password* as it may be written down."""
+    salt = os.urandom(16)
+    key = _key(password, salt, _COST, _BLOCK, _PARALLEL)
+    words = [base64.b64encode(part).decode() for part in (salt, key)]
+    return "$".join(["scrypt", str(_COST), str(_BLOCK), str(_PARALLEL), *words])
+
+
+def is_hash(secret: str) -> bool:
+    """Whether *secret* is what ``hashed`` gives."""
+    try:
+        _parts(secret)
+    except ValueError:
+        return False
+    return True
+
+
+def is_password(password: str, secret: str) -> bool:
+    """Whether *secret* is the hash of *password*."""
+    cost, block, parallel, salt, key = _parts(secret)
+    return hmac.compare_digest(_key(password, salt, cost, block, parallel), key)
+
+
+def _as_hash(secret: str) -> str:
+    return secret if is_hash(secret) else hashed(secret)
+
+
+def _parts(secret: str) -> tuple[int, int, int, bytes, bytes]:
+    kind, cost, block, parallel, salt, key = secret.split("$")
+    if kind != "scrypt":
+        raise ValueError(kind)
+    numbers = int(cost), int(block), int(parallel)
+    return *numbers, base64.b64decode(salt, validate=True), base64.b64decode(key, validate=True)
+
+
+def _key(password: str, salt: bytes, cost: int, block: int, parallel: int) -> bytes:
+    raw = password.encode("utf-8", "surrogateescape")
+    memory = 2 * 128 * cost * block
+    return hashlib.scrypt(raw, salt=salt, n=cost, r=block, p=parallel, maxmem=memory, dklen=32)
+
+
+def main() -> None:
+    """Print the line of a user."""
+    if len(sys.argv) not in (2, 3) or ":" in sys.argv[1] or sys.argv[1].startswith("-"):
+        sys.stderr.write("usage: python -m mfdata.receivers.users NAME [DIRECTORY]   prints a line for users_file\n")
+        sys.exit(UsageError.exit_code)
+    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    if not password:
+        sys.stderr.write("the password is empty\n")
+        sys.exit(UsageError.exit_code)
+    sys.stdout.write(":".join([sys.argv[1], hashed(password), *sys.argv[2:]]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,709 @@
+"""The FTP receiver as a process: what was acknowledged is there, whole; what was not never appears."""
+
+from __future__ import annotations
+
+import ftplib
+import io
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mfdata.receivers
+from mfdata.receivers.upload import PREFIX
+from mfdata.receivers.users import hashed
+from mfext.environment import Home
+from mfext.testing import temporary_home, wait_until
+from tests.integration.mfdata.ftp_server import certificate
+
+USER, PASSWORD = "producer", "pässword of the producer"
+PROCESS = "extra_daemon.ftp_receiver.main"
+PLUGIN = Path(mfdata.receivers.__file__).parent.parent / "plugins" / "ftp_receiver"
+
+
+class Receiver:
+    """The process, started as the supervisor does, without the observer: files stay where they appear."""
+
+    def __init__(self, folder: Path, *, before: tuple[str, ...] = (), **keys: Any) -> None:
+        """*before*: words of a command that runs it."""
+        self.home: Home = temporary_home(folder)
+        given = {"port": 0, "user": USER, "password": PASSWORD, **keys}
+        lines = ["[custom]", *(f"{key} = {value}" for key, value in given.items() if value != "")]
+        (self.home.config / "plugins").mkdir(exist_ok=True)
+        (self.home.config / "plugins" / "ftp_receiver.ini").write_text("\n".join(lines), "utf-8")
+        self.incoming = self.home.var / "in" / "incoming"
+        self.errors = folder / "stderr"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [*before, sys.executable, "-m", "mfdata.receivers.ftp"],
+                cwd=PLUGIN,
+                env=self._environment(),
+                stderr=errors,
+            )
+
+    def _environment(self) -> dict[str, str]:
+        own = {"METWORK_HOME": str(self.home.path.parent), "MFMODULE": "MFDATA", "METWORK_PROCESS": PROCESS}
+        return {**os.environ, **own, "METWORK_CONFIG_D": str(self.home.path / "none")}
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What it tells the supervisor; {} while it is not ready."""
+        file = self.home.run / "ready" / PROCESS / str(self.process.pid)
+        found: dict[str, object] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    @property
+    def port(self) -> int:
+        facts = wait_until(lambda: self.facts or self.process.poll() is not None, what="readiness")
+        assert isinstance(facts, dict), self.errors.read_text()
+        return int(str(facts["port"]))
+
+    @property
+    def log(self) -> str:
+        return (self.home.log / f"{PROCESS}.log").read_text()
+
+    def end(self) -> int:
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def files(self) -> dict[bytes, bytes]:
+        """Name and content of everything in the incoming directory, hidden or not."""
+        return {os.fsencode(path.name): path.read_bytes() for path in self.incoming.iterdir()}
+
+
+@contextmanager
+def running(folder: Path, **keys: Any) -> Iterator[Receiver]:
+    receiver = Receiver(folder, **keys)
+    try:
+        assert receiver.port
+        yield receiver
+        assert receiver.process.poll() is None, receiver.errors.read_text()
+    finally:
+        receiver.process.kill()
+        receiver.process.wait()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with running(tmp_path_factory.mktemp("shared")) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def receiver(shared: Receiver) -> Receiver:
+    for path in shared.incoming.iterdir():
+        path.rename(shared.home.tmp / f"{path.name[-100:]}{time.time_ns()}")
+    return shared
+
+
+@contextmanager
+def client(receiver: Receiver, user: str = USER, password: str = PASSWORD) -> Iterator[ftplib.FTP]:
+    with ftplib.FTP(timeout=10, encoding="latin-1") as ftp:
+        ftp.connect("127.0.0.1", receiver.port)
+        ftp.login(wire(user), wire(password))
+        yield ftp
+
+
+def wire(text: str | bytes) -> str:
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+    return raw.decode("latin-1")
+
+
+def store(ftp: ftplib.FTP, name: str | bytes, content: bytes = b"content") -> str:
+    return ftp.storbinary(f"STOR {wire(name)}", io.BytesIO(content))
+
+
+def code_of(act: Callable[[], object]) -> str:
+    with pytest.raises(ftplib.Error) as caught:
+        act()
+    return str(caught.value)[:3]
+
+
+def begin(ftp: ftplib.FTP, name: str, content: bytes = b"half of it") -> socket.socket:
+    """Begin to upload, and do not end."""
+    ftp.voidcmd("TYPE I")
+    data = ftp.transfercmd(f"STOR {name}")
+    data.sendall(content)
+    return data
+
+
+def hidden(receiver: Receiver) -> list[bytes]:
+    return [name for name in receiver.files() if name.startswith(PREFIX.encode())]
+
+
+def test_what_is_acknowledged_is_there_whole(receiver: Receiver) -> None:
+    contents = {b"empty": b"", b"bytes": b"\r\n\xff\0", b"large": os.urandom(40_000_000)}
+    with client(receiver) as ftp:
+        for name, content in contents.items():
+            assert store(ftp, name, content).startswith("226")
+            assert (receiver.incoming / os.fsdecode(name)).read_bytes() == content
+    assert receiver.files() == contents
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"with spaces",
+        b" leading and trailing ",
+        b"-l",
+        "é 气象 ü".encode(),
+        b"invalid \xe9\xff",
+        b"\x1b[31mred\ttab",
+        b"100% {x} $y ; `z` \\ \"a\" 'b' *?[c]",
+        b"n" * 255,
+    ],
+)
+def test_names_are_bytes(receiver: Receiver, name: bytes) -> None:
+    with client(receiver) as ftp:
+        store(ftp, name)
+        assert ftp.nlst() == [wire(name)]
+    assert list(receiver.files()) == [name]
+
+
+def test_a_name_may_hold_a_line_feed(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        host, port = ftp.makepasv()
+        with socket.create_connection((host, port)) as data:
+            assert ftp.sock is not None
+            ftp.sock.sendall(b"STOR two\nlines\r\n")
+            assert ftp.getresp().startswith("1")
+            data.sendall(b"content")
+        assert ftp.voidresp().startswith("226")
+    assert receiver.files() == {b"two\nlines": b"content"}
+
+
+def test_an_upload_appears_at_its_end_only(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        data = begin(ftp, "slow")
+        wait_until(lambda: b"half of it" in receiver.files().values(), what="the first bytes")
+        assert hidden(receiver) == list(receiver.files())
+        data.close()
+        assert ftp.voidresp().startswith("226")
+        assert receiver.files() == {b"slow": b"half of it"}
+
+
+def test_an_upload_that_is_aborted_never_appears(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        data = begin(ftp, "aborted")
+        wait_until(lambda: b"half of it" in receiver.files().values(), what="the first bytes")
+        ftp.putcmd("ABOR")
+        data.close()
+        assert code_of(ftp.getresp) == "426"
+        assert ftp.getresp()[:3] in ("225", "226")
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+def test_an_upload_whose_connection_is_reset_never_appears(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        data = begin(ftp, "reset")
+        wait_until(lambda: b"half of it" in receiver.files().values(), what="the first bytes")
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        data.close()
+        assert code_of(ftp.voidresp) == "426"
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+def test_an_upload_whose_client_dies_never_appears(receiver: Receiver) -> None:
+    script = f"""
+import ftplib, sys
+ftp = ftplib.FTP()
+ftp.connect("127.0.0.1", {receiver.port})
+ftp.login({USER!r}, {wire(PASSWORD)!r})
+ftp.voidcmd("TYPE I")
+data = ftp.transfercmd("STOR dead")
+while True:
+    data.sendall(b"x" * 10_000)
+"""
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-X", "utf8", "-c", script.replace("ftplib.FTP()", "ftplib.FTP(encoding='latin-1')")]
+        )
+        wait_until(lambda: any(len(content) > 100_000 for content in receiver.files().values()), what="the upload")
+        process.kill()
+        process.wait()
+        wait_until(lambda: not receiver.files(), what="the end of the upload")
+
+
+def test_a_client_may_leave_without_waiting_for_the_answer(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        data = begin(ftp, "hurried")
+        ftp.putcmd("QUIT")
+        data.close()
+        wait_until(lambda: receiver.files() == {b"hurried": b"half of it"}, what="the file")
+
+
+def test_two_uploads_of_one_name_at_once_both_survive(receiver: Receiver) -> None:
+    with client(receiver) as one, client(receiver) as other:
+        first, second = begin(one, "same.grib", b"first"), begin(other, "same.grib", b"second")
+        first.close()
+        assert one.voidresp().startswith("226")
+        second.close()
+        assert other.voidresp().startswith("226")
+    assert sorted(receiver.files().values()) == [b"first", b"second"]
+    assert receiver.files()[b"same.grib"] == b"first"
+    assert all(name.startswith(b"same") and name.endswith(b".grib") for name in receiver.files())
+
+
+def test_a_name_that_becomes_free_in_time_is_kept(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        store(ftp, "same", b"first")
+        data = begin(ftp, "same", b"second")
+        data.close()
+        time.sleep(0.1)
+        (receiver.incoming / "same").rename(receiver.home.tmp / "taken")
+        assert ftp.voidresp().startswith("226")
+    assert receiver.files() == {b"same": b"second"}
+
+
+def test_a_client_may_rename_what_it_has_uploaded(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        store(ftp, "radar.png.tmp")
+        assert ftp.size("radar.png.tmp") == 7
+        ftp.rename("radar.png.tmp", "radar.png")
+        assert ftp.size("radar.png") == 7
+    assert receiver.files() == {b"radar.png": b"content"}
+
+
+def test_a_file_that_was_taken_still_has_a_size(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        for name in ("uploaded", "renamed.t"):
+            store(ftp, name)
+        ftp.rename("renamed.t", "renamed")
+        for name in ("uploaded", "renamed"):
+            (receiver.incoming / name).rename(receiver.home.tmp / name)
+            assert ftp.size(name) == 7
+        assert code_of(lambda: ftp.size("never")) == "550"
+
+
+def test_a_rename_never_replaces_a_file_that_waits(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        store(ftp, "radar.png", b"first")
+        store(ftp, "radar.png.t", b"second")
+        ftp.rename("radar.png.t", "radar.png")
+    assert receiver.files()[b"radar.png"] == b"first"
+    assert sorted(receiver.files().values()) == [b"first", b"second"]
+
+
+def test_clients_that_use_one_temporary_name_get_their_own_files(receiver: Receiver) -> None:
+    with client(receiver) as one, client(receiver) as other:
+        store(one, "x.tmp", b"one")
+        store(other, "x.tmp", b"the other")
+        assert (one.size("x.tmp"), other.size("x.tmp")) == (3, 9)
+        other.rename("x.tmp", "b")
+        one.rename("x.tmp", "a")
+    assert receiver.files() == {b"a": b"one", b"b": b"the other"}
+
+
+def test_a_temporary_file_that_was_given_up_is_replaced(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        store(ftp, "x.tmp", b"old and longer")
+    with client(receiver) as ftp:
+        store(ftp, "x.tmp", b"new")
+        store(ftp, "x.tmp", b"newest")
+        ftp.rename("x.tmp", "x")
+    assert receiver.files() == {b"x": b"newest"}
+
+
+def test_a_client_may_remove_its_own_temporary_file_only(receiver: Receiver) -> None:
+    with client(receiver) as one, client(receiver) as other:
+        store(one, "x.tmp")
+        store(one, "waiting")
+        assert code_of(lambda: other.delete("x.tmp")) == "550"
+        assert code_of(lambda: one.delete("waiting")) == "550"
+        one.delete("x.tmp")
+    assert list(receiver.files()) == [b"waiting"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("RETR waiting", "550"),
+        ("DELE waiting", "550"),
+        ("DELE none", "550"),
+        ("APPE waiting", "502"),
+        ("STOU", "502"),
+        ("MKD folder", "502"),
+        ("RMD folder", "502"),
+        ("MFMT 20200101000000 waiting", "502"),
+        ("SITE CHMOD 777 waiting", "502"),
+        ("STOR folder/x", "553"),
+        ("STOR ../x", "226"),
+        ("STOR /", "553"),
+        ("STOR folder", "553"),
+        (f"STOR {PREFIX}1", "553"),
+        (f"STOR {'n' * 256}", "553"),
+        (f"RNFR {PREFIX}1", "550"),
+        ("RNFR none", "550"),
+        ("RNFR folder", "550"),
+        ("RNTO x", "503"),
+        ("ALLO 99999999999999", "552"),
+        ("ALLO 10", "202"),
+        ("AUTH TLS", "502"),
+        ("STOR a\0b", "501"),
+        ("nonsense", "500"),
+        ("RNTO", "501"),
+    ],
+)
+def test_what_is_not_offered_is_refused_clearly(receiver: Receiver, command: str, code: str) -> None:
+    (receiver.incoming / "folder").mkdir()
+    (receiver.incoming / "waiting").write_bytes(b"waits")
+    with client(receiver) as ftp:
+        ftp.voidcmd("TYPE I")
+        if code == "226":
+            assert ftp.storbinary(command, io.BytesIO(b"content")).startswith(code)  # "/.." is "/"
+        elif command.startswith(("RETR", "STOR")):
+            assert code_of(lambda: ftp.transfercmd(command)) == code
+        elif code.startswith("2"):
+            assert ftp.sendcmd(command).startswith(code)
+        else:
+            assert code_of(lambda: ftp.sendcmd(command)) == code
+        assert ftp.voidcmd("NOOP").startswith("200")
+    (receiver.incoming / "folder").rmdir()
+    assert (receiver.incoming / "waiting").read_bytes() == b"waits"
+
+
+def test_an_upload_is_not_resumed(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        assert code_of(lambda: ftp.storbinary("STOR x", io.BytesIO(b"rest"), rest=10)) == "554"
+        assert store(ftp, "x").startswith("226")
+
+
+def test_text_is_received_as_text(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        ftp.voidcmd("TYPE A")
+        with ftp.transfercmd("STOR text") as data:
+            data.sendall(b"one\r\ntwo\rthree\r")
+        ftp.voidresp()
+    assert receiver.files() == {b"text": b"one\ntwo\rthree\r"}
+
+
+def test_a_file_may_come_over_a_connection_of_the_receiver(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        ftp.set_pasv(False)
+        store(ftp, "active")
+    assert receiver.files() == {b"active": b"content"}
+
+
+def test_a_wrong_password_is_refused_and_noted(receiver: Receiver) -> None:
+    for user, password in ((USER, "wrong"), ("nobody", PASSWORD)):
+        assert code_of(lambda u=user, p=password: client(receiver, u, p).__enter__()) == "530"  # type: ignore[misc]
+    assert '"text": "a login failed"' in receiver.log
+    assert "wrong" not in receiver.log
+
+
+def test_many_clients_at_once(receiver: Receiver) -> None:
+    def upload(number: int) -> None:
+        with client(receiver) as ftp:
+            for count in range(20):
+                store(ftp, f"{number}-{count}.t", b"%d" % number * 1000)
+                ftp.rename(f"{number}-{count}.t", f"{number}-{count}")
+
+    threads = [threading.Thread(target=upload, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wanted = {b"%d-%d" % (number, count): b"%d" % number * 1000 for number in range(8) for count in range(20)}
+    assert receiver.files() == wanted
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, max_size=1000) as receiver, client(receiver) as ftp:
+        assert store(ftp, "exact", b"x" * 1000).startswith("226")
+        assert code_of(lambda: store(ftp, "large", b"x" * 1001)) == "552"
+        data = begin(ftp, "huge", b"x" * 5000)
+        assert code_of(ftp.voidresp) == "552"
+        data.close()
+        assert list(receiver.files()) == [b"exact"]
+
+
+def test_a_full_disk_is_said_and_harms_no_other_file(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = f'mount -t tmpfs -o size=1m tmpfs {small} && exec "$@"'
+    before = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh")
+    if subprocess.run([*before, "true"], capture_output=True).returncode:
+        pytest.skip("this kernel lets nobody mount a file system of his own")
+    with running(tmp_path, before=before, directory=small) as receiver, client(receiver) as ftp:
+        assert store(ftp, "first", b"x" * 600_000).startswith("226")
+        assert code_of(lambda: store(ftp, "second", b"x" * 600_000)) == "452"
+        assert store(ftp, "third", b"x" * 300_000).startswith("226")
+        assert sorted(ftp.nlst()) == ["first", "third"]
+
+
+def test_clients_are_limited(tmp_path: Path) -> None:
+    with running(tmp_path, max_connections=2) as receiver, client(receiver) as one, client(receiver) as other:
+        with pytest.raises((ftplib.Error, EOFError)):
+            client(receiver).__enter__()
+        assert store(one, "1").startswith("226")
+        assert store(other, "2").startswith("226")
+
+
+def test_downloads_and_deletion_can_be_allowed(tmp_path: Path) -> None:
+    with running(tmp_path, allow_download=1, allow_delete=1) as receiver, client(receiver) as ftp:
+        store(ftp, "x", b"content")
+        found: list[bytes] = []
+        ftp.retrbinary("RETR x", found.append)
+        assert found == [b"content"]
+        ftp.delete("x")
+        assert receiver.files() == {}
+
+
+def test_users_come_from_a_file_that_may_change(tmp_path: Path) -> None:
+    home = temporary_home(tmp_path)
+    file = home.config / "users"
+    file.touch(mode=0o600)
+    file.write_text(f"# who may\n\nfirst:{hashed('one')}\nsecond:{hashed('two')}:elsewhere\n")
+    with running(tmp_path, user="", password="", users_file="config/users") as receiver:
+        for user, password in (("first", "one"), ("second", "two")):
+            with client(receiver, user, password) as ftp:
+                store(ftp, user)
+        assert list(receiver.files()) == [b"first"]
+        assert (receiver.incoming.parent / "elsewhere" / "second").exists()
+        file.write_text(f"third:{hashed('three')}\n")
+        with client(receiver, "third", "three") as ftp:
+            store(ftp, "third")
+        assert code_of(lambda: client(receiver, "first", "one").__enter__()) == "530"
+        file.write_text("broken\n")
+        with client(receiver, "third", "three") as ftp:
+            assert store(ftp, "again").startswith("226")
+        assert "the changed file of users is not used" in receiver.log
+
+
+def test_uploads_of_a_receiver_that_was_killed_are_discarded(tmp_path: Path) -> None:
+    with running(tmp_path) as receiver:
+        with client(receiver) as ftp:
+            data = begin(ftp, "half")
+            wait_until(lambda: hidden(receiver), what="the upload")
+            receiver.process.kill()
+            receiver.process.wait()
+            data.close()
+            ftp.close()
+        assert len(hidden(receiver)) == 1
+        again = Receiver(tmp_path)
+        assert again.port
+        assert receiver.files() == {}
+        again.process.kill()
+        again.process.wait()
+        receiver.process = Receiver(tmp_path).process  # what the fixture ends
+
+
+def test_what_was_acknowledged_survives_kills(tmp_path: Path) -> None:
+    acknowledged: set[bytes] = set()
+    for round_number in range(5):
+        receiver = Receiver(tmp_path)
+        killer = threading.Timer(0.15 + 0.05 * round_number, receiver.process.kill)
+        with client(receiver) as ftp:
+            killer.start()
+            try:
+                for count in range(100_000):
+                    name = b"%d-%d" % (round_number, count)
+                    store(ftp, name, name * 100)
+                    acknowledged.add(name)
+            except (*ftplib.all_errors,):
+                pass
+        receiver.process.wait()
+        found = receiver.files()
+        complete = {name: content for name, content in found.items() if not name.startswith(PREFIX.encode())}
+        assert acknowledged <= set(complete)
+        assert all(content == name * 100 for name, content in complete.items())
+    assert len(acknowledged) > 20
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_an_upload_that_has_begun_is_waited_for(tmp_path: Path, number: signal.Signals) -> None:
+    with running(tmp_path) as receiver, client(receiver) as busy, client(receiver) as idle:
+        data = begin(busy, "x")
+        wait_until(lambda: hidden(receiver), what="the upload")
+        receiver.process.send_signal(number)
+        wait_until(lambda: _is_refused(receiver), what="the end of listening")
+        assert code_of(lambda: idle.voidcmd("NOOP")) == "421"
+        assert "drained" not in receiver.facts
+        data.sendall(b", and the other")
+        data.close()
+        assert busy.voidresp().startswith("226")
+        assert receiver.files() == {b"x": b"half of it, and the other"}
+        busy.close()
+        idle.close()
+        if number == signal.SIGUSR1:
+            wait_until(lambda: receiver.facts.get("drained"), what="the draining")
+            assert receiver.process.poll() is None
+            assert receiver.end() == 0
+        assert receiver.process.wait(10) == 0
+        receiver.process = Receiver(tmp_path).process  # what the fixture ends
+
+
+def _is_refused(receiver: Receiver) -> bool:
+    facts = receiver.facts
+    try:
+        socket.create_connection(("127.0.0.1", int(str(facts["port"])))).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def ended(folder: Path, **keys: Any) -> str:
+    """What a receiver says that ends at once."""
+    receiver = Receiver(folder, **keys)
+    assert receiver.process.wait(20) not in (0, 1), receiver.errors.read_text()
+    return receiver.errors.read_text()
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"port {port} of 127.0.0.1 is in use" in ended(tmp_path, port=port)
+
+
+def test_an_address_that_is_not_ours_is_named(tmp_path: Path) -> None:
+    assert "192.0.2.1 cannot be listened on" in ended(tmp_path, host="192.0.2.1")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"user": "", "password": ""}, "nobody may log in"),
+        ({"password": ""}, "user and password go together"),
+        ({"users_file": "config/none"}, "config/none: it cannot be read"),
+        ({"tls": "required"}, "the certificate cannot be used"),
+        ({"tls": "required", "certificate": "config/plugins/ftp_receiver.ini"}, "the certificate cannot be used"),
+        ({"passive_ports": "9-1"}, "is no range of ports"),
+        ({"directory": "/proc/none"}, "the directory cannot be used"),
+        ({"max_sise": "1"}, 'Did you mean "max_size"'),
+    ],
+)
+def test_a_bad_configuration_is_said_and_nothing_runs(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
+    text = ended(tmp_path, **keys)
+    assert said in text
+    assert "Traceback" not in text
+    assert PASSWORD not in text
+
+
+def test_it_is_idle_when_nothing_comes(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        ftp.voidcmd("NOOP")
+        before = _switches(receiver.process.pid)
+        time.sleep(0.5)
+        assert _switches(receiver.process.pid) - before <= 1
+
+
+def _switches(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+# --- TLS
+
+
+class StrictFtps(ftplib.FTP_TLS):
+    """Data connections go on with the session of the control connection, as the newest clients do."""
+
+    def ntransfercmd(self, cmd: str, rest: int | str | None = None) -> tuple[socket.socket, int | None]:
+        data, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        assert isinstance(self.sock, ssl.SSLSocket)
+        return self.context.wrap_socket(data, server_hostname=self.host, session=self.sock.session), size
+
+
+@contextmanager
+def tls_client(receiver: Receiver, ca: Path, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Iterator[StrictFtps]:
+    context = ssl.create_default_context(cafile=str(ca))
+    context.maximum_version = newest
+    with StrictFtps(context=context, timeout=10, encoding="latin-1") as ftp:
+        ftp.connect("127.0.0.1", receiver.port)
+        ftp.login(USER, wire(PASSWORD))
+        ftp.prot_p()
+        yield ftp
+
+
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiver, Path]]:
+    folder = tmp_path_factory.mktemp("secure")
+    pair = certificate(folder / "certificate")
+    with running(folder, tls="required", certificate=pair[0], key=pair[1]) as receiver:
+        yield receiver, pair[0]
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_files_come_over_tls(secure: tuple[Receiver, Path], newest: ssl.TLSVersion) -> None:
+    receiver, ca = secure
+    contents = {f"{newest.name}-{size}": os.urandom(size) for size in (0, 1, 16_384, 16_385, 3_000_000)}
+    with tls_client(receiver, ca, newest) as ftp:
+        for name, content in contents.items():
+            assert store(ftp, name, content).startswith("226")
+        assert set(contents) <= set(ftp.nlst())
+        lines: list[str] = []
+        ftp.retrlines("LIST", lines.append)
+        assert len(lines) >= len(contents)
+    for name, content in contents.items():
+        assert (receiver.incoming / name).read_bytes() == content
+
+
+def test_nobody_logs_in_or_sends_data_without_tls(secure: tuple[Receiver, Path]) -> None:
+    receiver, ca = secure
+    assert code_of(lambda: client(receiver).__enter__()) == "530"
+    with tls_client(receiver, ca) as ftp:
+        ftp.prot_c()
+        assert code_of(lambda: store(ftp, "plain")) == "521"
+
+
+def test_an_upload_without_the_end_mark_of_tls_never_appears(secure: tuple[Receiver, Path]) -> None:
+    receiver, ca = secure
+    with tls_client(receiver, ca) as ftp:
+        data = begin(ftp, "cut off")
+        data.shutdown(socket.SHUT_RDWR)  # as somebody in between can
+        data.close()
+        assert code_of(ftp.voidresp) == "426"
+        assert store(ftp, "whole").startswith("226")
+    assert not (receiver.incoming / "cut off").exists()
+
+
+def test_an_upload_without_the_end_mark_is_kept_when_told_so(tmp_path: Path) -> None:
+    pair = certificate(tmp_path / "certificate")
+    keys = {"tls": "allowed", "certificate": pair[0], "key": pair[1], "strict_end": 0}
+    with running(tmp_path, **keys) as receiver:
+        with tls_client(receiver, pair[0]) as ftp:
+            data = begin(ftp, "old client")
+            data.shutdown(socket.SHUT_RDWR)
+            data.close()
+            assert ftp.voidresp().startswith("226")
+        with client(receiver) as plain:
+            assert store(plain, "plain").startswith("226")
+
+
+def test_words_that_came_before_tls_are_not_heeded(secure: tuple[Receiver, Path]) -> None:
+    receiver, ca = secure
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
+        connection.recv(1000)
+        connection.sendall(b"AUTH TLS\r\nUSER injected\r\nNOOP\r\n")
+        assert connection.recv(1000).startswith(b"234")
+        context = ssl.create_default_context(cafile=str(ca))
+        with context.wrap_socket(connection, server_hostname="127.0.0.1") as protected:
+            protected.sendall(b"PASS x\r\n")
+            assert protected.recv(1000).startswith(b"503 Login with USER first")
+
+
+def test_noise_instead_of_a_handshake_harms_nobody(secure: tuple[Receiver, Path]) -> None:
+    receiver, ca = secure
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
+        connection.recv(1000)
+        connection.sendall(b"AUTH TLS\r\n")
+        connection.recv(1000)
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n" * 20)
+        with suppress(ConnectionResetError):
+            while connection.recv(1000):
+                pass
+    with tls_client(receiver, ca) as ftp:
+        assert store(ftp, "after noise").startswith("226")
