@@ -250,10 +250,9 @@ def _mend_comparison(left: tuple[ast.expr, Kind], right: tuple[ast.expr, Kind]) 
     if {left[1], right[1]} == {"bytes", "int"}:
         return "One byte of bytes is a number: write [0:1] instead of [0] for text, int(…) to compare a number."
     for node, kind in (left, right):
-        if kind == "str" and isinstance(node, ast.Constant):
-            return (
-                f"Tags are bytes: write {node.value.encode() if node.value.isascii() else f'{node.value!r}.encode()'}."
-            )
+        match node:
+            case ast.Constant(str(text)) if kind == "str":
+                return f"Tags are bytes: write {repr(text.encode()) if text.isascii() else f'{text!r}.encode()'}."
     return "Tags are bytes: write b'…', or .decode() to get a str." if "str" in left[1] + right[1] else ""
 
 

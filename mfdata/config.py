@@ -141,6 +141,12 @@ class StepConfig(CommandConfig):
 class ExtraDaemonConfig(CommandConfig):
     """A process of a plugin that is not a step."""
 
+    reports_ready: bool = option(
+        False,
+        help="The command says itself when it is ready, with mfext.mainloop; otherwise it is taken for ready when "
+        "it has lived for a second.",
+    )
+
 
 MODULE_SECTIONS = Schema({"incoming": Incoming, "safety": Safety, "internal_plugins": InternalPlugins, "trace": Trace})
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mfdata.config import (
     MODULE_SECTIONS,
@@ -92,6 +92,7 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
             numprocesses=_numprocesses(plugin, settings, config),
             autostart=settings.autostart,
             respawn=settings.respawn,
+            reports_ready=not isinstance(settings, ExtraDaemonConfig) or settings.reports_ready,
             graceful_timeout=settings.graceful_timeout,
             rlimits={
                 "as": settings.rlimit_as,
@@ -178,6 +179,12 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
+def _status(home: Home, _config: Config, _plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+    from mfdata.inhand import in_hand
+
+    return {"Files in hand for more than a second": in_hand(home)}
+
+
 def _commands() -> Sequence[click.Command]:
     from mfdata.commands import COMMANDS
 
@@ -195,6 +202,7 @@ MODULE = Module(
     check=_check,
     publish=_publish,
     commands=_commands,
+    status=_status,
     before_uninstall=_before_uninstall,
     after_uninstall=_after_uninstall,
 )

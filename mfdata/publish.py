@@ -32,7 +32,7 @@ def publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
         ServiceUnavailable: a switch process did not take the rules in time.
     """
     rules = published(config, plugins)
-    fingerprint = rules.fingerprint
+    fingerprint = rules.fingerprint(rules.compiled())
     rules.write(Places(home))
     _wait(home, rules, fingerprint)
 

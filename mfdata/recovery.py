@@ -168,13 +168,23 @@ def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, A
         killed = json.loads((folder / KILLED).read_bytes())
     process = f"step.{target.folder}"
     pid = folder.name.lstrip(".").removeprefix("new-").partition("-")[0]
-    reason = killed.get("reason") or exit_of(places.home, process, int(pid)) or "the worker died"
+    reason = killed.get("reason") or _exit(places, process, int(pid)) or "the worker died"
     return {
         "reason": str(reason),
         "kind": killed.get("kind", "poison"),
         "counts": killed.get("counts", True),
         "log": _last_lines(places, process),
     }
+
+
+def _exit(places: Places, process: str, pid: int) -> object:
+    """How the process ended; the supervisor notes it some milliseconds after the lock is free."""
+    for _ in range(10):
+        found = exit_of(places.home, process, pid)
+        if found or not (places.home.run / "ready" / process / str(pid)).exists():
+            return found
+        time.sleep(0.01)
+    return None
 
 
 def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:

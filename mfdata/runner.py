@@ -20,6 +20,7 @@ from mfext.environment import Home, current_module, current_process, home_of
 from mfext.errors import MetworkError, UsageError
 from mfext.mainloop import Mainloop
 from mfext.plugin.manifest import Plugin, load_plugin
+from mfext.supervision import Log
 
 
 def run_process(kind: type[Step]) -> None:
@@ -30,8 +31,9 @@ def run_process(kind: type[Step]) -> None:
     home = home_of(current_module())
     plugin = load_plugin(Path.cwd(), MODULE, home)
     step = made(kind, plugin, process.removeprefix(f"step.{plugin.name}."), home)
-    log.set_up(home, process, "debug" if step.config.debug else log.DEFAULT_LEVEL)
     config = module_config(MODULE, home)
+    logs = config.section("log", Log)
+    log.set_up(home, process, "debug" if step.config.debug else logs.level, max_size=logs.max_size, keep=logs.keep)
     safety = config.section("safety", Safety)
     trace = Trace(home, process, step.plugin, step.name, config.section("trace", TraceConfig))
     target = Target(step.plugin, step.name)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mfdata.config import InternalPlugins, StepConfig
 from mfdata.file import File
-from mfdata.identify import ContentTags
+from mfdata.identify import SYSTEM_MAGIC, ContentTags, Identifier, Unidentified
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.places import Places
 from mfdata.rules import Match, Rule, RuleSet, from_json, parse_condition, parse_rules, to_json
@@ -54,10 +54,9 @@ class Published:
         """
         return RuleSet(self.rules, self.steps)
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the rules in force change."""
-        return f"{self.compiled().fingerprint}.{self.no_match}"
+    def fingerprint(self, compiled: RuleSet) -> str:
+        """Changes when what is in force changes."""
+        return f"{compiled.fingerprint}.{self.no_match}"
 
 
 def rules_file(places: Places) -> Path:
@@ -103,6 +102,7 @@ class Switch(Step):
 
     def open(self) -> None:
         """Take the rules in force."""
+        self._identifier = Identifier()
         self.watched = (self.places.rules,)
         self._file = str(rules_file(self.places))
         self._stamp: tuple[int, int] | None = None
@@ -117,7 +117,7 @@ class Switch(Step):
         self._refresh()
         for name in [name for name in file.tags if name.startswith(PREFIX)]:
             del file.tags[name]
-        tags = ContentTags(file.path, file.tags)
+        tags = ContentTags(file.path, file.tags, self._identifier)
         match = self._rules.match(tags)
         file.tags.update(tags.computed)
         if match.error:
@@ -141,7 +141,16 @@ class Switch(Step):
         new = Published.read(self.places)
         rules = new.compiled()
         self._rules, self._no_match, self._stamp = rules, new.no_match, stamp
-        self.say(rules=new.fingerprint)
+        if SYSTEM_MAGIC in rules.tags:
+            self._load_libmagic()
+        self.say(rules=new.fingerprint(rules))
+
+    def _load_libmagic(self) -> None:
+        """Load it before the first file comes, which would pay for it otherwise."""
+        try:
+            self._identifier.open()
+        except Unidentified as error:
+            self.log.error("files cannot be identified by content", reason=error.message)
 
 
 def _stamp(path: str) -> tuple[int, int]:

@@ -100,8 +100,9 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
         plan = wanted(module, home)
         supervisor = Supervisor(home, plan.config)
         problems = _published(module, home, plan)
-        supervisor.start(plan.processes)
+        # Processes read at their start what is in force.
         remember(home, plan.accepted.plugins, plan.processes)
+        supervisor.start(plan.processes)
     return Result(True, (*problems, *_unready(supervisor, None, timeout)))
 
 
@@ -143,8 +144,8 @@ def apply(module: Module, home: Home, *, plugin: str = "", timeout: float | None
         if not supervisor.is_running():
             return Result(False, tuple(plan.accepted.refused.values()))
         problems = _published(module, home, plan)
-        changed = supervisor.apply(plan.processes)
         remember(home, plan.accepted.plugins, plan.processes)
+        changed = supervisor.apply(plan.processes)
     touched = [one.name for one in plan.processes if one.name in changed or (plugin and one.plugin == plugin)]
     return Result(True, (*problems, *_unready(supervisor, touched, timeout)))
 
