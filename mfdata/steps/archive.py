@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
 from mfdata.file import Tags, move
-from mfdata.steps.naming import HELP, PATTERN, written_path
+from mfdata.steps.naming import HELP, check_template, written_path
 from mfext.option import option
 from mfext.section import Section
 
@@ -19,9 +19,7 @@ class ArchiveKeys(Section):
     """Where files are kept."""
 
     dest_dir: str = option("var/archive", help="Folder that takes the files: absolute, or below the module's home.")
-    dest_basename: str = option(
-        "%Y%m%d/{ORIGINAL_UID}", pattern=PATTERN, help=f"Name of each file below dest_dir; {HELP}"
-    )
+    dest_basename: str = option("%Y%m%d/{ORIGINAL_UID}", help=f"Name of each file below dest_dir; {HELP}")
     keep_tags_suffix: str = option(
         ".tags",
         pattern="[^/]*",
@@ -30,6 +28,9 @@ class ArchiveKeys(Section):
     force_chmod: str = option(
         "", pattern="0?[0-7]{3}|", help="Mode that files get, in octal; empty = as they came.", example="0640"
     )
+
+    def __post_init__(self) -> None:
+        check_template(self.dest_basename, "dest_basename")
 
 
 class Archive(Step):

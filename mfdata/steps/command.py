@@ -38,6 +38,22 @@ class CommandKeys(Section):
         300.0, unit="s", minimum=0, help="Time after which the command and all that it started is killed; 0 = never."
     )
 
+    def __post_init__(self) -> None:
+        where = "[custom] command_template"
+        try:
+            named = any("{PATH}" in word for word in self.words)
+        except ValueError as error:
+            raise ConfigError(f"the command cannot be split into words: {error}", where=where) from error
+        if not named:
+            raise ConfigError("the command does not name the file", where=where, expected="{PATH} in it")
+        if ("{OUTPUT_DIR}" in self.command_template) != bool(self.output_to):
+            raise ConfigError("{OUTPUT_DIR} and output_to go together: one of them is missing", where=where)
+
+    @property
+    def words(self) -> list[str]:
+        """The program and its arguments."""
+        return shlex.split(self.command_template)
+
 
 class Command(Step):
     """Runs the command once a file, in the folder of the plugin."""
@@ -46,24 +62,15 @@ class Command(Step):
     custom: CommandKeys
 
     def open(self) -> None:
-        """Look at the command once.
+        """Look for the program once.
 
         Raises:
-            ConfigError: it cannot be run as it is written.
+            ConfigError: it is not there, or may not be run.
         """
-        keys = self.custom
-        where = f"{self.plugin} [custom] command_template"
-        try:
-            self._words = shlex.split(keys.command_template)
-        except ValueError as error:
-            raise ConfigError(f"the command cannot be split into words: {error}", where=where) from error
-        if "{PATH}" not in keys.command_template:
-            raise ConfigError("the command does not name the file", where=where, expected="{PATH} in it")
-        if ("{OUTPUT_DIR}" in keys.command_template) != bool(keys.output_to):
-            raise ConfigError("{OUTPUT_DIR} and output_to go together: one of them is missing", where=where)
-        program = self._words[0].replace("{PLUGIN_DIR}", str(Path.cwd()))
+        program = replaced(self.custom.words[0], {"{PLUGIN_DIR}": str(Path.cwd())})
         if "{" not in program and shutil.which(program) is None:
-            raise ConfigError(f"there is no program {program}", where=where, expected="one that may be run")
+            where = f"{self.plugin} [custom] command_template"
+            raise ConfigError(f'there is no program "{program}"', where=where, expected="one that may be run")
 
     def process(self, file: File) -> Done | Retry | Failed:
         folder = self.output("folder").parent if self.custom.output_to else None
@@ -81,7 +88,7 @@ class Command(Step):
             "{PLUGIN_DIR}": str(Path.cwd()),
             "{OUTPUT_DIR}": str(folder),
         }
-        return [replaced(word, values) for word in self._words]
+        return [replaced(word, values) for word in self.custom.words]
 
     def _handed_on(self, folder: Path) -> Done | Failed:
         paths = sorted(Path(parent, name) for parent, _, names in os.walk(folder) for name in names)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
-from mfdata.steps.naming import HELP, PATTERN, written_path
+from mfdata.steps.naming import HELP, check_template, written_path
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section
@@ -25,7 +25,23 @@ class CopyKeys(Section):
         "changes the content of a file, which saves a copy; a folder is written /absolute or ./below/the/home.",
         example="archive/main*:to_paris/send:/data/out",
     )
-    dest_basename: str = option("{ORIGINAL_BASENAME}", pattern=PATTERN, help=f"Name of each file in a folder; {HELP}")
+    dest_basename: str = option("{ORIGINAL_BASENAME}", help=f"Name of each file in a folder; {HELP}")
+
+    def __post_init__(self) -> None:
+        check_template(self.dest_basename, "dest_basename")
+        wrong = [name for name in self.names if not is_folder(name) and not _STEP.fullmatch(name)]
+        if wrong or not self.names:
+            raise ConfigError(
+                f'"{wrong[0]}" is no destination' if wrong else "there is no destination",
+                where="[custom] dest_dirs",
+                expected="PLUGIN/STEP, PLUGIN/STEP*, /a/folder or ./a/folder",
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """The destinations, each once."""
+        names = (name.strip() for group in self.dest_dirs for name in group.split(","))
+        return list(dict.fromkeys(name for name in names if name))
 
 
 class Copy(Step):
@@ -34,25 +50,9 @@ class Copy(Step):
     Custom = CopyKeys
     custom: CopyKeys
 
-    def open(self) -> None:
-        """Look at the destinations once.
-
-        Raises:
-            ConfigError: one is neither a step nor a folder.
-        """
-        names = [name.strip() for group in self.custom.dest_dirs for name in group.split(",") if name.strip()]
-        wrong = [name for name in names if not is_folder(name) and not _STEP.fullmatch(name)]
-        if wrong or not names:
-            raise ConfigError(
-                f'"{wrong[0]}" is no destination' if wrong else "there is no destination",
-                where=f"{self.plugin} [custom] dest_dirs",
-                expected="PLUGIN/STEP, PLUGIN/STEP*, /a/folder or ./a/folder",
-            )
-        self._names = list(dict.fromkeys(names))
-
     def process(self, file: File) -> Done | Failed:
         moment = time.localtime()
-        destinations = [self._destination(name, file, moment) for name in self._names]
+        destinations = [self._destination(name, file, moment) for name in self.custom.names]
         failed = next((one for one in destinations if isinstance(one, Failed)), None)
         return failed or Done(to=tuple(one for one in destinations if not isinstance(one, Failed)))
 

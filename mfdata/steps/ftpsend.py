@@ -12,12 +12,10 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Retry, Step
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession, tls_context
-from mfdata.steps.naming import HELP, LONGEST, PATTERN, fitted, written_path
+from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section
-
-_ONE_LINE = r"[^\r\n]*"
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,12 +24,10 @@ class FtpSendKeys(Section):
 
     machine: str = option(help="The other machine: a name or an address.", example="mybox.example.org")
     port: int = option(21, minimum=1, maximum=65535, help="Its port; 990 is usual with tls = implicit.")
-    user: str = option(help="The user there.", pattern=_ONE_LINE)
-    passwd: str = option("", secret=True, pattern=_ONE_LINE, help="The password of the user.")
-    directory: str = option(".", pattern=_ONE_LINE, help="The folder there; . = where the user is after the login.")
-    dest_basename: str = option(
-        "{ORIGINAL_BASENAME}", pattern=PATTERN, help=f"Name of each file below directory; {HELP}"
-    )
+    user: str = option(help="The user there.")
+    passwd: str = option("", secret=True, help="The password of the user.")
+    directory: str = option(".", help="The folder there; . = where the user is after the login.")
+    dest_basename: str = option("{ORIGINAL_BASENAME}", help=f"Name of each file below directory; {HELP}")
     tmp_suffix: str = option(
         ".t",
         pattern=r"[^/\s]*",
@@ -49,6 +45,9 @@ class FtpSendKeys(Section):
     passive: bool = option(True, help="We open the data connections (passive mode), not the other machine.")
     timeout: float = option(30.0, unit="s", minimum=0.1, help="Time to wait for the other machine, each time.")
     keep_alive: float = option(10.0, unit="s", minimum=0, help="Time for which an idle connection is kept.")
+
+    def __post_init__(self) -> None:
+        check_template(self.dest_basename, "dest_basename")
 
 
 class FtpSend(Step):

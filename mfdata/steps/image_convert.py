@@ -51,6 +51,12 @@ class ImageConvertKeys(Section):
         200_000_000, minimum=1, help="An image of more pixels than this fails: decoding it could take all memory."
     )
 
+    def __post_init__(self) -> None:
+        try:
+            ImageColor.getrgb(self.background)
+        except ValueError as error:
+            raise ConfigError(str(error), where="[custom] background", expected="a name or #RRGGBB") from error
+
 
 class ImageConvert(Step):
     """Takes whatever Pillow reads; of an image with several frames the first."""
@@ -59,15 +65,7 @@ class ImageConvert(Step):
     custom: ImageConvertKeys
 
     def open(self) -> None:
-        """Let Pillow's own limit, which counts what lies inside of files too, be ours.
-
-        Raises:
-            ConfigError: ``background`` is no colour.
-        """
-        try:
-            ImageColor.getrgb(self.custom.background)
-        except ValueError as error:
-            raise ConfigError(str(error), where=f"{self.plugin} [custom] background", expected="#RRGGBB") from error
+        """Let Pillow's own limit, which counts what lies inside of files too, be ours."""
         Image.MAX_IMAGE_PIXELS = self.custom.max_pixels
         warnings.simplefilter("error", Image.DecompressionBombWarning)
 

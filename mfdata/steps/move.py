@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Output, Step
-from mfdata.steps.naming import HELP, LONGEST, PATTERN, fitted, written_path
+from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
 from mfext.option import option
 from mfext.section import Section
 
@@ -19,7 +19,7 @@ class MoveKeys(Section):
     dest_dir: str = option(
         help="Folder that takes the files: absolute, or below the module's home.", example="/data/out"
     )
-    dest_basename: str = option("{ORIGINAL_UID}", pattern=PATTERN, help=f"Name of each file below dest_dir; {HELP}")
+    dest_basename: str = option("{ORIGINAL_UID}", help=f"Name of each file below dest_dir; {HELP}")
     if_exists: str = option(
         "replace",
         choices=("replace", "rename", "fail"),
@@ -30,6 +30,9 @@ class MoveKeys(Section):
     force_chmod: str = option(
         "", pattern="0?[0-7]{3}|", help="Mode that files get, in octal; empty = as they came.", example="0640"
     )
+
+    def __post_init__(self) -> None:
+        check_template(self.dest_basename, "dest_basename")
 
 
 class Move(Step):

@@ -10,12 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mfdata import Failed, File
+from mfext.errors import ConfigError, nearest
 
 #: What stands between braces in a template.
 PLACEHOLDERS = ("ORIGINAL_BASENAME", "ORIGINAL_DIRNAME", "ORIGINAL_UID", "RANDOM_ID", "STEP_COUNTER")
-
-#: What a template must match, for ``option(pattern=...)``: known placeholders, below the folder.
-PATTERN = rf"(?!/)(?!(.*/)?\.\.(/|$))([^{{}}]|\{{({'|'.join(PLACEHOLDERS)})\}})+"
 
 #: What the help of a key that takes a template ends with.
 HELP = (
@@ -27,6 +25,27 @@ HELP = (
 LONGEST = 255
 
 _TOKEN = re.compile(r"\{([A-Z_]+)\}|%[-_0^#]*[EO]?[A-Za-z%]")
+
+
+def check_template(template: str, key: str) -> None:
+    """Look at a template before any file comes.
+
+    Raises:
+        ConfigError: it names a placeholder that there is not, or leaves its folder.
+    """
+    where = f"[custom] {key}"
+    for name in re.findall(r"\{([^{}]*)\}", template):
+        if name not in PLACEHOLDERS:
+            raise ConfigError(f"{{{name}}} is not known", where=where, mend=nearest(name, PLACEHOLDERS))
+    rest = template
+    for name in PLACEHOLDERS:
+        rest = rest.replace(f"{{{name}}}", "x")
+    if "{" in rest or "}" in rest:
+        raise ConfigError(f'"{template}" has a brace without its other', where=where)
+    try:
+        relative_path(rest)
+    except UnsafeName as error:
+        raise ConfigError(str(error), where=where, expected="the name of a file below its folder") from error
 
 
 def written_path(

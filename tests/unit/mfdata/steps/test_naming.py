@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from mfdata import Failed, File
 from mfdata.steps.naming import (
-    PATTERN,
     UnsafeName,
+    check_template,
     expanded,
     fitted,
     marked,
@@ -22,6 +22,7 @@ from mfdata.steps.naming import (
     values_of,
     written_path,
 )
+from mfext.errors import ConfigError
 
 MOMENT = time.struct_time((2026, 3, 9, 7, 5, 2, 0, 68, 0))
 VALUES = {
@@ -130,9 +131,17 @@ def test_a_name_that_climbs_out_fails_for_good(name: bytes) -> None:
 
 @pytest.mark.parametrize("template", ["%Y%m%d/{ORIGINAL_UID}", "{ORIGINAL_BASENAME}", "a..b/{RANDOM_ID}", "..a", "x"])
 def test_the_configuration_takes_a_good_template(template: str) -> None:
-    assert re.fullmatch(PATTERN, template)
+    check_template(template, "dest_basename")
 
 
-@pytest.mark.parametrize("template", ["{ORIGINAL_NAME}", "{", "a}", "/a", "../a", "a/../b", "a/..", ".."])
+@pytest.mark.parametrize(
+    "template", ["{ORIGINAL_NAME}", "{", "a}", "/a", "../a", "a/../b", "a/..", "..", "", "a/", "{}", "{{UID}}"]
+)
 def test_the_configuration_refuses_a_bad_template(template: str) -> None:
-    assert not re.fullmatch(PATTERN, template)
+    with pytest.raises(ConfigError, match="dest_basename"):
+        check_template(template, "dest_basename")
+
+
+def test_a_slip_in_a_placeholder_is_mended() -> None:
+    with pytest.raises(ConfigError, match='Did you mean "ORIGINAL_BASENAME"'):
+        check_template("{ORIGINAL_BASNAME}", "dest_basename")
