@@ -90,7 +90,9 @@ def _sieve(node: ast.expr) -> tuple[str, Literal] | None:
     match node:
         case ast.BoolOp(ast.And(), [first, *_]):
             return _sieve(first)
-        case ast.Call(ast.Attribute(ast.Subscript(ast.Name("x"), ast.Constant(str(tag))), method), [ast.Constant(bytes(text))]):
+        case ast.Call(
+            ast.Attribute(ast.Subscript(ast.Name("x"), ast.Constant(str(tag))), method), [ast.Constant(bytes(text))]
+        ):
             if text and method in ("startswith", "endswith"):
                 return tag, Literal(text, at_start=method == "startswith", at_end=method == "endswith")
         case ast.Compare(ast.Constant(bytes(text)), [ast.In()], [ast.Subscript(ast.Name("x"), ast.Constant(str(tag)))]):

@@ -24,6 +24,18 @@ CONTENT_TAGS = (SYSTEM_MAGIC, SIZE, ASCII_HEADER)
 #: The same tags by the name of the step that made them before the switch did.
 CONTENT_TAG_ALIASES = {tag.replace(".switch.", ".guess_file_type."): tag for tag in CONTENT_TAGS}
 
+#: Beginnings of what libmagic says, which it says of nothing that does not begin with these bytes.
+_SIGNATURES: Mapping[bytes, bytes] = {
+    b"PNG image": b"\x89PNG",
+    b"JPEG image data": b"\xff\xd8",
+    b"GIF image data": b"GIF8",
+    b"gzip compressed data": b"\x1f\x8b",
+    b"bzip2 compressed data": b"BZh",
+    b"XZ compressed data": b"\xfd7zXZ",
+    b"NetCDF Data Format": b"CDF",
+}
+_SIGNATURE_BYTES = 8
+
 HEAD_BYTES = 2048
 #: As far as ``file`` reads.
 WHOLE_BYTES = 1 << 20
@@ -32,6 +44,11 @@ _NOT_ASCII = bytes(byte for byte in range(256) if not 32 <= byte <= 126)
 
 # magic.h; python-magic has no names for most of them. Everything but the tests for JSON and CSV is switched off.
 _ONLY_STRUCTURED_TEXT = 0x1000 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000 | 0x40000 | 0x100000 | 0x800000
+
+
+def signature_of(beginning: bytes) -> bytes | None:
+    """The bytes with which a file begins whenever ``system_magic`` begins with *beginning*; None = not known."""
+    return next((signature for said, signature in _SIGNATURES.items() if beginning.startswith(said)), None)
 
 
 class Unidentified(MetworkError):
@@ -132,7 +149,7 @@ class ContentTags(Mapping[str, bytes]):
         identifier: None = the one of this process, opened when it is first needed.
     """
 
-    __slots__ = ("_identifier", "_path", "_stored", "computed", "failure")
+    __slots__ = ("_head", "_identifier", "_path", "_stored", "computed", "failure")
 
     def __init__(self, path: Path, stored: Mapping[str, bytes], identifier: Identifier | None = None) -> None:
         self._path = path
@@ -142,6 +159,13 @@ class ContentTags(Mapping[str, bytes]):
         self.computed: dict[str, bytes] = {}
         #: Why something could not be made.
         self.failure: Unidentified | None = None
+        self._head: bytes | None = None
+
+    def may_begin(self, signatures: tuple[bytes, ...]) -> bool:
+        """Whether the file begins with one of *signatures*: a look that costs a tenth of what libmagic's does."""
+        if self._head is None:
+            self._head = _first_bytes(self._path)
+        return self._head.startswith(signatures)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The tag's value, or *default* when the file has no such tag."""
@@ -177,6 +201,17 @@ class ContentTags(Mapping[str, bytes]):
         except OSError as error:
             self.failure = Unidentified(_reason(error), where=os.fsdecode(self._path))
             raise self.failure from None
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""  # whoever asks libmagic hears why
+    try:
+        return os.read(descriptor, _SIGNATURE_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _system_magic(path: Path, identifier: Identifier) -> bytes:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import chain
 
 from mfdata.condition import Get, compile_condition
-from mfdata.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, SYSTEM_MAGIC
-from mfdata.rule_index import RuleIndex, Test
+from mfdata.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, SYSTEM_MAGIC, ContentTags, signature_of
+from mfdata.rule_index import Finder, RuleIndex, Test
 from mfdata.rule_pattern import PatternError, fnmatch_pattern, regex_pattern
+from mfdata.rule_sieve import Literal
 from mfext.errors import ConfigError, MetworkError, nearest, raise_all
 
 #: Type of the rules that a step declares by its condition.
@@ -201,7 +202,7 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule], steps: Collection[str]) -> None:
         self.rules = tuple(rules)
-        index = RuleIndex()
+        index = _Indexes()
         #: By the number of the rule; what a rule means is this, or its contrary.
         self._tests: list[Test] = []
         tags: set[str] = set()
@@ -217,7 +218,9 @@ class RuleSet:
         raise_all(errors)
         #: Names of the tags that some rule may ask for.
         self.tags = frozenset(tags)
-        self._finders = index.finders()
+        self._finders = index.others.finders()
+        self._content_finders = index.by_signature.finders()
+        self._signatures = tuple(index.signatures)
         self._contrary = frozenset(number for number, rule in enumerate(self.rules) if rule.type.startswith(_CONTRARY))
         self._matches: dict[tuple[tuple[int, ...], ...], Match] = {}
 
@@ -232,10 +235,16 @@ class RuleSet:
         """What the rules say of a file with *tags*. Never raises, not even when reading a tag does."""
         get = tags.get
         try:
-            found = tuple([find(get) for find in self._finders])
+            found = tuple([find(get) for find in (*self._finders, *self._content_finders_for(tags))])
         except Exception:  # a rule, or the making of a tag: one by one they tell which
             return self._match_one_by_one(tags)
         return self._matches.get(found) or self._keep(found)
+
+    def _content_finders_for(self, tags: Mapping[str, bytes]) -> Sequence[Finder]:
+        """The finders that ask libmagic, unless the first bytes of the file tell that it need not be asked."""
+        if isinstance(tags, ContentTags) and not tags.may_begin(self._signatures):
+            return ()
+        return self._content_finders
 
     def explain(self, tags: Mapping[str, bytes]) -> list[Explained]:
         """What each rule says of a file with *tags*."""
@@ -279,7 +288,28 @@ def _match(rules: list[Rule], error: RuleError | None = None) -> Match:
 # ── compile ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add(index: RuleIndex, number: int, rule: Rule) -> tuple[Test, tuple[str, ...]]:
+class _Indexes:
+    """The rules by what it costs to test them."""
+
+    def __init__(self) -> None:
+        self.others = RuleIndex()
+        #: Rules that hold for files with certain first bytes only, and ask libmagic first of all.
+        self.by_signature = RuleIndex()
+        self.signatures: set[bytes] = set()
+
+    def of(self, tag: str, literals: Iterable[Literal]) -> RuleIndex:
+        """Where a test belongs that holds for values of *tag* only that hold all of *literals*."""
+        if CONTENT_TAG_ALIASES.get(tag, tag) != SYSTEM_MAGIC:
+            return self.others
+        signatures = [signature_of(literal.text) for literal in literals if literal.at_start]
+        known = next((signature for signature in signatures if signature), None)
+        if known is None:
+            return self.others
+        self.signatures.add(known)
+        return self.by_signature
+
+
+def _add(index: _Indexes, number: int, rule: Rule) -> tuple[Test, tuple[str, ...]]:
     """Compile *rule* into *index*; gives its test (of a _CONTRARY type: of when it does not match) and its tags."""
     kind = rule.type.removeprefix("not")
     if kind == "alwaystrue":
@@ -288,16 +318,18 @@ def _add(index: RuleIndex, number: int, rule: Rule) -> tuple[Test, tuple[str, ..
         condition = compile_condition(rule.pattern, rule.where)
         for tag in condition.tags:
             _check_tag(tag, rule)
-        return index.add_condition(number, condition), condition.tags
+        tag, literal = condition.sieve or ("", None)
+        return index.of(tag, [literal] if literal else []).add_condition(number, condition), condition.tags
     _check_tag(rule.tag, rule)
     text = b"" if rule.pattern == NOT_FOUND else rule.pattern.encode("utf-8", "surrogateescape")
     if kind == "equal":
-        return index.add_equal(number, rule.tag, text), (rule.tag,)
+        whole = Literal(text, at_start=True, at_end=True)
+        return index.of(rule.tag, [whole]).add_equal(number, rule.tag, text), (rule.tag,)
     try:
         pattern = regex_pattern(text) if kind == "regex" else fnmatch_pattern(text)
     except PatternError as error:
         raise ConfigError(str(error), where=rule.where) from None
-    return index.add_pattern(number, rule.tag, pattern), (rule.tag,)
+    return index.of(rule.tag, pattern.literals).add_pattern(number, rule.tag, pattern), (rule.tag,)
 
 
 def _never(get: Get) -> bool:  # noqa: ARG001

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,35 @@ def test_libmagic_is_loaded_only_when_something_asks(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False", "True"]
+
+
+def test_what_a_signature_rules_out_libmagic_never_says() -> None:
+    """Over the files of this system: an answer with a known beginning comes with its first bytes only."""
+    from mfdata.identify import signature_of
+
+    identifier = Identifier()
+    looked_at = 0
+    for folder in ("/usr/share", "/usr/lib", "/etc"):
+        for path in islice((path for path in Path(folder).rglob("*.*") if path.is_file()), 1500):
+            said = identifier.system_magic(path)
+            signature = signature_of(said)
+            if signature:
+                looked_at += 1
+                with path.open("rb") as file:
+                    assert file.read(8).startswith(signature), f"{path}: {said!r}"
+    assert looked_at, "no picture and no compressed file was met"
+
+
+def test_a_rule_on_the_beginning_of_the_magic_does_not_ask_libmagic_in_vain(tmp_path: Path) -> None:
+    from mfdata.rules import RuleSet, parse_condition
+
+    condition = "( x['latest.switch.main.system_magic'].startswith(b'PNG image') )"
+    rules = RuleSet([parse_condition("p", "main", condition, "config.ini:1")], {"p/main"})
+    text, picture = tmp_path / "text", tmp_path / "picture"
+    text.write_bytes(b"some text\n")
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x02\0\0\0\x90\x91h6")
+    no, yes = ContentTags(text, {}), ContentTags(picture, {})
+    assert not rules.match(no).destinations
+    assert no.computed == {}
+    assert [str(to) for to in rules.match(yes).destinations] == ["p/main"]
+    assert yes.computed[SYSTEM_MAGIC].startswith(b"PNG image data, 16 x 16")
