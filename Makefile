@@ -1,5 +1,7 @@
 # Each target is one line that calls a command which also works alone. `make help` lists them.
 .DEFAULT_GOAL := help
+# Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
+MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test unit lint format docs bench clean
 
 help:  ## list these targets
