@@ -316,6 +316,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     def leave(self) -> None:
         """End the session, once the upload that has begun is answered."""
         self.is_leaving = True
+        if self._handshaking:
+            self.close()  # nothing can be said
         self._leave_in_time()
 
     def _leave_in_time(self) -> None:

@@ -163,6 +163,10 @@ class TlsControl(TlsConnection):
 
     protects_data = False
 
+    # What FTPHandler gives.
+    respond: Any
+    flush_account: Any
+
     def handle(self) -> None:
         self._extra_feats = ["AUTH TLS", "PBSZ", "PROT"] if self.context else []
         if self.context and self.implicit:
@@ -178,6 +182,12 @@ class TlsControl(TlsConnection):
             self.respond("521 Data goes over TLS only: use PROT P first.")
         else:
             super().process_command(cmd, *arguments, **options)  # type: ignore[misc]
+
+    def handle_timeout(self) -> None:
+        if self._handshaking:
+            self.close()  # nothing can be said
+        else:
+            super().handle_timeout()  # type: ignore[misc]
 
     def ftp_AUTH(self, line: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
         if self._is_secure:
@@ -202,10 +212,6 @@ class TlsControl(TlsConnection):
         else:
             self.protects_data = line.upper() == "P"
             self.respond("200 Data is protected." if self.protects_data else "200 Data is not protected.")
-
-    # What FTPHandler gives.
-    respond: Any
-    flush_account: Any
 
 
 class TlsData(TlsConnection):

@@ -707,3 +707,22 @@ def test_noise_instead_of_a_handshake_harms_nobody(secure: tuple[Receiver, Path]
                 pass
     with tls_client(receiver, ca) as ftp:
         assert store(ftp, "after noise").startswith("226")
+
+
+def test_a_handshake_that_never_ends_holds_nothing_up(tmp_path: Path) -> None:
+    pair = certificate(tmp_path / "certificate")
+    receiver = Receiver(tmp_path, tls="required", certificate=pair[0], key=pair[1])
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5) as connection:
+        connection.recv(1000)
+        connection.sendall(b"AUTH TLS\r\n")
+        connection.recv(1000)
+        assert receiver.end() == 0
+
+
+def test_tls_from_the_start(tmp_path: Path) -> None:
+    pair = certificate(tmp_path / "certificate")
+    context = ssl.create_default_context(cafile=str(pair[0]))
+    with running(tmp_path, tls="implicit", certificate=pair[0], key=pair[1]) as receiver:
+        connection = socket.create_connection(("127.0.0.1", receiver.port), timeout=5)
+        with context.wrap_socket(connection, server_hostname="localhost") as protected:
+            assert protected.recv(1000).startswith(b"220 ")
