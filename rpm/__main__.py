@@ -1,0 +1,71 @@
+"""``python -m rpm [NAME...]``: build the RPMs of all modules and layers, or of those that are named."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpm.contents import LAYERS, MODULES, ROOT
+from rpm.package import build
+from rpm.repository import publish
+from rpm.staging import version
+from rpm.target import target_of
+
+#: The time that everything gets where there is no commit to take it from: 2026-01-01.
+_SOME_TIME = 1767225600
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build what *arguments* name."""
+    options = _options(arguments)
+    target = target_of(options.python)
+    facts = {
+        "version": options.version or version(),
+        "release": options.release or _release(),
+        "license": "BSD-3-Clause",
+        "epoch": _epoch(),
+    }
+    packages = {package.name: package for package in (*MODULES, *LAYERS)}
+    rpms = []
+    for name in options.names or packages:
+        if name not in packages:
+            raise SystemExit(f"rpm: there is no {name}; there are {', '.join(packages)}")
+        rpms.append(build(packages[name], facts, target, options.work))
+    for rpm in publish(rpms, options.dist):
+        print(rpm)
+    return 0
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tools/rpm", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="for example metwork-mfdata; by default all")
+    parser.add_argument("--version", default="", help="by default that of setup.cfg")
+    parser.add_argument("--release", default="", help="by default the number of commits, so that a later one upgrades")
+    parser.add_argument("--python", type=Path, default=Path("/usr/bin/python3"), help="the Python of the servers")
+    parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="where the repository is made")
+    parser.add_argument("--work", type=Path, default=ROOT / "build" / "rpm", help="where what was fetched is kept")
+    return parser.parse_args(arguments)
+
+
+def _release() -> str:
+    count, commit = _git("rev-list", "--count", "HEAD"), _git("rev-parse", "--short=7", "HEAD")
+    return f"{count}.g{commit}" if count and commit else "1"
+
+
+def _epoch() -> int:
+    return int(_git("log", "-1", "--format=%ct") or _SOME_TIME)
+
+
+def _git(*arguments: str) -> str:
+    """What git says; '' where this is no checkout."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

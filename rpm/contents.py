@@ -1,0 +1,65 @@
+"""What is delivered: one RPM for each module and each layer. A new one is one entry here (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+#: The checkout.
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class ModulePackage:
+    """The RPM of one module: its Python package of the same name, its templates, its commands."""
+
+    module: str
+    summary: str
+    #: Packages of the distribution that the module is of use with; dnf brings them, rpm does not insist.
+    #: Debian's rpm knows nothing of what dpkg installed, so that nothing of the system may be required.
+    recommends: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the RPM."""
+        return f"metwork-{self.module}"
+
+
+@dataclass(frozen=True)
+class LayerPackage:
+    """The RPM of one layer: Python packages that a plugin gets when it asks for them."""
+
+    layer: str
+    summary: str
+
+    @property
+    def name(self) -> str:
+        """Name of the RPM."""
+        return f"metwork-mfext-layer-{self.layer}"
+
+
+MODULES = (
+    ModulePackage(
+        "mfext",
+        "MetWork framework: configuration, supervision, plugins, third-party software",
+        recommends=("bash", "make", "util-linux"),
+    ),
+    ModulePackage("mfdata", "MetWork mfdata: custom actions on incoming files", recommends=("file-libs",)),
+)
+LAYERS = (
+    LayerPackage("scientific", "MetWork layer: Python software for meteorology and other sciences of the earth"),
+)
+
+
+def lock_of(name: str) -> Path:
+    """The lock file, with hashes, of the third-party software that *name* (``mfext`` or a layer) brings."""
+    return ROOT / "rpm" / "locks" / f"{name}.txt"
+
+
+def commands_of(module: str, scripts: Sequence[str]) -> list[str]:
+    """Those of the console *scripts* that belong to *module*; what belongs to no other one is of mfext."""
+    others = [f"{one.module}." for one in MODULES if one.module != "mfext"]
+    if module == "mfext":
+        return [script for script in scripts if not script.startswith(tuple(others))]
+    return [script for script in scripts if script.startswith(f"{module}.")]

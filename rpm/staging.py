@@ -1,0 +1,142 @@
+"""The tree of an RPM, as it will lie below ``/``, the same to the bit whenever and wherever it is made."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from mfext.config import module_schema
+from mfext.module import load_module
+from mfext.reference import commented_ini
+from rpm.contents import ROOT, LayerPackage, ModulePackage, commands_of, lock_of
+from rpm.target import Target
+from rpm.wheels import names_in, site_of
+
+#: What a checkout holds besides sources.
+_JUNK = shutil.ignore_patterns("__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", "*.pyc", "*.egg-info")
+_FILES = Path(__file__).with_name("files")
+_MFEXT = Path("opt/metwork-mfext")
+
+
+def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
+    """Fill the folder *tree* with what the RPM of a module holds."""
+    name = package.module
+    home = tree / "opt" / package.name
+    if name == "mfext":
+        _stage_framework(tree, target, build)
+    else:
+        _stage_plain_module(name, tree, home, target)
+    _stage_commands(name, home)
+    _finish(tree, target, epoch)
+
+
+def stage_layer(package: LayerPackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
+    """Fill the folder *tree* with what the RPM of a layer holds: nothing that mfext brings in its own version."""
+    site = site_of(lock_of(package.layer), target, build, without=names_in(lock_of("mfext")))
+    shutil.copytree(site, tree / "opt" / package.name / target.site)
+    _finish(tree, target, epoch)
+
+
+def _stage_framework(tree: Path, target: Target, build: Path) -> None:
+    home = tree / _MFEXT
+    site = home / target.site
+    shutil.copytree(site_of(lock_of("mfext"), target, build), site)
+    shutil.copytree(ROOT / "mfext", site / "mfext", ignore=_JUNK)
+    shutil.copytree(ROOT / "docs", home / "share" / "doc", ignore=_JUNK)
+    _stage_metadata(site)
+    # With pyvenv.cfg beside it, the system's Python is one of our own: it finds our packages and no others.
+    (home / "bin").mkdir()
+    (home / "bin" / "python3").symlink_to(target.python)
+    (home / "pyvenv.cfg").write_text(f"home = {target.python.parent}\ninclude-system-site-packages = false\n")
+    _copy("metwork.sh", tree / "etc/profile.d/metwork.sh")
+    _copy("profile", home / "share/profile")
+    _copy("metwork.target", tree / "usr/lib/systemd/system/metwork.target")
+    _write(tree / "usr/lib/sysusers.d/metwork-mfext.conf", "g metwork -\n")
+    (tree / "etc/metwork.config.d").mkdir()
+
+
+def _stage_plain_module(name: str, tree: Path, home: Path, target: Target) -> None:
+    shutil.copytree(ROOT / name, home / "lib" / name, ignore=_JUNK)
+    templates = ROOT / "plugin_templates" / name
+    if templates.is_dir():
+        shutil.copytree(templates, home / "lib" / "plugin_templates" / name, ignore=_JUNK)
+    _write(tree / _MFEXT / target.site / f"metwork-{name}.pth", f"/opt/metwork-{name}/lib\n")
+    unit = (_FILES / "module.service").read_text("utf-8").replace("MODULE", name)
+    _write(tree / f"usr/lib/systemd/system/metwork-{name}.service", unit)
+    wants = tree / "usr/lib/systemd/system/metwork.target.wants"
+    wants.mkdir()
+    (wants / f"metwork-{name}.service").symlink_to(f"../metwork-{name}.service")
+    user = f'u {name} - "MetWork module {name}" /home/{name} /bin/bash\nm {name} metwork\n'
+    _write(tree / f"usr/lib/sysusers.d/metwork-{name}.conf", user)
+    config = tree / "etc/metwork.config.d" / name
+    (config / "plugins").mkdir(parents=True)
+    _write(config / "config.ini", commented_ini(module_schema(load_module(name)).sections))
+    (tree / "home" / name).mkdir(parents=True)
+
+
+def _stage_metadata(site: Path) -> None:
+    """The metadata of the distribution, which announce the modules, as pip would write them."""
+    metadata = site / f"metwork-{version()}.dist-info"
+    settings = _setup_cfg()
+    _write(
+        metadata / "METADATA",
+        f"Metadata-Version: 2.1\nName: metwork\nVersion: {version()}\n"
+        f"Summary: {settings['metadata']['description']}\nLicense: {settings['metadata']['license']}\n",
+    )
+    groups = settings["options.entry_points"].items()
+    _write(metadata / "entry_points.txt", "".join(f"[{name}]{points}\n\n" for name, points in groups))
+
+
+def _stage_commands(module: str, home: Path) -> None:
+    """One program under many names: it does what its name says."""
+    scripts = [line.split("=")[0].strip() for line in _setup_cfg()["options.entry_points"]["console_scripts"].split("\n")]
+    folder = home / "bin"
+    folder.mkdir(exist_ok=True)
+    for name in filter(None, commands_of(module, scripts)):
+        if name == "metwork":
+            _copy("metwork", folder / name, mode=0o755)
+        else:
+            (folder / name).symlink_to("metwork" if module == "mfext" else f"/{_MFEXT}/bin/metwork")
+
+
+def version() -> str:
+    """The version of the software."""
+    return _setup_cfg()["metadata"]["version"]
+
+
+def _setup_cfg() -> configparser.ConfigParser:
+    settings = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    settings.optionxform = str  # type: ignore[assignment,method-assign]
+    settings.read(ROOT / "setup.cfg", "utf-8")
+    return settings
+
+
+def _finish(tree: Path, target: Target, epoch: int) -> None:
+    """Give all the same time and plain modes, with the bytecode, which takes the time of its source from it."""
+    _even_out(tree, epoch)
+    # One process: what several write depends on their order.
+    compiling = [target.python, "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "timestamp"]
+    folders = [folder for folder in sorted(tree.glob("opt/*/lib")) if "metwork" in folder.parent.name]
+    subprocess.run([*compiling, "-s", tree, "-p", "/", *folders], check=True)
+    _even_out(tree, epoch)
+
+
+def _even_out(tree: Path, epoch: int) -> None:
+    for path in [tree, *tree.rglob("*")]:
+        if not path.is_symlink():
+            is_open = path.is_dir() or path.stat().st_mode & 0o100
+            path.chmod(0o755 if is_open else 0o644)
+        os.utime(path, (epoch, epoch), follow_symlinks=False)
+
+
+def _copy(name: str, path: Path, mode: int = 0o644) -> None:
+    _write(path, (_FILES / name).read_text("utf-8"))
+    path.chmod(mode)
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")

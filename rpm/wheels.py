@@ -1,0 +1,68 @@
+"""Third-party software: fetched once by pip, checked by its hashes, laid out as it is delivered."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from rpm.target import Target
+
+
+def site_of(lock: Path, target: Target, build: Path, without: Collection[str] = ()) -> Path:
+    """A folder with everything that *lock* names installed, but for *without*; made anew when the lock has changed."""
+    wanted = _requirements(lock, without)
+    folder = build / f"{lock.stem}-{target.version}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    site = folder / "site"
+    if not site.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        requirements = folder / "requirements.txt"
+        requirements.write_text(wanted, "utf-8")
+        _download(requirements, folder / "wheels", target)
+        _install(requirements, folder / "wheels", folder / "unfinished", target)
+        (folder / "unfinished").rename(site)
+    return site
+
+
+def names_in(lock: Path) -> set[str]:
+    """The names of all packages in *lock*."""
+    return set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==", lock.read_text("utf-8"), re.MULTILINE))
+
+
+def _requirements(lock: Path, without: Collection[str]) -> str:
+    """The entries of *lock* but for those of *without*; an entry goes on in lines that are indented."""
+    entries = re.findall(r"^[a-z0-9].*\n(?:[ ]+--hash.*\n)*", lock.read_text("utf-8"), re.MULTILINE)
+    return "".join(entry for entry in entries if re.split(r"[=\[ ]", entry)[0] not in without)
+
+
+def _download(requirements: Path, wheels: Path, target: Target) -> None:
+    """Fetch everything as wheels that run on *target*; what is published as source alone is made one."""
+    print(f"rpm: fetching what {requirements} names", flush=True)
+    _pip(target, "download", "--require-hashes", "-r", requirements, "-d", wheels)
+    for source in sorted(wheels.glob("*.tar.gz")):
+        build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*build, source, "-w", wheels], check=True)
+        if not list(wheels.glob(f"{source.name.removesuffix('.tar.gz')}-py3-none-any.whl")):
+            raise SystemExit(f"rpm: {source.name} needs a compiler: what is compiled must come as a wheel")
+
+
+def _install(requirements: Path, wheels: Path, site: Path, target: Target) -> None:
+    shutil.rmtree(site, ignore_errors=True)
+    names = requirements.with_name("names.txt")
+    # Hashes were checked when it came; a wheel made here has none.
+    names.write_text(re.sub(r" *\\\n *--hash\S*", "", requirements.read_text("utf-8")), "utf-8")
+    local = ("--no-index", "--find-links", wheels, "--no-compile", "--only-binary", ":all:", "--root-user-action", "ignore")
+    _pip(target, "install", *local, "-r", names, "--target", site)
+    # Programs of wheels begin with the path of the Python that installed them; whoever wants one has ``python -m``.
+    shutil.rmtree(site / "bin", ignore_errors=True)
+
+
+def _pip(target: Target, command: str, *arguments: str | Path) -> None:
+    """Run pip as the target's Python, for the target's platform rather than for the newer one of this machine."""
+    platforms = [word for platform in target.platforms for word in ("--platform", platform)]
+    program = [sys.executable, "-m", "pip", "--python", target.python, "--disable-pip-version-check", "--no-input", "-q"]
+    subprocess.run([*program, command, "--no-deps", *platforms, *arguments], check=True)
