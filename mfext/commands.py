@@ -198,7 +198,7 @@ def apply(module: str, plugin: str) -> int:
     from mfext.module import load_module
 
     chosen = load_module(module or current_module())
-    result = lifecycle.apply(chosen, home_of(chosen.name), plugin=plugin)
+    result = lifecycle.apply(chosen, home_of(chosen.name), plugins=(plugin,) if plugin else ())
     if not result.changed:
         click.echo(f"{chosen.name} is not running: checked only")
     return report(result.problems)

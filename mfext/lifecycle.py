@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from mfext.accepted import Accepted, accept, in_force, remember, remembered, remembered_processes
 from mfext.config import config_files, module_config, module_schema
 from mfext.environment import Home
-from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable
+from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable, raise_all
 from mfext.lock import exclusive
 from mfext.module import Module
 from mfext.owner import check_owner
@@ -123,31 +123,49 @@ def restart(module: Module, home: Home, *, timeout: float | None = None) -> Resu
     return start(module, home, timeout=timeout)
 
 
-def apply(module: Module, home: Home, *, plugin: str = "", timeout: float | None = None) -> Result:
+def apply(
+    module: Module,
+    home: Home,
+    *,
+    plugins: Collection[str] = (),
+    change: Callable[[], None] | None = None,
+    timeout: float | None = None,
+) -> Result:
     """Put in force what the configuration and the plugins of *home* say now; only what differs is touched.
 
     Args:
         module: whose home it is.
         home: its home; where it does not run, all is checked and nothing more.
-        plugin: the plugin that was changed: its faults are raised, and its processes are waited for.
+        plugins: those that were changed: their faults are raised, and their processes are waited for.
+        change: changes the files of *plugins* first, once their processes have ended: none sees files of two versions.
         timeout: seconds to wait for what is not ready, by default as configured.
 
     Raises:
-        MetworkError: nothing was changed.
+        MetworkError: nothing was changed but what *change* did, and the processes that ended for it.
     """
     init(module, home)
     with _alone(home, "apply"):
+        if change:
+            _end_processes(module, home, plugins)
+            change()
         plan = wanted(module, home)
-        if plugin in plan.accepted.refused:
-            raise plan.accepted.refused[plugin]
+        raise_all([error for name, error in plan.accepted.refused.items() if name in plugins])
         supervisor = Supervisor(home, plan.config)
         if not supervisor.is_running():
             return Result(False, tuple(plan.accepted.refused.values()))
         problems = _published(module, home, plan)
         remember(home, plan.accepted.plugins, plan.processes)
         changed = supervisor.apply(plan.processes)
-    touched = [one.name for one in plan.processes if one.name in changed or (plugin and one.plugin == plugin)]
+    touched = [one.name for one in plan.processes if one.name in changed or (one.plugin and one.plugin in plugins)]
     return Result(True, (*problems, *_unready(supervisor, touched, timeout)))
+
+
+def _end_processes(module: Module, home: Home, plugins: Collection[str]) -> None:
+    """Let the processes of *plugins* finish what they do, and end them; files that come wait."""
+    plan = wanted(module, home)
+    supervisor = Supervisor(home, plan.config)
+    if supervisor.is_running() and any(state.plugin in plugins for state in supervisor.states()):
+        supervisor.apply([one for one in plan.processes if one.plugin not in plugins])
 
 
 def _published(module: Module, home: Home, plan: Wanted) -> list[MetworkError]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mfext.commands import JSON, print_json
-from mfext.environment import Home, current_module, home_of
+from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
-
-if TYPE_CHECKING:
-    from mfext.module import Module
+from mfext.plugin.current import here
+from mfext.plugin.releasecommands import release_command
 
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
@@ -42,7 +41,7 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     """
     from mfext.plugin import answers, template
 
-    module, _ = _here()
+    module, _ = here()
     chosen = template.load_template(template_name, module.name)
     sections = template.sections_of(chosen, module)
     given = answers.settings(texts, sections)
@@ -75,6 +74,7 @@ def templates_command(as_json: bool) -> None:
 
 bootstrap.add_command(create_command, "create")
 bootstrap.add_command(templates_command, "list")
+plugins.add_command(release_command)
 
 
 @plugins.command("develop")
@@ -83,7 +83,7 @@ def develop_command(folder: Path) -> None:
     """Dev-link the plugin in FOLDER: it runs from there, and restarts when its files change."""
     from mfext.plugin.develop import develop
 
-    module, home = _here()
+    module, home = here()
     plugin, result = develop(folder, module, home)
     _raise_failures(result.problems, plugin.name, home)
     if result.changed:
@@ -102,7 +102,7 @@ def uninstall_command(move_to: str, quarantine: bool, name: str) -> None:
 
     if move_to and quarantine:
         raise UsageError("files can go to one place only", expected="--move-to or --quarantine")
-    module, home = _here()
+    module, home = here()
     removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
     _warn(result.problems)
     click.echo(f"INFO : The plugin {removed} is uninstalled")
@@ -116,7 +116,7 @@ def list_command(as_json: bool) -> None:
     from mfext.plugin.installed import survey
     from mfext.plugin.listing import entry, list_text
 
-    module, home = _here()
+    module, home = here()
     states = _states(home)
     entries = [entry(one, states) for one in survey(home, module, module_config(module, home))]
     _print(entries, list_text(entries), as_json)
@@ -130,7 +130,7 @@ def info_command(as_json: bool, which: str) -> None:
     from mfext.plugin.installed import chosen
     from mfext.plugin.listing import info, info_text
 
-    module, home = _here()
+    module, home = here()
     plugin, installed = chosen(which, home, module)
     facts = info(plugin, _states(home).get(plugin.name, "stopped") if installed else None)
     _print(facts, info_text(facts), as_json)
@@ -145,7 +145,7 @@ def check_command(which: str) -> None:
     from mfext.plugin.check import faults
     from mfext.plugin.installed import chosen, survey
 
-    module, home = _here()
+    module, home = here()
     config = module_config(module, home)
     plugin, _ = chosen(which, home, module)
     others = [one.plugin for one in survey(home, module, config) if one.plugin]
@@ -166,14 +166,6 @@ def test_command(folder: Path) -> None:
 def makefile_command() -> None:
     """Print the path of what a plugin's Makefile includes."""
     click.echo(Path(__file__).with_name("plugin.mk"))
-
-
-def _here() -> tuple[Module, Home]:
-    """The module that a bare command acts on, and its home."""
-    from mfext.module import load_module
-
-    module = load_module(current_module())
-    return module, home_of(module.name)
 
 
 def _states(home: Home) -> dict[str, str]:

@@ -48,7 +48,7 @@ def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
         if stale != link:
             stale.unlink()
     try:
-        return plugin, lifecycle.apply(module, home, plugin=plugin.name)
+        return plugin, lifecycle.apply(module, home, plugins=(plugin.name,))
     except MetworkError:
         if not former:
             link.unlink(missing_ok=True)

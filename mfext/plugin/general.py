@@ -39,6 +39,12 @@ class General(Section):
     url: str = option("", help="Where to read more about the plugin.")
     maintainer: str = option("", help="Whom to ask about the plugin: a name and a mail address.")
     vendor: str = option("", help="Who publishes the plugin.")
+    requires: tuple[str, ...] = option(
+        (),
+        help="What must be installed for a release of the plugin to be: other plugins and versions of the module.",
+        separator=",",
+        example="ftpsend_to_mybox >= 1.2, metwork-mfdata >= 1.0",
+    )
 
 
 def name_fault(name: str) -> str:

@@ -12,9 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mfext.environment import Home, child_variables, current_module, home_of
+from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, PluginError
 from mfext.plugin.manifest import Plugin, load_plugin
+from mfext.plugin.requirements import environment_for
 from mfext.section import Section
 
 #: Seconds that the import of a plugin may take.
@@ -28,7 +29,7 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError 
         done = subprocess.run(
             command,
             cwd=plugin.folder,
-            env=child_variables(home),
+            env=environment_for(plugin.folder, home),
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

@@ -108,7 +108,7 @@ def start(home: Home) -> lifecycle.Result:
 
 
 def apply(home: Home, plugin: str = "") -> lifecycle.Result:
-    return lifecycle.apply(MODULE, home, plugin=plugin, timeout=10.0)
+    return lifecycle.apply(MODULE, home, plugins=(plugin,) if plugin else (), timeout=10.0)
 
 
 def status_of(home: Home) -> Status:

@@ -1,0 +1,165 @@
+"""Make the archive of a plugin: NAME-VERSION-RELEASE.metwork.MODULE.plugin, an RPM that is the same wherever it is made."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfext.environment import Home
+from mfext.errors import ConfigError, MetworkError, NotAllowed, PluginError, Several, raise_all
+from mfext.plugin import rpm
+from mfext.plugin.manifest import Plugin, load_plugin
+from mfext.plugin.requirements import REQUIREMENTS, VENDORED, has_compiled, python_tag, vendor
+from mfext.plugin.rpmversion import Capability, parse_requirement, rpm_version
+from mfext.plugin.staging import EPOCH, settle, stage
+from mfext.version import software_version
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+
+_SPEC = Path(__file__).with_name("plugin.spec.j2")
+
+
+def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
+    """Build the archive of the plugin in *folder* in the folder *target*, and give its path.
+
+    Raises:
+        MetworkError: the plugin is not correct, as plugins.check says, or cannot be built; nothing is left then.
+    """
+    plugin = load_plugin(folder, module, None)
+    with tempfile.TemporaryDirectory(prefix="metwork-release.") as name:
+        work = Path(name)
+        staged = work / plugin.name
+        stage(plugin.folder, staged)
+        if (plugin.folder / REQUIREMENTS).is_file():
+            vendor(plugin.folder, staged)
+        try:
+            _check(staged, module, home)
+        except MetworkError as error:
+            # Who asked for the archive knows nothing of where it is built.
+            raise _about(plugin.folder, staged, error) from None
+        return build(replace(plugin, folder=staged), work, target)
+
+
+def build(plugin: Plugin, work: Path, target: Path) -> Path:
+    """Build the archive of *plugin*, whose staged folder is used up, in *target*; *work* is a folder beside it."""
+    version, release_ = rpm_version(plugin.version), rpm_version(plugin.release)
+    settle(plugin.folder)
+    spec = work / "plugin.spec"
+    spec.write_text(_recipe(plugin, version, release_), "utf-8", errors="surrogateescape")
+    made = _rpmbuild(spec, work)
+    return _placed(made, target / f"{plugin.name}-{version}-{release_}.metwork.{plugin.module}.plugin")
+
+
+def requirements_of(plugin: Plugin) -> list[Capability]:
+    """What *plugin* requires: its module, other plugins, and the Python that its compiled packages are for."""
+    where = f"{plugin.config.origin('general', 'requires')} [general] requires"
+    named = [parse_requirement(text, where) for text in plugin.general.requires]
+    own = f"metwork-{plugin.module}"
+    wanted = [one if one.name.startswith("metwork-") else replace(one, name=f"metwork_plugin({one.name})") for one in named]
+    foreign = [one for one in wanted if one.name.startswith("metwork-") and one.name != own]
+    if foreign:
+        raise ConfigError(f"a plugin of {plugin.module} cannot require {foreign[0].name}", where=where)
+    if not any(one.name == own for one in wanted):
+        wanted.insert(0, _module_requirement(own))
+    if has_compiled(plugin.folder):
+        wanted.append(Capability(f"metwork_python({python_tag()})"))
+    return wanted
+
+
+def _module_requirement(name: str) -> Capability:
+    """The version of the module that a plugin was made for, where that is one that can be compared."""
+    version = software_version()
+    if re.fullmatch(r"\d+(\.\d+)+", version):
+        return parse_requirement(f"{name} >= {'.'.join(version.split('.')[:2])}", "")
+    return Capability(name)
+
+
+def _check(staged: Path, module: Module, home: Home) -> None:
+    from mfext.config import module_config
+    from mfext.plugin.check import faults
+    from mfext.plugin.installed import survey
+
+    plugin = load_plugin(staged, module, home)
+    requirements_of(plugin)
+    config = module_config(module, home)
+    others = [one.plugin for one in survey(home, module, config) if one.plugin]
+    raise_all(faults(plugin, home, module, config, others))
+    _forget_imports(staged)
+
+
+def _forget_imports(staged: Path) -> None:
+    """Remove what Python left when the plugin was tried."""
+    for folder in list(staged.rglob("__pycache__")):
+        shutil.rmtree(folder)
+
+
+def _about(folder: Path, staged: Path, error: MetworkError) -> MetworkError:
+    """*error* as one of the plugin's own folder."""
+    errors = error.errors if isinstance(error, Several) else (error,)
+    told = [type(one)(one.message.replace(str(staged), str(folder))) for one in errors]
+    return told[0] if len(told) == 1 else Several(told)
+
+
+def _recipe(plugin: Plugin, version: str, release_: str) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    # Nothing of this is HTML.
+    jinja = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701  # nosec B701
+    general = plugin.general
+    facts: Mapping[str, Any] = {
+        "name": plugin.name,
+        "version": version,
+        "release": release_,
+        "summary": _escaped(general.summary or plugin.name),
+        "license": _escaped(general.license or "Proprietary"),
+        "url": _escaped(general.url),
+        "vendor": _escaped(general.vendor),
+        "maintainer": _escaped(general.maintainer),
+        "module": plugin.module,
+        "requires": requirements_of(plugin),
+        "noarch": not has_compiled(plugin.folder),
+        "prefix": rpm.PREFIX,
+        "staged": plugin.folder,
+    }
+    return jinja.from_string(_SPEC.read_text("utf-8")).render(facts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """*text* as one line that rpmbuild takes for nothing but text."""
+    return " ".join(text.split()).replace("%", "%%")
+
+
+def _rpmbuild(spec: Path, work: Path) -> Path:
+    if rpm.program("rpmbuild") is None:
+        raise PluginError("there is no rpmbuild here", mend="Install the package rpm-build (on Debian: rpm).")
+    made = work / "rpms"
+    done = rpm.run(
+        ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {work}", "--define", f"_rpmdir {made}", spec],
+        environment={"SOURCE_DATE_EPOCH": str(EPOCH)},
+    )
+    found = list(made.rglob("*.rpm"))
+    if done.returncode or len(found) != 1:
+        raise PluginError(f"rpmbuild cannot make the archive:\n{done.stderr.strip()}")
+    return found[0]
+
+
+def _placed(made: Path, target: Path) -> Path:
+    """*made* moved to *target*, which appears whole or not at all."""
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, unfinished)
+        unfinished.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise NotAllowed(f"the archive cannot be written: {error.strerror}", where=str(target)) from error
+    return target

@@ -1,0 +1,147 @@
+"""A plugin's Python requirements: locked with digests and brought into its folder when it is released.
+
+So a server needs neither pip nor a network, and what runs there is what was checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mfext.environment import Home, child_variables, variables
+from mfext.errors import PluginError, ServiceUnavailable
+
+#: What a plugin says it needs, and what that came to mean with all that it needs in turn: made by us, kept by its author.
+REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
+#: Where they lie in a released plugin.
+VENDORED = ".requirements"
+
+_HEADING = "# Made by plugins.release from requirements.txt"
+
+
+def vendor(folder: Path, staged: Path) -> None:
+    """Install what the plugin in *folder* requires into its copy *staged*, with the lock beside it.
+
+    The lock in *folder* is used as it is for as long as its requirements stay the same; otherwise it is made anew.
+
+    Raises:
+        PluginError: it cannot be had, or it is not what the lock says.
+    """
+    wanted = folder / REQUIREMENTS
+    lock = folder / LOCK
+    if not _is_current(lock, wanted):
+        lock.write_text(_locked(wanted), "utf-8")
+    shutil.copyfile(lock, staged / LOCK)
+    if _has_any(lock):
+        _install(lock, staged / VENDORED)
+        _strip(staged / VENDORED)
+
+
+def plugin_environment(folder: Path) -> dict[str, str]:
+    """The variables with which programs of the plugin in *folder* find what came with it."""
+    vendored = folder / VENDORED
+    if not vendored.is_dir():
+        return {}
+    given = variables().get("PYTHONPATH")
+    return {"PYTHONPATH": f"{vendored}:{given}" if given else str(vendored)}
+
+
+def environment_for(folder: Path, home: Home) -> dict[str, str]:
+    """The whole environment of a program of the plugin in *folder*."""
+    return {**child_variables(home), **plugin_environment(folder)}
+
+
+def has_compiled(folder: Path) -> bool:
+    """Whether something in *folder* is for one kind of machine only."""
+    return any(_is_compiled(path) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def python_tag() -> str:
+    """The Python that compiled packages are for, such as ``cpython-311``."""
+    return sys.implementation.cache_tag or "python"
+
+
+def _is_compiled(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _is_current(lock: Path, wanted: Path) -> bool:
+    return lock.is_file() and lock.read_text("utf-8").startswith(_heading(wanted))
+
+
+def _heading(wanted: Path) -> str:
+    return f"{_HEADING} ({hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]})\n"
+
+
+def _has_any(lock: Path) -> bool:
+    return any(line.strip() and not line.startswith("#") for line in lock.read_text("utf-8").splitlines())
+
+
+def _locked(wanted: Path) -> str:
+    """The text of the lock: each requirement, in turn too, with one version and its digests."""
+    uv = _uv()
+    if uv:
+        options = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-emit-index-url")
+        done = _run([uv, "pip", "compile", *options, "--python", sys.executable, wanted.name], wanted.parent)
+        return _heading(wanted) + done
+    options = ("--dry-run", "--ignore-installed", "--report", "-", "--requirement", wanted.name)
+    report = json.loads(_pip(["install", *options], wanted.parent))
+    return _heading(wanted) + "".join(sorted(map(_lock_line, report["install"])))
+
+
+def _lock_line(found: Mapping[str, Any]) -> str:
+    """The line for one distribution of pip's report."""
+    metadata = found["metadata"]
+    digest = found["download_info"]["archive_info"]["hashes"]["sha256"]
+    return f"{metadata['name'].lower()}=={metadata['version']} --hash=sha256:{digest}\n"
+
+
+def _install(lock: Path, target: Path) -> None:
+    uv = _uv()
+    options = ["--require-hashes", "--no-deps", "--target", str(target), "--requirement", lock.name]
+    if uv:
+        # A link to uv's cache would change with it.
+        own = ["--python", sys.executable, "--link-mode", "copy", "--quiet"]
+        _run([uv, "pip", "install", *own, *options], lock.parent)
+    else:
+        _pip(["install", "--no-compile", *options], lock.parent)
+
+
+def _strip(target: Path) -> None:
+    """Remove what depends on the machine that it was installed on: programs name the path of their Python."""
+    shutil.rmtree(target / "bin", ignore_errors=True)
+    (target / ".lock").unlink(missing_ok=True)
+    for folder in list(target.rglob("__pycache__")):
+        shutil.rmtree(folder)
+    for record in target.glob("*.dist-info/RECORD"):
+        lines = record.read_text("utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not line.startswith(("../../bin/", "bin/")) and "__pycache__" not in line]
+        record.write_text("".join(sorted(kept)), "utf-8")
+
+
+def _uv() -> str | None:
+    beside = Path(sys.executable).parent / "uv"
+    return str(beside) if beside.is_file() else shutil.which("uv", path=variables().get("PATH"))
+
+
+def _pip(arguments: Sequence[str], folder: Path) -> str:
+    import importlib.util
+
+    if importlib.util.find_spec("pip") is None:
+        raise ServiceUnavailable("neither uv nor pip is there", mend=f"Install one of them for {sys.executable}.")
+    common = ["--disable-pip-version-check", "--no-input", "--quiet"]
+    return _run([sys.executable, "-m", "pip", *arguments[:1], *common, *arguments[1:]], folder)
+
+
+def _run(command: Sequence[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PluginError(f"its requirements cannot be had:\n{done.stderr.strip()}", where=str(folder / REQUIREMENTS))
+    return done.stdout

@@ -1,0 +1,105 @@
+"""A copy of a plugin's folder as it is released: what is ignored left out, everything else the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+
+from mfext.errors import MetworkError, PluginError, raise_all
+from mfext.plugin.ignore import ALWAYS, FILE, Pattern, is_ignored, patterns
+
+#: The time of every file of an archive, 2000-01-01, so that an archive depends on nothing but its content.
+EPOCH = 946684800
+
+_FOLDER, _PROGRAM, _FILE = 0o755, 0o755, 0o644
+#: What the old form of cpio in an RPM can hold.
+_LARGEST = (1 << 32) - 1
+
+
+def stage(folder: Path, target: Path) -> None:
+    """Copy what is released of *folder* to the new folder *target*, with fixed modes.
+
+    Raises:
+        PluginError: something in it cannot be released; all such faults at once.
+    """
+    known = [*patterns(ALWAYS), *patterns(_ignored_by(folder))]
+    found = list(released(folder, known))
+    raise_all([fault for path in found if (fault := _fault(folder, path))])
+    target.mkdir(parents=True)
+    for path in found:
+        _copy(folder / path, target / path)
+
+
+def settle(folder: Path) -> None:
+    """Give everything in *folder*, and itself, the fixed modes and the fixed time."""
+    # From the inside out, since writing changes the time of the folder around.
+    for path in sorted([folder, *folder.rglob("*")], reverse=True):
+        if not path.is_symlink():
+            path.chmod(_mode(path))
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+
+
+def released(folder: Path, known: Sequence[Pattern], below: PurePath | None = None) -> Iterator[PurePath]:
+    """The paths in *folder*, relative to it, that are released; folders before what is in them."""
+    relative = below or PurePath()
+    for entry in sorted(os.scandir(folder / relative), key=lambda entry: entry.name):
+        path = relative / entry.name
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_ignored(path, is_folder, known):
+            continue
+        yield path
+        if is_folder:
+            yield from released(folder, known, path)
+
+
+def escapes(path: PurePath, target: str) -> bool:
+    """Whether a link at *path*, relative to the plugin's folder, leads out of it, as its text says."""
+    if not target or PurePath(target).is_absolute():
+        return True
+    return os.path.normpath(path.parent / target).split("/")[0] == ".."
+
+
+def _ignored_by(folder: Path) -> list[str]:
+    try:
+        return (folder / FILE).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise PluginError(f"cannot be read: {error}", where=str(folder / FILE)) from None
+
+
+def _fault(folder: Path, path: PurePath) -> MetworkError | None:
+    status = (folder / path).lstat()
+    where = str(folder / path)
+    if stat.S_ISLNK(status.st_mode):
+        target = os.readlink(folder / path)
+        if escapes(path, target):
+            return PluginError(
+                f'this link leads out of the plugin: "{target}"', where=where, mend=f"Copy what it names, or see {FILE}."
+            )
+    elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return PluginError("this is neither a file nor a folder", where=where, mend=f"Remove it, or see {FILE}.")
+    elif status.st_size > _LARGEST:
+        return PluginError("this file is too large for an archive", where=where, expected="less than 4 GB")
+    elif not os.access(folder / path, os.R_OK):
+        return PluginError("this cannot be read", where=where, mend=f"Give it the right to be read, or see {FILE}.")
+    return None
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.symlink_to(os.readlink(source))
+    elif source.is_dir():
+        target.mkdir()
+    else:
+        shutil.copyfile(source, target)
+        target.chmod(_PROGRAM if source.stat().st_mode & 0o100 else _FILE)
+
+
+def _mode(path: Path) -> int:
+    if path.is_dir():
+        return _FOLDER
+    return _PROGRAM if path.stat().st_mode & 0o100 else _FILE
