@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,17 +59,36 @@ def is_checkout() -> bool:
     return (SOFTWARE / "setup.cfg").is_file()
 
 
-def homes() -> Path:
-    """The folder above the modules' homes: ``METWORK_HOME``, or ``run`` in a checkout, or the user's home's parent."""
+def software_of(module: str) -> Path:
+    """The folder that holds the package of *module*, and beside it what it ships; an installed module has its own."""
+    # Processes that run do not ask; they need not pay for the import.
+    from importlib.util import find_spec
+
+    spec = find_spec(module)
+    return Path(spec.origin).resolve().parent.parent if spec and spec.origin else SOFTWARE
+
+
+def homes(module: str) -> Path:
+    """The folder that holds the home of *module*.
+
+    It is ``METWORK_HOME``, or ``run`` in a checkout. In an installed module it is where the home of the user lies who
+    is called like the module, and without such a user where one's own lies.
+    """
     given = os.environ.get("METWORK_HOME")
     if given:
         return Path(given).absolute()
-    return SOFTWARE / "run" if is_checkout() else Path.home().parent
+    if is_checkout():
+        return SOFTWARE / "run"
+    try:
+        home = Path(pwd.getpwnam(module).pw_dir)
+    except KeyError:
+        home = Path.home()
+    return home.parent
 
 
 def home_of(module: str) -> Home:
     """The runtime home of *module* (lower case)."""
-    return Home(module, homes() / module)
+    return Home(module, homes(module) / module)
 
 
 def current_module() -> str:

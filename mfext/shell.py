@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from mfext.environment import Home, child_variables
+from mfext.environment import Home, child_variables, current_module, home_of, is_checkout, software_of
 from mfext.errors import ServiceUnavailable
 from mfext.version import software_version
 
@@ -40,12 +40,18 @@ def open_shell(home: Home, command: str = "") -> NoReturn:
 def shell_variables(home: Home) -> dict[str, str]:
     """The environment in which *home* is worked in: ``~`` is the home, and our commands come first."""
     environment = child_variables(home)
-    commands = str(Path(sys.executable).parent)
+    commands = [str(folder) for folder in command_folders(home.module)]
     path = environment.get("PATH", os.defpath).split(os.pathsep)
-    environment["PATH"] = os.pathsep.join([commands, *(folder for folder in path if folder != commands)])
+    environment["PATH"] = os.pathsep.join([*commands, *(folder for folder in path if folder not in commands)])
     environment["HOME"] = str(home.path)
     environment["PWD"] = str(home.path)
     return environment
+
+
+def command_folders(module: str) -> list[Path]:
+    """Where commands are: an installed module has a folder of its own, beside those of mfext."""
+    own = software_of(module).parent / "bin"
+    return [*([] if is_checkout() else [own]), Path(sys.executable).parent]
 
 
 def banner(home: Home, now: float) -> str:
@@ -79,3 +85,8 @@ def load_line(now: float) -> str:
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     clock = time.strftime("%H:%M:%S", time.localtime(now))
     return f"{clock} up {days}{up % 86400 // 3600:2d}:{up % 3600 // 60:02d},  load average: {load}"
+
+
+if __name__ == "__main__":
+    # The login profile of an installed module.
+    sys.stdout.write(f"{banner(home_of(current_module()), time.time())}\n")

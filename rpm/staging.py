@@ -53,9 +53,11 @@ def _stage_framework(tree: Path, target: Target, build: Path) -> None:
     (home / "pyvenv.cfg").write_text(f"home = {target.python.parent}\ninclude-system-site-packages = false\n")
     _copy("metwork.sh", tree / "etc/profile.d/metwork.sh")
     _copy("profile", home / "share/profile")
+    _write(home / "share/shell.rc", (ROOT / "mfext/shell.rc").read_text("utf-8"))
     _copy("metwork.target", tree / "usr/lib/systemd/system/metwork.target")
     _write(tree / "usr/lib/sysusers.d/metwork-mfext.conf", "g metwork -\n")
-    (tree / "etc/metwork.config.d").mkdir()
+    for folder in ("etc/metwork.config.d", "usr/lib/systemd/system/metwork.target.wants"):
+        (tree / folder).mkdir()
 
 
 def _stage_plain_module(name: str, tree: Path, home: Path, target: Target) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.configfile import layered
-from mfext.environment import SOFTWARE
+from mfext.environment import software_of
 from mfext.errors import ConfigError, Conflict, InternalError, MetworkError, NotAllowed, UsageError, nearest
 from mfext.option import option
 from mfext.plugin.general import General, name_fault
@@ -20,9 +20,6 @@ from mfext.section import FreeSection, Schema, Section, declared
 
 if TYPE_CHECKING:
     from mfext.module import Module
-
-#: Where the templates of all modules lie, one folder a module.
-TEMPLATES = SOFTWARE / "plugin_templates"
 
 #: Suffix of the files of a template that are rendered; the others are taken as they are.
 RENDERED = ".j2"
@@ -145,12 +142,17 @@ def check_place(place: Path) -> None:
 def _names(module: str) -> list[str]:
     """Names of the templates that a person may choose; one that starts with ``_`` only serves as a parent."""
     return sorted(
-        file.parent.name for file in (TEMPLATES / module).glob("*/template.ini") if not file.parent.name.startswith("_")
+        file.parent.name for file in _folder(module).glob("*/template.ini") if not file.parent.name.startswith("_")
     )
 
 
+def _folder(module: str) -> Path:
+    """Where the templates of *module* lie."""
+    return software_of(module) / "plugin_templates" / module
+
+
 def _load(name: str, module: str) -> Template:
-    folder = TEMPLATES / module / name
+    folder = _folder(module) / name
     config = _SCHEMA.load(layered([folder / "template.ini"], must_exist=True), {})
     header = config.section("template", Header)
     given = config.section("set", FreeSection).values.items()

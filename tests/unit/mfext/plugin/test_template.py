@@ -32,7 +32,7 @@ class Ready:
 
 @pytest.fixture(autouse=True)
 def _templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template, "TEMPLATES", tmp_path / "templates")
+    monkeypatch.setattr(template, "software_of", lambda _: tmp_path)
     _template(
         tmp_path, "_parent", "title = parent\nsection = job_main\n", {"Makefile": "m\n", "README.md.j2": "{{ name }}\n"}
     )
@@ -43,7 +43,7 @@ def _templates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _template(tmp_path: Path, name: str, text: str, files: Mapping[str, str]) -> None:
-    folder = tmp_path / "templates/mfdata" / name
+    folder = tmp_path / "plugin_templates/mfdata" / name
     (folder / "files").mkdir(parents=True)
     (folder / "template.ini").write_text(f"[template]\n{text}")
     for path, content in files.items():
@@ -103,7 +103,7 @@ def test_a_bad_name_is_refused_and_nothing_is_made(tmp_path: Path, name: str) ->
     for place, texts in ((tmp_path / name, []), (tmp_path / "good", [f"name={name}"])):
         with pytest.raises(MetworkError):
             _made("default", place, *texts)
-    assert [path.name for path in tmp_path.iterdir()] == ["templates"]
+    assert [path.name for path in tmp_path.iterdir()] == ["plugin_templates"]
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda place: place.symlink_to("nowhere")])
@@ -117,7 +117,7 @@ def test_a_plugin_that_would_not_be_valid_is_not_made(tmp_path: Path) -> None:
     # A value with a placeholder is known only once the plugin is read.
     with pytest.raises(ConfigError, match="NO_SUCH_VARIABLE"):
         _made("default", tmp_path / "one", "count={{NO_SUCH_VARIABLE}}")
-    assert [path.name for path in tmp_path.iterdir()] == ["templates"]
+    assert [path.name for path in tmp_path.iterdir()] == ["plugin_templates"]
 
 
 def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
