@@ -153,7 +153,7 @@ class _SectionReader:
             return self.kind(texts, origins, self.raw.origin)
         values = {**self._defaults(), **self._converted(texts)}
         self._check_missing()
-        return None if self.errors else self.kind(**values)
+        return None if self.errors else self.kind(**{self.options[key].attribute: one for key, one in values.items()})
 
     def _defaults(self) -> dict[str, Any]:
         """The defaults that hold a placeholder: they mean what the same text in a file would."""

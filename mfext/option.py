@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ class Option:
     #: May not be overridden by an administrator.
     private: bool = False
     example: str = ""
+
+    @property
+    def attribute(self) -> str:
+        """The field that holds the value: a key that is a word of Python itself, such as ``async``, is ``async_``."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
 
     @property
     def required(self) -> bool:
@@ -228,7 +234,8 @@ def options_of(section: type) -> dict[str, Option]:
     """
     if not dataclasses.is_dataclass(section):
         return {}
-    return {field.name: _option_of(section, field) for field in dataclasses.fields(section)}
+    options = (_option_of(section, field) for field in dataclasses.fields(section))
+    return {option.name: option for option in options}
 
 
 def _option_of(section: type, field: dataclasses.Field[Any]) -> Option:
@@ -245,7 +252,9 @@ def _option_of(section: type, field: dataclasses.Field[Any]) -> Option:
     default = REQUIRED if field.default is dataclasses.MISSING else field.default
     declared = field.metadata.get("option") or Option(default=default)
     private = declared.private or field.name.startswith("_")
-    return dataclasses.replace(declared, name=field.name, kind=KINDS[name], private=private)
+    bare = field.name.removesuffix("_")
+    own = bare if keyword.iskeyword(bare) else field.name
+    return dataclasses.replace(declared, name=own, kind=KINDS[name], private=private)
 
 
 def finite(text: str) -> float | None:

@@ -156,5 +156,7 @@ def shown(section: Section) -> dict[str, str]:
     """The values of *section* as texts, secrets masked."""
     if isinstance(section, FreeSection):
         return {key: masked(text, is_secret(key)) for key, text in section.values.items()}
-    texts = {key: (option, option.text(getattr(section, key))) for key, option in options_of(type(section)).items()}
-    return {key: masked(text, option.secret) for key, (option, text) in texts.items()}
+    return {
+        key: masked(option.text(getattr(section, option.attribute)), option.secret)
+        for key, option in options_of(type(section)).items()
+    }

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mfext.configfile import RawConfig, RawSection, Value
 from mfext.errors import ConfigError, PluginError
 from mfext.option import REQUIRED, Option, option, options_of, quoted
+from mfext.section import Schema, Section
 
 GOOD: list[tuple[Option, str, Any]] = [
     (Option(kind=str), "a # b ; c = d % e", "a # b ; c = d % e"),
@@ -191,3 +193,15 @@ def test_a_type_that_no_key_can_have_is_told_with_its_field() -> None:
 )
 def test_a_quoted_text_stays_on_one_line(text: str, shown: str) -> None:
     assert quoted(text) == shown
+
+
+def test_a_key_may_be_a_word_of_python_itself() -> None:
+    @dataclass(frozen=True)
+    class Route(Section):
+        async_: str = option("off", help="Whether.")
+
+    raw = RawConfig("x.ini")
+    raw["route"] = RawSection("route", "x.ini:1", {"async": Value("only", "x.ini:2")})
+    config = Schema({"route": Route}).load(raw, {})
+    assert config.section("route", Route).async_ == "only"
+    assert [(row.key, row.value) for row in config.rows()] == [("async", "only")]
