@@ -193,6 +193,7 @@ def copy(source: str | Path, target: str | Path, *, sync: bool = False) -> None:
             while os.sendfile(writer.fileno(), reader.fileno(), None, 1 << 30):
                 pass
         status = os.fstat(reader.fileno())
+        os.fchmod(writer.fileno(), status.st_mode & 0o777)
         os.utime(writer.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
         if sync:
             os.fsync(writer.fileno())

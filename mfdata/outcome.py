@@ -23,7 +23,8 @@ class Done:
     ``Done()``: the step has done all there was to do; the file ends here.
     ``Done(to="archive/main")``: hand over the file itself. A ``str`` names a step (a trailing ``*`` allows a
     hard link), a ``Path`` a file to write, complete when it appears.
-    ``Done(output, to=…)``: the file ends here, its outputs are handed over.
+    ``Done(output, to=…)``: the file ends here, its outputs are handed over. When every output says itself where it
+    goes, ``to`` is for the file itself.
     """
 
     outputs: tuple[Output, ...] = ()

@@ -138,7 +138,8 @@ class Worker:
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = _passed_on(file.tags) | outcome.tags
-        own = [self._leg(claim.path, to, tags) for to in (() if outcome.outputs else outcome.to)]
+        all_say = all(output.to for output in outcome.outputs)
+        own = [self._leg(claim.path, to, tags) for to in (outcome.to if all_say else ())]
         made = list(self._outputs(outcome, file, tags))
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}

@@ -26,7 +26,8 @@ class MetworkError(Exception):
         if self.expected:
             text += f"; expected {self.expected}"
         if self.mend:
-            text += f". {self.mend}"
+            # What quotes several lines ends with one of them.
+            text += f"\n{self.mend}" if "\n" in text else f". {self.mend}"
         return text
 
 
