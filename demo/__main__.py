@@ -98,32 +98,25 @@ def _start(shell: Shell) -> tuple[int, str]:
 
 def _make_plugins(shell: Shell, machine: other_machine.OtherMachine) -> None:
     _say("PNG images, known by their content, go into the archive")
-    shell.run("bootstrap_plugin.py", "create", "--no-input", "--template=archive", "archive_image")
-    shell.edit("archive_image", switch_logical_condition=IS_PNG, dest_basename="{ORIGINAL_BASENAME}")
-    shell.run("make", "develop", folder="archive_image")
-
-    _say("JPEG images go to the other machine by FTP")
-    shell.run("bootstrap_plugin.py", "create", "--no-input", "--template=ftpsend", "ftpsend_to_mybox")
-    shell.edit(
-        "ftpsend_to_mybox",
-        machine="127.0.0.1",
-        port=str(machine.port),
-        user=machine.user,
-        passwd=machine.password,
-        directory="/",
+    _make_plugin(
+        shell, "archive", "archive_image", switch_logical_condition=IS_PNG, dest_basename="{ORIGINAL_BASENAME}"
     )
-    shell.run("make", "develop", folder="ftpsend_to_mybox")
-
+    _say("JPEG images go to the other machine by FTP")
+    account = {"machine": "127.0.0.1", "port": str(machine.port), "user": machine.user, "passwd": machine.password}
+    _make_plugin(shell, "ftpsend", "ftpsend_to_mybox", **account, directory="/")
     _say("PNG images are converted to JPEG, for ftpsend_to_mybox")
-    shell.run("bootstrap_plugin.py", "create", "--no-input", "--template=image_convert", "convert_png")
-    shell.edit("convert_png", switch_logical_condition=IS_PNG, destination="ftpsend_to_mybox/main")
-    shell.run("make", "develop", folder="convert_png")
-
+    _make_plugin(
+        shell, "image_convert", "convert_png", switch_logical_condition=IS_PNG, destination="ftpsend_to_mybox/main"
+    )
     _say("Compressed files are uncompressed, and come back to the switch")
-    shell.run("bootstrap_plugin.py", "create", "--no-input", "--template=ungzip", "ungzip")
-    shell.edit("ungzip", switch_logical_condition=IS_GZIP)
-    shell.run("make", "develop", folder="ungzip")
+    _make_plugin(shell, "ungzip", "ungzip", switch_logical_condition=IS_GZIP)
     shell.run("plugins.list")
+
+
+def _make_plugin(shell: Shell, template: str, name: str, **keys: str) -> None:
+    shell.run("bootstrap_plugin.py", "create", "--no-input", f"--template={template}", name)
+    shell.edit(name, **keys)
+    shell.run("make", "develop", folder=name)
 
 
 def _work(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMachine, port: int, password: str) -> None:
