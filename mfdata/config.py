@@ -134,6 +134,7 @@ class StepConfig(CommandConfig):
         "quarantine",
         help="What becomes of a file that failed for good: quarantine, delete, or move:PLUGIN/STEP.",
         pattern=r"quarantine|delete|move:[^/\s]+/[^/\s]+",
+        form="quarantine, delete, or move:PLUGIN/STEP",
     )
 
 

@@ -58,6 +58,8 @@ class Option:
     choices: tuple[str, ...] = ()
     #: Regular expression that the whole text matches.
     pattern: str = ""
+    #: What that is, for a person.
+    form: str = ""
     #: What stands between the items of a tuple; a new line does so, too.
     separator: str = ":"
     #: Never shown.
@@ -98,7 +100,7 @@ class Option:
             return f"{number} of {UNITS.get(self.unit, self.unit)}" if self.unit else number
         what = f"one of {', '.join(self.choices)}" if self.choices else "a path" if self.kind is Path else "text"
         if self.pattern:
-            what = f"text that matches {self.pattern}"
+            what = self.form or f"text that matches {self.pattern}"
         if self.kind is tuple:
             return f'a list separated by "{self.separator}"' + (f", each {what}" if what != "text" else "")
         return what
@@ -196,6 +198,7 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     pattern: str = "",
+    form: str = "",
     separator: str = ":",
     secret: bool = False,
     advanced: bool = False,
@@ -215,6 +218,7 @@ def option(
         maximum=maximum,
         choices=choices,
         pattern=pattern,
+        form=form,
         separator=separator,
         secret=secret,
         advanced=advanced,

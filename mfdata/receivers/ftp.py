@@ -78,7 +78,11 @@ class FtpReceiverKeys(Section):
     max_connections: int = option(200, minimum=1, help="Clients at one time.")
     max_connections_per_address: int = option(50, minimum=1, help="Clients at one time from one address.")
     passive_ports: str = option(
-        "", pattern=r"(\d+-\d+)?", help="Ports for data connections; empty = any.", example="50000-50100"
+        "",
+        pattern=r"(\d+-\d+)?",
+        form="two ports as FIRST-LAST, or nothing",
+        help="Ports for data connections; empty = any.",
+        example="50000-50100",
     )
     masquerade_address: str = option(
         "", help="The address that clients are told to open data connections to, when this machine is behind NAT."

@@ -23,10 +23,15 @@ class ArchiveKeys(Section):
     keep_tags_suffix: str = option(
         ".tags",
         pattern="[^/]*",
+        form='text without "/"',
         help="The tags of each file are written beside it, into a file with this suffix; empty = they are not.",
     )
     force_chmod: str = option(
-        "", pattern="0?[0-7]{3}|", help="Mode that files get, in octal; empty = as they came.", example="0640"
+        "",
+        pattern="0?[0-7]{3}|",
+        form="an octal mode, or nothing",
+        help="Mode that files get, in octal; empty = as they came.",
+        example="0640",
     )
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class FtpSendKeys(Section):
     tmp_suffix: str = option(
         ".t",
         pattern=r"[^/\s]*",
+        form='text without "/" and blanks',
         help="A file is written under a name that ends so, and renamed once it is complete; empty = it is written "
         "under its own name, which the other machine may then see incomplete.",
     )

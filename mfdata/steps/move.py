@@ -28,7 +28,11 @@ class MoveKeys(Section):
     )
     drop_tags: bool = option(False, help="Leave the tags behind: the file gets no extended attribute of MetWork.")
     force_chmod: str = option(
-        "", pattern="0?[0-7]{3}|", help="Mode that files get, in octal; empty = as they came.", example="0640"
+        "",
+        pattern="0?[0-7]{3}|",
+        form="an octal mode, or nothing",
+        help="Mode that files get, in octal; empty = as they came.",
+        example="0640",
     )
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ class General(Section):
     name: str = option(
         help="Name of the plugin, unique in its module. The folder may be called otherwise.",
         pattern=r"[A-Za-z0-9_-]+",
+        form="letters, digits, _ and -",
         private=True,
         example="archive_image",
     )
@@ -27,12 +28,14 @@ class General(Section):
         "",
         help="Version of the plugin. A plugin without its own version has the version of its module.",
         pattern=r"[A-Za-z0-9._+~]*",
+        form="letters, digits and ._+~",
         example="1.0.0",
     )
     release: str = option(
         "1",
         help="Release of this version: raise it when the plugin is packaged again without a change of version.",
         pattern=r"[A-Za-z0-9._+~]+",
+        form="letters, digits and ._+~",
     )
     summary: str = option("", help="What the plugin does, in one line.")
     license: str = option("Proprietary", help="Licence of the plugin, best as an SPDX identifier.")
