@@ -59,6 +59,8 @@ class RawConfig(dict[str, RawSection]):
         self.problems: list[ConfigError] = []
         #: Variables that override keys: what follows the prefix -> (text, name of the variable).
         self.environment: dict[str, tuple[str, str]] = {}
+        #: Overrides of keys that are not there are left out instead of being errors.
+        self.lenient = False
 
 
 def read(path: Path) -> RawConfig:

@@ -42,6 +42,7 @@ class _Loader:
         self.raw = raw
         self.variables = variables
         self.errors: list[MetworkError] = list(raw.problems)
+        self.unused: list[ConfigError] = []
 
     def load(self) -> Config:
         sections: dict[str, Section] = {}
@@ -50,13 +51,28 @@ class _Loader:
         for section in [*present.values(), *self._absent(present)]:
             kind = self.schema.kind(section.name)
             if kind is None or self._is_invented(section):
-                self._unknown(section)
+                if self.raw.lenient and section.overrides:
+                    self.unused.append(
+                        ConfigError("there is no such section any more", where=f"{section.origin} [{section.name}]")
+                    )
+                else:
+                    self._unknown(section)
                 continue
+            if self.raw.lenient:
+                self._drop_unknown(section, kind)
             reader = _SectionReader(kind, section, self.variables, self)
             sections[section.name] = reader.read()
             self.errors += reader.errors
             origins.update({(section.name, key): value.origin for key, value in section.values.items()})
-        return Config(sections, origins, self.variables, self.raw.source)
+        return Config(sections, origins, self.variables, self.raw.source, self.unused if self.raw.lenient else None)
+
+    def _drop_unknown(self, section: RawSection, kind: type[Section]) -> None:
+        """Take what only overrides set and *kind* does not declare out of *section*."""
+        for key, value in list(section.values.items()):
+            if value.overrides and not issubclass(kind, FreeSection) and key not in declared(kind):
+                where = f"{value.origin} [{section.name}] {key}"
+                self.unused.append(ConfigError("there is no such key any more", where=where))
+                del section.values[key]
 
     def _absent(self, present: Mapping[str, RawSection]) -> Iterator[RawSection]:
         """Sections that no file has and that need nothing; those that must be there are errors."""

@@ -55,11 +55,15 @@ class Config(Mapping[str, Section]):
         origins: Mapping[tuple[str, str], str],
         variables: Mapping[str, str],
         source: str = "",
+        unused: list[ConfigError] | None = None,
     ) -> None:
         self._sections = dict(sections)
         self._origins = dict(origins)
         self._variables = variables
         self._source = source
+        self._lenient = unused is not None
+        #: Overrides of keys that are not there, where those are left out instead of being errors.
+        self.unused = unused or []
 
     def __getitem__(self, name: str) -> Section:
         return self._sections[name]
@@ -91,7 +95,16 @@ class Config(Mapping[str, Section]):
             raise ConfigError(f"there is no section [{name}]", where=self._source)
         free = section or FreeSection()
         values = {key: Value(text, free.origins.get(key, "")) for key, text in free.values.items()}
+        if self._lenient:
+            self._drop_unknown(name, kind, values)
         return section_of(kind, RawSection(name, free.origin or self._source, values), self._variables)
+
+    def _drop_unknown(self, name: str, kind: type[Section], values: dict[str, Value]) -> None:
+        """Take what only overrides set and *kind* does not declare out of *values*."""
+        for key, value in list(values.items()):
+            if key not in declared(kind) and not value.origin.startswith(f"{self._source}:"):
+                self.unused.append(ConfigError("there is no such key any more", where=f"{value.origin} [{name}] {key}"))
+                del values[key]
 
     def origin(self, section: str, key: str) -> str:
         """Where a value comes from: ``path:line``, ``environment NAME`` or ``default``."""

@@ -30,8 +30,8 @@ def faults(plugin: Plugin, home: Home, module: Module, config: Config, others: S
     for process in module.processes(home, config, [plugin]):
         found += command_faults(process, plugin, home)
     found += together_faults(plugin, home, module, config, others)
-    # Only code that compiles is worth an import.
-    return found or custom_faults(plugin, home, module, config)
+    # Only code that compiles is worth an import, only rules that do are worth a try.
+    return found or [*module.check_plugin(home, config, plugin, others), *custom_faults(plugin, home, module, config)]
 
 
 def together_faults(

@@ -13,7 +13,7 @@ from mfext.commands import JSON, print_json
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 from mfext.plugin.current import here
-from mfext.plugin.releasecommands import release_command
+from mfext.plugin.releasecommands import COMMANDS
 
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
@@ -74,7 +74,8 @@ def templates_command(as_json: bool) -> None:
 
 bootstrap.add_command(create_command, "create")
 bootstrap.add_command(templates_command, "list")
-plugins.add_command(release_command)
+for command in COMMANDS:
+    plugins.add_command(command)
 
 
 @plugins.command("develop")
@@ -156,9 +157,15 @@ def check_command(which: str) -> None:
 @plugins.command("test")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def test_command(folder: Path) -> None:
-    """Run the tests of the plugin in FOLDER with pytest."""
+    """Run the tests of the plugin in FOLDER: those of its rules, then the others with pytest."""
+    from mfext.config import module_config
+    from mfext.errors import raise_all
     from mfext.plugin.check import run_tests
+    from mfext.plugin.manifest import load_plugin
 
+    module, home = here()
+    plugin = load_plugin(folder, module, home)
+    raise_all([*module.check_plugin(home, module_config(module, home), plugin, ())])
     raise SystemExit(run_tests(folder))
 
 

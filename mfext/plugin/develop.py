@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +11,11 @@ from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, MetworkError, UsageError, raise_all
 from mfext.plugin.installed import Installed, find, same_name, survey
 from mfext.plugin.manifest import Plugin, load_plugin
+from mfext.plugin.transaction import Change, Journal, Transaction
 
 if TYPE_CHECKING:
     from mfext.lifecycle import Result
     from mfext.module import Module
-
-#: Start of the names of folders that are being removed.
-REMOVED = ".removed."
-
 
 def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
     """Dev-link the plugin in *folder* and put it in force; it gives the plugin and what came of that.
@@ -73,24 +69,27 @@ def uninstall(
         UsageError: there is no such plugin, or it is built in.
         MetworkError: other plugins need it, or something waits for it and has nowhere to go; nothing is changed then.
     """
-    from mfext import lifecycle
     from mfext.config import module_config
     from mfext.owner import check_owner
     from mfext.plugin.check import new_faults
+    from mfext.plugin.install import alone, ground
+    from mfext.plugin.plan import needed_by
 
     check_owner(home)
-    config = module_config(module, home)
-    places = survey(home, module, config)
-    one = find(which, places)
-    _check_removable(one)
-    plugins = [other.plugin for other in places if other.plugin]
-    rest = [plugin for plugin in plugins if plugin is not one.plugin]
-    raise_all(new_faults(plugins, rest, home, module, config))
-    module.before_uninstall(home, config, one.name, move_to, quarantine)
-    _remove(one.place)
-    result = lifecycle.apply(module, home)
-    module.after_uninstall(home, config, one.name, move_to, quarantine)
-    return one.name, result
+    with alone(home, "uninstall"):
+        transaction = Transaction(module, home)
+        transaction.recover()
+        config = module_config(module, home)
+        places = survey(home, module, config)
+        one = find(which, places)
+        _check_removable(one)
+        plugins = [other.plugin for other in places if other.plugin]
+        rest = [plugin for plugin in plugins if plugin is not one.plugin]
+        raise_all(needed_by({one.name}, ground(module, home).installed))
+        raise_all(new_faults(plugins, rest, home, module, config))
+        module.before_uninstall(home, config, one.name, move_to, quarantine)
+        journal = Journal((Change(one.place.name),), move_to, quarantine)
+        return one.name, _removed(one, journal, transaction)
 
 
 def _check_free(link: Path, plugin: Plugin, places: Sequence[Installed]) -> None:
@@ -129,12 +128,17 @@ def _check_removable(one: Installed) -> None:
         )
 
 
-def _remove(place: Path) -> None:
-    """Remove what is installed at *place*: at once it counts no more; of a link, what it points to stays."""
-    if place.is_symlink() or place.is_file():
-        place.unlink()
-        return
-    place.rename(place.with_name(f"{REMOVED}{secrets.token_hex(4)}"))
-    # Also what an earlier removal left when it was killed.
-    for removed in place.parent.glob(f"{REMOVED}*"):
-        shutil.rmtree(removed, ignore_errors=True)
+def _removed(one: Installed, journal: Journal, transaction: Transaction) -> Result:
+    """Remove what is installed as *one*; of a link, what it points to stays."""
+    from mfext import lifecycle
+    from mfext.config import module_config
+
+    if not one.place.is_symlink() and one.place.is_dir():
+        transaction.begin()
+        return transaction.carry_out(journal)
+    one.place.unlink()
+    module, home = transaction.module, transaction.home
+    result = lifecycle.apply(module, home)
+    config = module_config(module, home)
+    module.after_uninstall(home, config, one.name, journal.move_to, journal.quarantine)
+    return result

@@ -42,6 +42,11 @@ class General(Section):
     url: str = option("", help="Where to read more about the plugin.")
     maintainer: str = option("", help="Whom to ask about the plugin: a name and a mail address.")
     vendor: str = option("", help="Who publishes the plugin.")
+    layers: tuple[str, ...] = option(
+        (),
+        help="Layers whose Python packages the plugin gets, for itself alone; the first one is looked at first.",
+        example="scientific",
+    )
     requires: tuple[str, ...] = option(
         (),
         help="What must be installed for a release of the plugin to be: other plugins and versions of the module.",

@@ -12,6 +12,7 @@ from mfext.configfile import RawConfig, layered
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
 from mfext.plugin.general import General, name_fault
+from mfext.plugin.marker import Marker, read_marker
 from mfext.section import Config, FreeSection, Schema, variable_name
 from mfext.version import software_version
 
@@ -38,6 +39,11 @@ class Plugin:
     general: General
     config: Config
 
+    @property
+    def unused(self) -> list[ConfigError]:
+        """Overrides of keys that a release does not know: they may be left from the version before."""
+        return self.config.unused
+
 
 def load_plugin(
     folder: Path, module: Module, home: Home | None, *, dev_link: bool = False, builtin: bool = False
@@ -50,15 +56,18 @@ def load_plugin(
     """
     folder = folder.resolve()
     file = _config_file(folder)
-    config = plugin_schema(module).load(_in_force(file, module, home), plugin_variables(folder, home))
+    marker = _released_as(folder, home) if not dev_link and not builtin else None
+    raw = _in_force(file, module, home)
+    raw.lenient = marker is not None
+    config = plugin_schema(module).load(raw, plugin_variables(folder, home))
     general = config.section("general", General)
     raise_all(_faults(config, general, module, str(file)))
     return Plugin(
         name=general.name,
         module=module.name,
         folder=folder,
-        version=general.version or software_version(),
-        release=general.release,
+        version=marker.version if marker else general.version or software_version(),
+        release=marker.release if marker else general.release,
         dev_link=dev_link,
         builtin=builtin,
         general=general,
@@ -89,6 +98,11 @@ def plugin_variables(folder: Path, home: Home | None) -> Mapping[str, str]:
     if home is None:
         return {**variables(), **given}
     return {**child_variables(home), **given, "MFMODULE_RUNTIME_HOME": str(home.path)}
+
+
+def _released_as(folder: Path, home: Home | None) -> Marker | None:
+    """The note of an installed release; a developer's copy of such a folder is none."""
+    return read_marker(folder) if home and folder.is_relative_to(home.plugins.resolve()) else None
 
 
 def _config_file(folder: Path) -> Path:

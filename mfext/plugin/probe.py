@@ -29,7 +29,7 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError 
         done = subprocess.run(
             command,
             cwd=plugin.folder,
-            env=environment_for(plugin.folder, home),
+            env=environment_for(plugin, home),
             capture_output=True,
             text=True,
             timeout=TIMEOUT,

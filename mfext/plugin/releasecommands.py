@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mfext.plugin.current import here
+
+if TYPE_CHECKING:
+    from mfext.errors import MetworkError
+    from mfext.plugin.install import Installation
+
+#: Width of names and of bars, as rpm has them.
+_NAME, _BAR = 38, 33
 
 
 @click.command("release")
@@ -18,4 +27,84 @@ def release_command(target: Path | None, folder: Path) -> None:
 
     module, home = here()
     archive = release(folder, module, home, target or folder)
-    click.echo(f"INFO : The archive {archive.name} is made")
+    click.echo(f"INFO : The archive {archive} is made")
+
+
+@click.command("sign")
+@click.option("--key", required=True, help="The gpg key to sign with: its number, or a part of its user's name.")
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def sign_command(key: str, archives: Sequence[Path]) -> None:
+    """Sign the archives FILE... with a gpg key of yours."""
+    from mfext.plugin.signature import sign
+
+    for archive in archives:
+        sign(archive, key)
+        click.echo(f"INFO : The archive {archive} is signed")
+
+
+@click.command("install")
+@click.option("--upgrade", is_flag=True, help="Put them in the place of older versions.")
+@click.option("--downgrade", is_flag=True, help="Put them in the place of newer versions.")
+@click.option("--new-name", default="", metavar="NAME", help="Install the one archive as a plugin of this name.")
+@click.option("--require-signature", is_flag=True, help="Refuse what is not signed with a trusted key.")
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def install_command(
+    upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path]
+) -> None:
+    """Install the plugins in the archives FILE..., in any order; all of them or none.
+
+    If a new version does not run, the old one goes on.
+    """
+    from mfext.plugin.install import Wish, install
+    from mfext.plugin.plan import Permission
+
+    module, home = here()
+    wish = Wish(archives, Permission(upgrade, downgrade), new_name, require_signature)
+    _report(install(wish, module, home, show_progress), module.name)
+
+
+@click.command("rollback")
+@click.argument("name")
+def rollback_command(name: str) -> None:
+    """Put the version of the plugin NAME that was there before in the place of the present one."""
+    from mfext.plugin.rollback import rollback
+
+    module, home = here()
+    _report(rollback(name, module, home, show_progress), module.name)
+
+
+@click.command("repair")
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+def repair_command(names: Sequence[str]) -> None:
+    """End what a killed command left unfinished, and give installed releases their files back where they were changed."""
+    from mfext.plugin.repair import repair
+
+    module, home = here()
+    _report(repair(names, module, home, show_progress), module.name)
+
+
+def show_progress(name: str, done: int, total: int) -> None:
+    """A line as rpm has it; that of the preparation is finished by the next call."""
+    if not done:
+        click.echo(f"{name:<{_NAME}}", nl=False)
+        return
+    bar = f"{'#' * _BAR} [{100 * done // total:3}%]"
+    click.echo(bar if name.endswith("...") else f"{done:4}:{name:<{_NAME - 5}}{bar}")
+
+
+def _report(result: Installation, module: str) -> None:
+    for marker in result.installed:
+        runs = "runs" if result.runs else f'will run after "{module}.start"'
+        click.echo(f"INFO : The plugin {marker.name} {marker.full_version} is installed and {runs}")
+    if not result.installed:
+        click.echo("INFO : All is as it should be already")
+    warn(result.problems)
+
+
+def warn(problems: Sequence[MetworkError]) -> None:
+    """Tell what is worth a warning."""
+    for problem in problems:
+        click.echo(f"WARNING : {problem.message}", err=True)
+
+
+COMMANDS = (release_command, sign_command, install_command, rollback_command, repair_command)

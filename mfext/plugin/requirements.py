@@ -12,10 +12,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home, child_variables, variables
 from mfext.errors import PluginError, ServiceUnavailable
+from mfext.layer import sites
+
+if TYPE_CHECKING:
+    from mfext.plugin.manifest import Plugin
 
 #: What a plugin says it needs, and what that came to mean with all that it needs in turn: made by us, kept by its author.
 REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
@@ -43,18 +47,24 @@ def vendor(folder: Path, staged: Path) -> None:
         _strip(staged / VENDORED)
 
 
-def plugin_environment(folder: Path) -> dict[str, str]:
-    """The variables with which programs of the plugin in *folder* find what came with it."""
-    vendored = folder / VENDORED
-    if not vendored.is_dir():
+def plugin_environment(plugin: Plugin) -> dict[str, str]:
+    """The variables with which programs of *plugin* find what came with it, and the layers that it asks for.
+
+    Raises:
+        ConfigError: a layer is not on this machine.
+    """
+    where = f"{plugin.config.origin('general', 'layers')} [general] layers"
+    vendored = plugin.folder / VENDORED
+    folders = [*([vendored] if vendored.is_dir() else []), *sites(plugin.general.layers, where)]
+    if not folders:
         return {}
     given = variables().get("PYTHONPATH")
-    return {"PYTHONPATH": f"{vendored}:{given}" if given else str(vendored)}
+    return {"PYTHONPATH": ":".join([*map(str, folders), *([given] if given else [])])}
 
 
-def environment_for(folder: Path, home: Home) -> dict[str, str]:
-    """The whole environment of a program of the plugin in *folder*."""
-    return {**child_variables(home), **plugin_environment(folder)}
+def environment_for(plugin: Plugin, home: Home) -> dict[str, str]:
+    """The whole environment of a program of *plugin*."""
+    return {**child_variables(home), **plugin_environment(plugin)}
 
 
 def has_compiled(folder: Path) -> bool:

@@ -1,0 +1,323 @@
+"""Install released plugins: check the archives, stage, validate, then one transaction; all of them or none."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mfext.environment import Home
+from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all
+from mfext.lock import exclusive
+from mfext.plugin.archive import Archive, check_payload, extract, fits, read_archive
+from mfext.plugin.installed import Installed, survey
+from mfext.plugin.manifest import Plugin, load_plugin
+from mfext.plugin.marker import Marker, markers, read_marker, write_marker
+from mfext.plugin.plan import Ground, Offer, Permission, Standing, plan
+from mfext.plugin.requirements import python_tag
+from mfext.plugin.signature import Signature, check_signature
+from mfext.plugin.transaction import Change, Journal, Transaction
+from mfext.version import software_version
+
+if TYPE_CHECKING:
+    from mfext.lifecycle import Result
+    from mfext.module import Module
+
+#: Told how far an installation is: what is at work, how many of all are done.
+Progress = Callable[[str, int, int], None]
+
+#: What the progress calls the time before anything is changed.
+PREPARING = "Preparing..."
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for."""
+
+    paths: Sequence[Path]
+    allowed: Permission = Permission()
+    #: Under which name the one archive is installed; '' = its own.
+    new_name: str = ""
+    require_signature: bool = False
+
+
+@dataclass(frozen=True)
+class Installation:
+    """What came of it."""
+
+    installed: tuple[Marker, ...]
+    #: Whether the module runs, and so do they.
+    runs: bool
+    #: What is worth a warning.
+    problems: tuple[MetworkError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An archive that was copied into the home and found to be in order."""
+
+    archive: Archive
+    signature: Signature
+    #: The path that was given.
+    given: Path
+
+
+def alone(home: Home, act: str) -> AbstractContextManager[None]:
+    """Nobody else changes the plugins of *home* meanwhile: a second command waits, or gives up with a Conflict."""
+    home.run.mkdir(parents=True, exist_ok=True)
+    return exclusive(home.run / "plugins.lock", f"the plugins of {home.module}", act)
+
+
+def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda *_: None) -> Installation:
+    """Install, upgrade or downgrade the plugins that *wish* names, and run them; all of them or none.
+
+    Raises:
+        MetworkError: nothing was changed, or what was there before goes on.
+    """
+    from mfext import lifecycle
+
+    if wish.new_name and len(wish.paths) != 1:
+        raise UsageError("--new-name names one plugin", expected="one archive")
+    lifecycle.init(module, home)
+    with alone(home, "install"):
+        transaction = Transaction(module, home)
+        told = transaction.recover()
+        progress(PREPARING, 0, 1)
+        with prepared(transaction):
+            taken = [_taken(path, wish, number, transaction) for number, path in enumerate(wish.paths)]
+            offers = plan([_offer(one) for one in taken], ground(module, home), wish.allowed)
+            by_name = {one.archive.name: one for one in taken}
+            chosen = [by_name[offer.name] for offer in offers]
+            result = put_in(chosen, transaction, progress)
+    found = markers(home)
+    done = tuple(found[one.archive.name] for one in chosen)
+    problems = (*told, *(result.problems if result else ()), *_unused_overrides(done, module, home))
+    return Installation(done, bool(result and result.changed), problems)
+
+
+def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress) -> Result | None:
+    """Stage and validate what was *chosen*, in this order, and carry it out; None when there is nothing to do.
+
+    Raises:
+        MetworkError: nothing was changed, or what was there before goes on.
+    """
+    placed: list[str] = []
+
+    def is_placed(name: str) -> None:
+        placed.append(name)
+        progress(name, len(placed), len(chosen))
+
+    staged = [(one, _staged(one, transaction)) for one in chosen]
+    _validate([(one, place) for one, (place, _) in staged], transaction)
+    progress(PREPARING, 1, 1)
+    if not chosen:
+        return None
+    for one in chosen:
+        one.archive.path.rename(transaction.releases / _kept_name(one.archive))
+    journal = Journal(tuple(Change(one.archive.name, stamp) for one, (_, stamp) in staged))
+    try:
+        return replace(transaction, placed=is_placed).carry_out(journal)
+    except MetworkError as error:
+        raise _with_consequence(error, [one.archive.name for one in chosen], transaction) from error
+
+
+class prepared:  # noqa: N801  # read as words: with prepared(transaction)
+    """The empty folder of a transaction; if nothing is carried out, nothing is left of it."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+
+    def __enter__(self) -> None:
+        self.transaction.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if not self.transaction.is_written:
+            self.transaction.abandon()
+        if isinstance(error, OSError):
+            raise MetworkError(
+                f"the plugins cannot be written: {error.strerror}",
+                where=str(self.transaction.home.plugins),
+                mend="Nothing was changed.",
+            ) from error
+
+
+def ground(module: Module, home: Home) -> Ground:
+    """What an installation in *home* stands on."""
+    from mfext.config import module_config
+
+    places = survey(home, module, module_config(module, home))
+    return Ground(module.name, software_version(), python_tag(), {one.name: _standing(one) for one in places})
+
+
+def take(path: Path, place: Path, home: Home, *, require_signature: bool = False) -> Taken:
+    """Copy the archive *path* to *place* and check the copy, so that nobody changes what was checked.
+
+    Raises:
+        PluginError: it is not in order.
+    """
+    try:
+        shutil.copyfile(path, place)
+    except FileNotFoundError:
+        raise PluginError("there is no such file", where=str(path)) from None
+    except IsADirectoryError:
+        raise PluginError(
+            "this is a folder", where=str(path), expected="an archive", mend="Make one of it: plugins.release"
+        ) from None
+    except PermissionError as error:
+        raise PluginError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        archive = read_archive(place)
+        raise_all([fault] if (fault := fits(archive, home.module)) else [])
+        check_payload(archive)
+        signature = check_signature(archive, home, required=require_signature)
+    except MetworkError as error:
+        raise about(error, place, path) from None
+    return Taken(archive, signature, path)
+
+
+def about(error: MetworkError, place: Path, other: Path) -> MetworkError:
+    """*error* as one of *other*, which a person knows, where *place* is what we made of it."""
+    errors = error.errors if isinstance(error, Several) else (error,)
+    told = [type(one)(one.message.replace(str(place), str(other))) for one in errors]
+    return told[0] if len(told) == 1 else Several(told)
+
+
+def _taken(path: Path, wish: Wish, number: int, transaction: Transaction) -> Taken:
+    place = transaction.folder / f"{number}.plugin"
+    taken = take(path, place, transaction.home, require_signature=wish.require_signature)
+    if wish.new_name and wish.new_name != taken.archive.name:
+        from mfext.plugin.rename import renamed
+
+        archive = renamed(taken.archive, wish.new_name, transaction)
+        return Taken(archive, taken.signature, path)
+    return taken
+
+
+def _offer(taken: Taken) -> Offer:
+    archive = taken.archive
+    return Offer(archive.name, archive.full_version, archive.header.digest, taken.given, archive.requires)
+
+
+def _standing(one: Installed) -> Standing:
+    marker = None if one.dev_link or one.builtin else read_marker(one.place)
+    plugin = one.plugin
+    version = f"{plugin.version}-{plugin.release}" if plugin else "0"
+    return Standing(
+        one.name,
+        marker.full_version if marker else version,
+        marker.digest if marker else "",
+        marker.requires if marker else (),
+        one.place.resolve() if one.dev_link else None,
+        one.builtin,
+    )
+
+
+def _staged(taken: Taken, transaction: Transaction) -> tuple[Path, str]:
+    """The new folder of a plugin, complete with its note, and the stamp in that."""
+    archive = taken.archive
+    place = transaction.folder / archive.name
+    now = transaction.home.plugins / archive.name
+    if now.is_symlink():
+        raise Conflict("there is a dev-link", where=str(now), mend=f"plugins.uninstall {archive.name}")
+    _check_room(archive, transaction)
+    try:
+        extract(archive, place)
+    except PluginError as error:
+        raise about(error, archive.path, taken.given) from None
+    before = read_marker(now)
+    stamp = secrets.token_hex(8)
+    marker = Marker(
+        archive.name,
+        archive.version,
+        archive.release,
+        archive=_kept_name(archive),
+        digest=archive.header.digest,
+        stamp=stamp,
+        signature=str(taken.signature),
+        installed=time.time(),
+        requires=tuple(map(str, archive.requires)),
+        previous=_previous(before, archive),
+    )
+    write_marker(place, marker)
+    return place, stamp
+
+
+def _previous(before: Marker | None, archive: Archive) -> str:
+    """The archive to go back to: that of another version, also when one is installed once more."""
+    if before is None:
+        return ""
+    return before.previous if before.digest == archive.header.digest else before.archive
+
+
+def _kept_name(archive: Archive) -> str:
+    return f"{archive.name}-{archive.full_version}.{archive.header.digest[:12]}.plugin"
+
+
+def _check_room(archive: Archive, transaction: Transaction) -> None:
+    """A disk that is too small is told before anything is written."""
+    free = shutil.disk_usage(transaction.folder).free
+    if archive.size > free:
+        raise MetworkError(
+            f"there is no room for the plugin {archive.name}: {archive.size // 1000} kB are needed, {free // 1000} are free",
+            where=str(transaction.home.plugins),
+            mend="Nothing was changed.",
+        )
+
+
+def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) -> None:
+    """Check staged plugins as they will run, together and with those that stay.
+
+    Raises:
+        MetworkError: what is wrong, all of it at once.
+    """
+    from mfext.config import module_config
+    from mfext.plugin.check import faults
+
+    module, home = transaction.module, transaction.home
+    config = module_config(module, home)
+    plugins = [_loaded(taken, place, module, home) for taken, place in staged]
+    names = {plugin.name for plugin in plugins}
+    stay = [one.plugin for one in survey(home, module, config) if one.plugin and one.name not in names]
+    found: list[MetworkError] = []
+    for plugin, (taken, place) in zip(plugins, staged, strict=True):
+        found += [about(fault, place, taken.given) for fault in faults(plugin, home, module, config, [*stay, *plugins])]
+    raise_all(found)
+
+
+def _loaded(taken: Taken, place: Path, module: Module, home: Home) -> Plugin:
+    try:
+        plugin = load_plugin(place, module, home)
+    except MetworkError as error:
+        raise about(error, place, taken.given) from None
+    if plugin.name != taken.archive.name:
+        raise PluginError(
+            f'its config.ini says that it is the plugin "{plugin.name}"',
+            where=str(taken.given),
+            expected=f'"{taken.archive.name}", as its header says',
+        )
+    return plugin
+
+
+def _with_consequence(error: MetworkError, names: Sequence[str], transaction: Transaction) -> MetworkError:
+    """*error* with what became of the plugins *names*."""
+    there = markers(transaction.home)
+    parts = [
+        f"{name} {there[name].full_version} goes on" if name in there else f"{name} is not installed" for name in names
+    ]
+    return type(error)(f"{error.message.rstrip()}\nNothing was installed: {', '.join(parts)}") if not isinstance(
+        error, Several
+    ) else Several([*error.errors, PluginError(f"Nothing was installed: {', '.join(parts)}")])
+
+
+def _unused_overrides(installed: Sequence[Marker], module: Module, home: Home) -> list[MetworkError]:
+    """Keys that an administrator sets and that the plugins, as they are now, do not know."""
+    found: list[MetworkError] = []
+    for marker in installed:
+        with suppress(MetworkError):
+            found += load_plugin(home.plugins / marker.name, module, home).unused
+    return found

@@ -1,0 +1,82 @@
+"""Bring the installed releases back to what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mfext.environment import Home
+from mfext.errors import MetworkError, PluginError, UsageError, nearest
+from mfext.plugin.archive import read_archive
+from mfext.plugin.install import PREPARING, Installation, Progress, Taken, alone, prepared, put_in, take
+from mfext.plugin.marker import Marker, markers
+from mfext.plugin.transaction import Transaction
+from mfext.plugin.verify import Differences, differences
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+
+
+def repair(names: Sequence[str], module: Module, home: Home, progress: Progress = lambda *_: None) -> Installation:
+    """End what a killed command left, and install those of *names*, by default all, again whose files were changed.
+
+    Raises:
+        UsageError: no release of such a name is installed.
+        MetworkError: something cannot be repaired.
+    """
+    from mfext import lifecycle
+
+    lifecycle.init(module, home)
+    with alone(home, "repair"):
+        transaction = Transaction(module, home)
+        told = transaction.recover()
+        known = markers(home)
+        for name in names:
+            if name not in known:
+                raise UsageError(f'no release of the plugin "{name}" is installed', mend=nearest(name, known))
+        damaged = [known[name] for name in names or known if difference(known[name], home).is_damaged]
+        result = None
+        if damaged:
+            progress(PREPARING, 0, 1)
+            with prepared(transaction):
+                taken = [_kept(marker, number, transaction) for number, marker in enumerate(damaged)]
+                result = put_in(taken, transaction, progress)
+    done = markers(home)
+    return Installation(
+        tuple(done[marker.name] for marker in damaged),
+        bool(result and result.changed),
+        (*told, *(result.problems if result else ())),
+    )
+
+
+def difference(marker: Marker, home: Home) -> Differences:
+    """How the files of an installed release differ from its archive.
+
+    Raises:
+        MetworkError: the archive is not there any more, or is damaged.
+    """
+    path = home.var / "releases" / marker.archive
+    if not path.is_file():
+        raise PluginError(
+            f'the archive that the plugin "{marker.name}" came from is gone',
+            where=str(path),
+            mend="Install it once more: plugins.uninstall, then plugins.install.",
+        )
+    return differences(home.plugins / marker.name, read_archive(path))
+
+
+def interrupted(module: Module, home: Home) -> list[MetworkError]:
+    """End what a killed command left, if nobody is at it; what came of that."""
+    transaction = Transaction(module, home)
+    if not transaction.is_interrupted():
+        return []
+    try:
+        with alone(home, "repair"):
+            return transaction.recover()
+    except MetworkError as error:
+        return [error]
+
+
+def _kept(marker: Marker, number: int, transaction: Transaction) -> Taken:
+    path = transaction.releases / marker.archive
+    return take(path, transaction.folder / f"{number}.plugin", transaction.home)
