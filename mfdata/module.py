@@ -32,6 +32,7 @@ from mfdata.config import (
 from mfext.environment import Home
 from mfext.errors import ConfigError, MetworkError, raise_all
 from mfext.module import Module
+from mfext.plugin.requirements import plugin_environment
 from mfext.process import Process
 from mfext.section import Config
 
@@ -100,6 +101,7 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
                 "stack": settings.rlimit_stack,
                 "fsize": settings.rlimit_fsize,
             },
+            environment=plugin_environment(plugin),
             fingerprint=fingerprint,
         )
 
@@ -161,6 +163,12 @@ def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     published(config, plugins).compiled()
 
 
+def _check_plugin(_home: Home, _config: Config, plugin: Plugin, _others: Sequence[Plugin]) -> Sequence[MetworkError]:
+    from mfdata.rule_cases import case_faults
+
+    return case_faults(plugin)
+
+
 def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     from mfdata.publish import publish
 
@@ -200,6 +208,7 @@ MODULE = Module(
     builtin_plugins=_builtin_plugins,
     processes=_processes,
     check=_check,
+    check_plugin=_check_plugin,
     publish=_publish,
     commands=_commands,
     status=_status,

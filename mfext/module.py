@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
-from mfext.errors import UsageError, nearest
+from mfext.errors import MetworkError, UsageError, nearest
 from mfext.process import Process
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ class Module:
     publish: Callable[[Home, Config, Sequence[Plugin]], None]
     #: Commands of the module besides the life-cycle: ``metwork NAME COMMAND`` and ``NAME.COMMAND``.
     commands: Callable[[], Sequence[click.Command]]
+    #: What more is wrong with one plugin, all of which is valid, beside the others: what its own test data find, ...
+    check_plugin: Callable[[Home, Config, Plugin, Sequence[Plugin]], Sequence[MetworkError]] = field(
+        default=lambda *_: ()
+    )
     #: More that ``status`` shows: (title, rows) with any JSON values.
     status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
     #: Refuse, while nothing is changed yet, to uninstall a plugin for which something waits without a place to go;

@@ -21,6 +21,7 @@ GATES = {
     "pyftpdlib": ("mfdata/receivers/",),
     "PIL": ("mfdata/steps/",),
     "ftplib": ("mfdata/steps/",),
+    "yaml": ("mfdata/rule_cases.py",),
 }
 
 #: Who removes something from disk in mfdata, and what it is.
