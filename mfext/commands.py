@@ -124,7 +124,7 @@ def _commands() -> dict[str, Maker]:
 
     makers: dict[str, Maker] = {name: partial(_module, name) for name in module_names()}
     makers |= {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
-    return makers | {command.name or "": (lambda made=command: made) for command in (modules, shell, apply)}
+    return makers | {command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply)}
 
 
 def _module(name: str) -> click.Command:
@@ -166,6 +166,22 @@ def modules(as_json: bool) -> None:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
         click.echo(listing("Modules", [column.upper() for column in columns], rows, "module"))
+
+
+@click.command()
+@JSON
+def components(as_json: bool) -> None:
+    """List the third-party software that comes with MetWork and its layers, with licences and home pages."""
+    from mfext.component import components as found
+    from mfext.table import listing
+
+    columns = ("name", "version", "licence", "home_page", "layer")
+    rows = [tuple(getattr(one, column) for column in columns) for one in found()]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        titles = [column.replace("_", " ").upper() for column in columns]
+        click.echo(listing("Components", titles, rows, "component"))
 
 
 @click.command()

@@ -127,3 +127,8 @@ def child_variables(home: Home) -> dict[str, str]:
 def administrators_folder() -> Path:
     """Where administrators override configuration for the whole machine."""
     return Path(os.environ.get("METWORK_CONFIG_D", "/etc/metwork.config.d"))
+
+
+def layers_folder() -> Path:
+    """Where layers are installed."""
+    return Path(os.environ.get("METWORK_LAYERS", "/opt"))

@@ -59,7 +59,7 @@ def check_value(section: str, key: str, value: str, sections: Mapping[str, type[
 
 def questions(template: Template) -> list[Key]:
     """All that a person is asked for, in order."""
-    general = [("general", key) for key in declared(General) if key != "name"]
+    general = [("general", key) for key, one in declared(General).items() if key != "name" and not one.advanced]
     return general + [(section, key) for section, _, key in (name.partition(".") for name in template.header.ask)]
 
 

@@ -46,6 +46,7 @@ class General(Section):
         (),
         help="Layers whose Python packages the plugin gets, for itself alone; the first one is looked at first.",
         example="scientific",
+        advanced=True,
     )
     requires: tuple[str, ...] = option(
         (),
