@@ -53,6 +53,7 @@ class General(Section):
         help="What must be installed for a release of the plugin to be: other plugins and versions of the module.",
         separator=",",
         example="ftpsend_to_mybox >= 1.2, metwork-mfdata >= 1.0",
+        advanced=True,
     )
 
 
