@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench clean
+.PHONY: help setup demo test unit lint format docs bench rpm clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ docs: setup  ## write docs/reference from the declarations
 
 bench: setup  ## measure, beside the reference
 	@tools/bench
+
+rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository for dnf
+	@tools/rpm
 
 clean:  ## remove what the other targets made (asks before it removes a runtime home)
 	@tools/clean
