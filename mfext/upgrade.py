@@ -49,15 +49,13 @@ def stop(module: str = "", notes: Path = NOTES) -> bool:
 
 
 def start(notes: Path = NOTES) -> bool:
-    """Start what ``stop`` stopped; whether all of it is as it should be."""
-    is_well = True
+    """Start what ``stop`` stopped; whether all of it is as it should be. What is not is tried after the next upgrade."""
     for note in sorted(notes.glob("*.json")):
-        one = Running(**json.loads(note.read_text("utf-8")))
-        note.unlink()
-        is_well = _tell(one, "start") and is_well
+        if _tell(Running(**json.loads(note.read_text("utf-8"))), "start"):
+            note.unlink()
     with suppress(OSError):
         notes.rmdir()
-    return is_well
+    return not notes.exists()
 
 
 def _arbiters() -> Iterator[Running]:

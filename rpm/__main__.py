@@ -52,7 +52,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _release() -> str:
     count, commit = _git("rev-list", "--count", "HEAD"), _git("rev-parse", "--short=7", "HEAD")
-    return f"{count}.g{commit}" if count and commit else "1"
+    changed = ".changed" if _git("status", "--porcelain", "--untracked-files=no") else ""
+    return f"{count}.g{commit}{changed}" if count and commit else "1"
 
 
 def _epoch() -> int:

@@ -45,8 +45,9 @@ def _download(requirements: Path, wheels: Path, target: Target) -> None:
     _pip(target, "download", "--require-hashes", "-r", requirements, "-d", wheels)
     for source in sorted(wheels.glob("*.tar.gz")):
         build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+        known = set(wheels.glob("*.whl"))
         subprocess.run([*build, source, "-w", wheels], check=True)
-        if not list(wheels.glob(f"{source.name.removesuffix('.tar.gz')}-py3-none-any.whl")):
+        if not all(made.name.endswith("-none-any.whl") for made in set(wheels.glob("*.whl")) - known):
             raise SystemExit(f"rpm: {source.name} needs a compiler: what is compiled must come as a wheel")
 
 
