@@ -14,6 +14,7 @@ from mfdata.quarantinecommands import quarantine
 from mfdata.site import Site
 from mfext.commands import JSON, print_json
 from mfext.errors import MetworkError, UsageError
+from mfext.log import printable
 
 if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
@@ -93,6 +94,30 @@ def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: b
 
 @click.command()
 @JSON
+@click.option(
+    "--from", "folder", type=click.Path(path_type=Path), help="Look in this folder, an archive, and nowhere else."
+)
+@click.option("--to", "step", default="", metavar="PLUGIN/STEP", help="Give it to this step; by default as a new file.")
+@click.argument("what", metavar="UID|NAME")
+@click.pass_obj
+def replay(here: Here, what: str, folder: Path | None, step: str, as_json: bool) -> None:
+    """Give mfdata a copy of a file again, marked, from quarantine or from where its trace says that it was put.
+
+    The copy has a new uid; the tag latest.core.replay_of tells the old one. What it is copied from stays as it is.
+    """
+    from mfdata.replay import find
+    from mfdata.replay import replay as replay_source
+
+    site, places = Site(here.home), Places(here.home)
+    target = site.step(step or site.settings.destination)
+    source = find(places, what, folder)
+    uid = replay_source(source, places, target, site.trace)
+    done = {"uid": uid, "replay_of": source.uid, "from": os.fspath(source.path), "to": str(target)}
+    print_json(done) if as_json else click.echo(f"{printable(done['from'])} -> {target} as {uid}")
+
+
+@click.command()
+@JSON
 @click.pass_obj
 def queues(here: Here, as_json: bool) -> None:
     """Show what waits for each step, since when, and how fast it goes."""
@@ -137,7 +162,7 @@ def inventory(here: Here, as_json: bool) -> int:
     return 0 if found["balanced"] else 1
 
 
-COMMANDS = (trace, explain, inject, queues, quarantine, inventory)
+COMMANDS = (trace, explain, inject, replay, queues, quarantine, inventory)
 
 
 def _check_is_file(file: Path) -> None:

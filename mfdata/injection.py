@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from mfdata.file import copy, copy_in, first_tags, move, new_uid, sync_file, waiting_name, write_tags
+from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, sync_file, waiting_name, write_tags
 from mfdata.places import Places, Target
 from mfdata.trace import Trace
 from mfext.errors import Conflict, UsageError
@@ -31,21 +32,43 @@ def into_directory(source: Path, directory: Path, *, keep: bool) -> Path:
     return target
 
 
-def into_queue(source: Path, places: Places, target: Target, trace: Trace, *, keep: bool) -> str:
+def into_queue(
+    source: Path,
+    places: Places,
+    target: Target,
+    trace: Trace,
+    *,
+    keep: bool,
+    name: bytes = b"",
+    dirname: bytes = b"",
+    tags: Tags | None = None,
+    told: Mapping[str, object] | None = None,
+) -> str:
     """Put *source* into the queue of *target*; the uid that it got.
+
+    Args:
+        source: the file.
+        places: of the home.
+        target: the step that gets it.
+        trace: where it is told.
+        keep: leave *source* where it is.
+        name: the name that it comes in with; b'' = its own.
+        dirname: the incoming directory that it seems to come in through; b'' = the name of its folder.
+        tags: tags that it has besides the first ones.
+        told: what the trace says besides.
 
     Raises:
         UsageError: it is no file.
     """
     _check_file(source)
-    uid, name = new_uid(), os.fsencode(source.name)
+    uid, name = new_uid(), name or os.fsencode(source.name)
     waiting = waiting_name(name)
-    tags = first_tags(uid, name, os.fsencode(source.absolute().parent.name))
+    tags = {**(tags or {}), **first_tags(uid, name, dirname or os.fsencode(source.absolute().parent.name))}
     queue = places.queue(target)
     for folder in (queue, places.intake):
         folder.mkdir(parents=True, exist_ok=True)
     part = places.intake / f".{waiting}"
-    told = {"uid": uid, "name": source.name, "file": waiting, "to": [str(target)]}
+    told = {"uid": uid, "name": os.fsdecode(name), "file": waiting, "to": [str(target)], **(told or {})}
     try:
         copy(source, part)
         write_tags(part, tags, places.sidecars, waiting)
