@@ -61,6 +61,8 @@ def check(module: str, as_json: bool) -> int:
     try:
         plan = lifecycle.wanted(chosen, home)
         faults = list(_single([*plan.accepted.refused.values()]))
+        for unused in (one for plugin in plan.accepted.plugins for one in plugin.unused):
+            click.echo(f"WARNING : {unused.message}", err=True)
     except MetworkError as error:
         faults = list(_single([error]))
     if as_json:

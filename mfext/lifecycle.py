@@ -94,6 +94,11 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
         MetworkError: nothing was started.
     """
     init(module, home)
+    if Supervisor(home).is_running():
+        return Result(changed=False)
+    from mfext.plugin.provision import provision
+
+    unprovided = provision(module, home)
     with _alone(home, "start"):
         if Supervisor(home).is_running():
             return Result(changed=False)
@@ -103,7 +108,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
         # Processes read at their start what is in force.
         remember(home, plan.accepted.plugins, plan.processes)
         supervisor.start(plan.processes)
-    return Result(True, (*problems, *_unready(supervisor, None, timeout)))
+    return Result(True, (*unprovided, *problems, *_unready(supervisor, None, timeout)))
 
 
 def stop(home: Home, *, timeout: float | None = None) -> Result:

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from mfext.commands import JSON, print_json
+from mfext.commands import JSON, print_json, report
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 from mfext.plugin.current import here
-from mfext.plugin.releasecommands import COMMANDS
+from mfext.plugin.releasecommands import COMMANDS, warn
 
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
@@ -105,7 +105,7 @@ def uninstall_command(move_to: str, quarantine: bool, name: str) -> None:
         raise UsageError("files can go to one place only", expected="--move-to or --quarantine")
     module, home = here()
     removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
-    _warn(result.problems)
+    warn(result.problems)
     click.echo(f"INFO : The plugin {removed} is uninstalled")
 
 
@@ -116,8 +116,10 @@ def list_command(as_json: bool) -> None:
     from mfext.config import module_config
     from mfext.plugin.installed import survey
     from mfext.plugin.listing import entry, list_text
+    from mfext.plugin.repair import interrupted
 
     module, home = here()
+    warn(interrupted(module, home))
     states = _states(home)
     entries = [entry(one, states) for one in survey(home, module, module_config(module, home))]
     _print(entries, list_text(entries), as_json)
@@ -125,33 +127,47 @@ def list_command(as_json: bool) -> None:
 
 @plugins.command("info")
 @JSON
-@click.argument("which", metavar="NAME|PATH")
+@click.argument("which", metavar="NAME|PATH|FILE")
 def info_command(as_json: bool, which: str) -> None:
-    """Tell all of a plugin: what it is, the configuration in force and where it comes from, its files."""
+    """Tell all of a plugin or an archive: what it is, what is configured and where that comes from, its files."""
+    from mfext.plugin.archive import is_archive, read_archive
     from mfext.plugin.installed import chosen
-    from mfext.plugin.listing import info, info_text
+    from mfext.plugin.listing import archive_info, info, info_text
+    from mfext.plugin.signature import signature_of, trusted_keys
 
     module, home = here()
-    plugin, installed = chosen(which, home, module)
-    facts = info(plugin, _states(home).get(plugin.name, "stopped") if installed else None)
+    if is_archive(which):
+        archive = read_archive(Path(which))
+        facts = archive_info(archive, str(signature_of(archive, trusted_keys(home))))
+    else:
+        plugin, installed = chosen(which, home, module)
+        facts = info(plugin, _states(home).get(plugin.name, "stopped") if installed else None)
     _print(facts, info_text(facts), as_json)
 
 
 @plugins.command("check")
-@click.argument("which", metavar="PATH|NAME", default=".")
-def check_command(which: str) -> None:
-    """Check a plugin before it runs: configuration, code, commands, and how it goes with the installed ones."""
-    from mfext.config import module_config
-    from mfext.errors import raise_all
-    from mfext.plugin.check import faults
-    from mfext.plugin.installed import chosen, survey
+@JSON
+@click.argument("which", metavar="PATH|NAME|FILE", default=".")
+def check_command(as_json: bool, which: str) -> int:
+    """Check a plugin: configuration, code, commands, and how it goes with the installed ones.
+
+    Of an installed release also whether its files are as they were in its archive; of an archive, whether it is in
+    order.
+    """
+    from mfext.plugin.inspection import inspect
 
     module, home = here()
-    config = module_config(module, home)
-    plugin, _ = chosen(which, home, module)
-    others = [one.plugin for one in survey(home, module, config) if one.plugin]
-    raise_all(faults(plugin, home, module, config, others))
-    click.echo(f"INFO : The plugin {plugin.name} is correct")
+    found = inspect(which, module, home)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        warn(found.warnings)
+        for line in found.differences.lines():
+            click.echo(line)
+    status = report(found.faults) if not as_json else found.faults[0].exit_code if found.faults else 0
+    if not found.faults and not as_json:
+        click.echo(f"INFO : The plugin {found.name} is correct")
+    return status
 
 
 @plugins.command("test")
@@ -192,15 +208,10 @@ def _print(value: Any, text: str, as_json: bool) -> None:
         click.echo(text)
 
 
-def _warn(problems: Sequence[MetworkError]) -> None:
-    for problem in problems:
-        click.echo(f"WARNING : {problem.message}", err=True)
-
-
 def _raise_failures(problems: Sequence[MetworkError], name: str, home: Home) -> None:
     """Raise what keeps the dev-linked plugin *name* from running; warn of what is wrong with others."""
     failures = [problem for problem in problems if isinstance(problem, ServiceUnavailable)]
-    _warn([problem for problem in problems if problem not in failures])
+    warn([problem for problem in problems if problem not in failures])
     if failures:
         told = "\n".join(failure.message for failure in failures)
         is_own = _states(home).get(name) in ("failing", "starting")

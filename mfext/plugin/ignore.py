@@ -1,4 +1,4 @@
-"""What of a plugin's folder is not released: patterns as git has them, from ``.releaseignore`` and some of ours (pure)."""
+"""What of a plugin's folder is not released: patterns as git has them, from ``.releaseignore`` and of ours (pure)."""
 
 from __future__ import annotations
 

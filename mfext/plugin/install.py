@@ -5,9 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ class Wish:
     """What was asked for."""
 
     paths: Sequence[Path]
-    allowed: Permission = Permission()
+    allowed: Permission = field(default_factory=Permission)
     #: Under which name the one archive is installed; '' = its own.
     new_name: str = ""
     require_signature: bool = False
@@ -90,7 +90,7 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
         progress(PREPARING, 0, 1)
         with prepared(transaction):
             taken = [_taken(path, wish, number, transaction) for number, path in enumerate(wish.paths)]
-            offers = plan([_offer(one) for one in taken], ground(module, home), wish.allowed)
+            offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, home), wish.allowed)
             by_name = {one.archive.name: one for one in taken}
             chosen = [by_name[offer.name] for offer in offers]
             result = put_in(chosen, transaction, progress)
@@ -198,9 +198,9 @@ def _taken(path: Path, wish: Wish, number: int, transaction: Transaction) -> Tak
     return taken
 
 
-def _offer(taken: Taken) -> Offer:
-    archive = taken.archive
-    return Offer(archive.name, archive.full_version, archive.header.digest, taken.given, archive.requires)
+def offer_of(archive: Archive, path: Path) -> Offer:
+    """What *archive*, which a person knows as *path*, offers."""
+    return Offer(archive.name, archive.full_version, archive.header.digest, path, archive.requires)
 
 
 def _standing(one: Installed) -> Standing:
@@ -263,8 +263,9 @@ def _check_room(archive: Archive, transaction: Transaction) -> None:
     free = shutil.disk_usage(transaction.folder).free
     if archive.size > free:
         raise MetworkError(
-            f"there is no room for the plugin {archive.name}: {archive.size // 1000} kB are needed, {free // 1000} are free",
+            f"there is no room for the plugin {archive.name}: {free // 1000} kB are free",
             where=str(transaction.home.plugins),
+            expected=f"{archive.size // 1000} kB",
             mend="Nothing was changed.",
         )
 
@@ -309,9 +310,11 @@ def _with_consequence(error: MetworkError, names: Sequence[str], transaction: Tr
     parts = [
         f"{name} {there[name].full_version} goes on" if name in there else f"{name} is not installed" for name in names
     ]
-    return type(error)(f"{error.message.rstrip()}\nNothing was installed: {', '.join(parts)}") if not isinstance(
-        error, Several
-    ) else Several([*error.errors, PluginError(f"Nothing was installed: {', '.join(parts)}")])
+    return (
+        type(error)(f"{error.message.rstrip()}\nNothing was installed: {', '.join(parts)}")
+        if not isinstance(error, Several)
+        else Several([*error.errors, PluginError(f"Nothing was installed: {', '.join(parts)}")])
+    )
 
 
 def _unused_overrides(installed: Sequence[Marker], module: Module, home: Home) -> list[MetworkError]:

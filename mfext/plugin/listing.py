@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mfext.plugin.archive import Archive
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
+from mfext.plugin.marker import Marker, read_marker
+from mfext.plugin.rpmheader import LICENSE, PACKAGER, SUMMARY, URL, VENDOR
 from mfext.section import shown
 from mfext.table import listing, table
 
@@ -18,6 +22,7 @@ DEV_LINK = "dev_link"
 def entry(one: Installed, states: Mapping[str, str]) -> dict[str, Any]:
     """One plugin of the list as JSON values; *states* has the state of its processes by name of the plugin."""
     plugin = one.plugin
+    marker = read_marker(one.place) if not one.dev_link else None
     return {
         "name": one.name,
         "version": DEV_LINK if one.dev_link else plugin.version if plugin else None,
@@ -25,6 +30,7 @@ def entry(one: Installed, states: Mapping[str, str]) -> dict[str, Any]:
         "home": str(plugin.folder if plugin else one.place.resolve()),
         "dev_link": one.dev_link,
         "builtin": one.builtin,
+        "signature": marker.signature if marker else None,
         "state": "broken" if one.error else states.get(one.name, "stopped"),
         "error": one.error.message if one.error else None,
     }
@@ -51,14 +57,53 @@ def info(plugin: Plugin, state: str | None) -> dict[str, Any]:
         "builtin": plugin.builtin,
         "installed": state is not None,
         "state": state,
+        **_released(None if plugin.dev_link else read_marker(plugin.folder)),
         "config": _config(plugin),
         "files": [str(file) for file in files(plugin.folder)],
+    }
+
+
+def _released(marker: Marker | None) -> dict[str, Any]:
+    """What is told of the release that is installed; nothing of another plugin."""
+    if marker is None:
+        return {}
+    return {
+        "archive": marker.archive,
+        "digest": marker.digest,
+        "signature": marker.signature,
+        "installed_at": datetime.fromtimestamp(marker.installed, UTC).isoformat(timespec="seconds"),
+        "needs": list(marker.requires),
+        "previous": marker.previous,
+    }
+
+
+def archive_info(archive: Archive, signature: str) -> dict[str, Any]:
+    """All of an *archive* as JSON values."""
+    header = archive.header
+    return {
+        "name": archive.name,
+        "version": archive.version,
+        "release": archive.release,
+        "module": archive.module,
+        "summary": header.text(SUMMARY),
+        "license": header.text(LICENSE),
+        "url": header.text(URL),
+        "maintainer": header.text(PACKAGER),
+        "vendor": header.text(VENDOR),
+        "digest": header.digest,
+        "signature": signature,
+        "size": archive.size,
+        "needs": [str(one) for one in archive.requires],
+        "files": sorted(str(file.path) for file in archive.files.values() if not file.is_folder),
     }
 
 
 def info_text(facts: Mapping[str, Any]) -> str:
     """The same for a person."""
     plain = [(key, _plain(value)) for key, value in facts.items() if key not in ("config", "files")]
+    files = "Files:\n\n" + "\n".join(f"- {file}" for file in facts["files"])
+    if "config" not in facts:
+        return f"{table(('KEY', 'VALUE'), plain)}\n\n{files}"
     config = [
         (section, key, one["value"], one["origin"])
         for section, keys in facts["config"].items()
@@ -68,7 +113,7 @@ def info_text(facts: Mapping[str, Any]) -> str:
     parts = [
         table(("KEY", "VALUE"), plain),
         "Configuration besides the defaults:\n\n" + table(("SECTION", "KEY", "VALUE", "ORIGIN"), config),
-        "Files:\n\n" + "\n".join(f"- {file}" for file in facts["files"]),
+        files,
     ]
     return "\n\n".join(parts)
 
@@ -92,4 +137,6 @@ def _config(plugin: Plugin) -> dict[str, dict[str, dict[str, str]]]:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
     return "" if value is None else str(value)

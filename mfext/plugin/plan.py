@@ -87,9 +87,7 @@ def in_order(offers: Sequence[Offer]) -> list[Offer]:
 def needed_by(removed: Collection[str], installed: Mapping[str, Standing]) -> list[MetworkError]:
     """What speaks against the removal of the plugins *removed*: others that require them."""
     return [
-        PluginError(
-            f'the plugin "{standing.name}" requires {requirement}', mend=f'Uninstall "{standing.name}" first.'
-        )
+        PluginError(f'the plugin "{standing.name}" requires {requirement}', mend=f'Uninstall "{standing.name}" first.')
         for standing in installed.values()
         if standing.name not in removed
         for requirement in map(parse, standing.requires)
@@ -125,14 +123,14 @@ def _fault(offer: Offer, ground: Ground, allowed: Permission) -> MetworkError | 
             where=where,
             mend=f"Remove the link first, its files stay: plugins.uninstall {offer.name}",
         )
-    order = _order(offer.version, standing.version)
-    if order < 0 and not allowed.downgrade:
+    newer = order(offer.version, standing.version)
+    if newer < 0 and not allowed.downgrade:
         return Conflict(
             f"it is version {offer.version}, older than {standing.version}, which is installed",
             where=where,
             mend="If that is meant: --downgrade.",
         )
-    if order >= 0 and not allowed.upgrade and not (order == 0 and allowed.downgrade):
+    if newer >= 0 and not allowed.upgrade and not (newer == 0 and allowed.downgrade):
         return Conflict(
             f'the plugin "{offer.name}" is installed in version {standing.version}, this is {offer.version}',
             where=where,
@@ -141,7 +139,7 @@ def _fault(offer: Offer, ground: Ground, allowed: Permission) -> MetworkError | 
     return None
 
 
-def _order(version: str, other: str) -> int:
+def order(version: str, other: str) -> int:
     """The order of two versions; of two without an order, the one to be installed is taken for the newer one."""
     if _CHECKOUT.fullmatch(version) or _CHECKOUT.fullmatch(other):
         return 0 if version == other else 1

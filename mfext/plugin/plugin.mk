@@ -1,7 +1,7 @@
 # Included by the Makefile of every plugin: include $(shell metwork plugins makefile)
 # Each target is one command which also works alone.
 .DEFAULT_GOAL := all
-.PHONY: all help check test develop clean uninstall
+.PHONY: all help check test develop release clean uninstall
 
 all: check test  ## check and test the plugin
 
@@ -16,6 +16,9 @@ test:  ## run the tests of the plugin
 
 develop:  ## put this folder into the module: its plugin restarts when these files change
 	_plugins.develop .
+
+release:  ## build the archive that plugins.install takes
+	@plugins.release .
 
 clean:  ## remove what running and testing leave behind
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Make the archive of a plugin: NAME-VERSION-RELEASE.metwork.MODULE.plugin, an RPM that is the same wherever it is made."""
+"""Make the archive of a plugin, NAME-VERSION-RELEASE.metwork.MODULE.plugin: an RPM, the same wherever it is made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mfext.environment import Home
 from mfext.errors import ConfigError, MetworkError, NotAllowed, PluginError, Several, raise_all
 from mfext.plugin import rpm
 from mfext.plugin.manifest import Plugin, load_plugin
-from mfext.plugin.requirements import REQUIREMENTS, VENDORED, has_compiled, python_tag, vendor
+from mfext.plugin.requirements import REQUIREMENTS, has_compiled, python_tag, vendor
 from mfext.plugin.rpmversion import Capability, parse_requirement, rpm_version
 from mfext.plugin.staging import EPOCH, settle, stage
 from mfext.version import software_version
@@ -63,7 +63,9 @@ def requirements_of(plugin: Plugin) -> list[Capability]:
     where = f"{plugin.config.origin('general', 'requires')} [general] requires"
     named = [parse_requirement(text, where) for text in plugin.general.requires]
     own = f"metwork-{plugin.module}"
-    wanted = [one if one.name.startswith("metwork-") else replace(one, name=f"metwork_plugin({one.name})") for one in named]
+    wanted = [
+        one if one.name.startswith("metwork-") else replace(one, name=f"metwork_plugin({one.name})") for one in named
+    ]
     foreign = [one for one in wanted if one.name.startswith("metwork-") and one.name != own]
     if foreign:
         raise ConfigError(f"a plugin of {plugin.module} cannot require {foreign[0].name}", where=where)

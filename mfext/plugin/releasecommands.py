@@ -1,4 +1,4 @@
-"""The commands on releases: ``plugins.release``, ``plugins.install`` and what belongs to them, thin over the files beside it."""
+"""The commands on releases: ``plugins.release``, ``plugins.install`` and their kin, thin over the files beside it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def install_command(
 
     module, home = here()
     wish = Wish(archives, Permission(upgrade, downgrade), new_name, require_signature)
-    _report(install(wish, module, home, show_progress), module.name)
+    with _Bars() as bars:
+        result = install(wish, module, home, bars.show)
+    _report(result, module.name)
 
 
 @click.command("rollback")
@@ -70,26 +72,44 @@ def rollback_command(name: str) -> None:
     from mfext.plugin.rollback import rollback
 
     module, home = here()
-    _report(rollback(name, module, home, show_progress), module.name)
+    with _Bars() as bars:
+        result = rollback(name, module, home, bars.show)
+    _report(result, module.name)
 
 
 @click.command("repair")
 @click.argument("names", metavar="[NAME...]", nargs=-1)
 def repair_command(names: Sequence[str]) -> None:
-    """End what a killed command left unfinished, and give installed releases their files back where they were changed."""
+    """End what a killed command left unfinished, and bring back files of releases that were changed."""
     from mfext.plugin.repair import repair
 
     module, home = here()
-    _report(repair(names, module, home, show_progress), module.name)
+    with _Bars() as bars:
+        result = repair(names, module, home, bars.show)
+    _report(result, module.name)
 
 
-def show_progress(name: str, done: int, total: int) -> None:
-    """A line as rpm has it; that of the preparation is finished by the next call."""
-    if not done:
-        click.echo(f"{name:<{_NAME}}", nl=False)
-        return
-    bar = f"{'#' * _BAR} [{100 * done // total:3}%]"
-    click.echo(bar if name.endswith("...") else f"{done:4}:{name:<{_NAME - 5}}{bar}")
+class _Bars:
+    """Progress as rpm shows it: a line for the preparation, then one for each plugin."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_open:
+            click.echo()
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """*done* of *total* are done, the last one is *name*."""
+        if not done:
+            click.echo(f"{name:<{_NAME}}", nl=False)
+        else:
+            start = "" if self.is_open else f"{done:4}:{name:<{_NAME - 5}}"
+            click.echo(f"{start}{'#' * _BAR} [{100 * done // total:3}%]")
+        self.is_open = not done
 
 
 def _report(result: Installation, module: str) -> None:

@@ -21,7 +21,7 @@ from mfext.layer import sites
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
 
-#: What a plugin says it needs, and what that came to mean with all that it needs in turn: made by us, kept by its author.
+#: What a plugin says it needs; and what that came to mean, with all that it needs in turn: made by us, for its author.
 REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
 #: Where they lie in a released plugin.
 VENDORED = ".requirements"
@@ -98,9 +98,9 @@ def _locked(wanted: Path) -> str:
     """The text of the lock: each requirement, in turn too, with one version and its digests."""
     uv = _uv()
     if uv:
-        options = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-emit-index-url")
-        done = _run([uv, "pip", "compile", *options, "--python", sys.executable, wanted.name], wanted.parent)
-        return _heading(wanted) + done
+        quiet = ("--no-header", "--no-annotate", "--quiet", "--no-emit-index-url")
+        command = [uv, "pip", "compile", "--generate-hashes", *quiet, "--python", sys.executable, wanted.name]
+        return _heading(wanted) + _run(command, wanted.parent)
     options = ("--dry-run", "--ignore-installed", "--report", "-", "--requirement", wanted.name)
     report = json.loads(_pip(["install", *options], wanted.parent))
     return _heading(wanted) + "".join(sorted(map(_lock_line, report["install"])))

@@ -70,12 +70,9 @@ def payload(archive: Path) -> Iterator[IO[bytes]]:
             env=clear,
             cwd=clear["HOME"],
         )
-        assert process.stdout is not None  # it was asked for
-        try:
+        with process:
+            assert process.stdout is not None  # noqa: S101  # it was asked for
             yield process.stdout
-        finally:
-            process.stdout.close()
-            process.wait()
 
 
 @contextmanager

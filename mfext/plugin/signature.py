@@ -50,9 +50,9 @@ def signature_of(archive: Archive, keys: Sequence[Path]) -> Signature:
         return Signature("none")
     with tempfile.TemporaryDirectory(prefix="metwork-keys.") as database:
         keyring = ["rpmkeys", "--dbpath", database]
-        for key in keys:
-            if rpm.run([*keyring, "--import", key]).returncode:
-                raise MetworkError("this is no public key", where=str(key), mend="Remove it, or export the key anew.")
+        for file in keys:
+            if rpm.run([*keyring, "--import", file]).returncode:
+                raise MetworkError("this is no public key", where=str(file), mend="Remove it, or export the key anew.")
         done = rpm.run([*keyring, "--checksig", "--verbose", archive.path.absolute()])
     found = [(match[1], match[2]) for match in _LINE.finditer(done.stdout + done.stderr)]
     key = found[0][0] if found else ""

@@ -75,10 +75,12 @@ def _fault(folder: Path, path: PurePath) -> MetworkError | None:
     status = (folder / path).lstat()
     where = str(folder / path)
     if stat.S_ISLNK(status.st_mode):
-        target = os.readlink(folder / path)
+        target = str((folder / path).readlink())
         if escapes(path, target):
             return PluginError(
-                f'this link leads out of the plugin: "{target}"', where=where, mend=f"Copy what it names, or see {FILE}."
+                f'this link leads out of the plugin: "{target}"',
+                where=where,
+                mend=f"Copy what it names, or see {FILE}.",
             )
     elif not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
         return PluginError("this is neither a file nor a folder", where=where, mend=f"Remove it, or see {FILE}.")
@@ -91,7 +93,7 @@ def _fault(folder: Path, path: PurePath) -> MetworkError | None:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_symlink():
-        target.symlink_to(os.readlink(source))
+        target.symlink_to(source.readlink())
     elif source.is_dir():
         target.mkdir()
     else:

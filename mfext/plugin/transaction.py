@@ -69,7 +69,7 @@ class Transaction:
     module: Module
     home: Home
     #: Told the name of each plugin whose folder has got its place.
-    placed: Callable[[str], None] = field(default=lambda name: None)
+    placed: Callable[[str], None] = field(default=lambda _: None)
 
     @property
     def folder(self) -> Path:

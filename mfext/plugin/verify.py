@@ -65,7 +65,7 @@ def _is_same(place: Path, file: ArchiveFile, algorithm: str) -> bool:
     if file.is_folder:
         return True
     if file.is_link:
-        return stat.S_ISLNK(status.st_mode) and os.readlink(place) == file.target
+        return stat.S_ISLNK(status.st_mode) and str(place.readlink()) == file.target
     if status.st_size != file.size:
         return False
     with place.open("rb") as content:

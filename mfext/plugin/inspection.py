@@ -1,0 +1,88 @@
+"""Everything that plugins.check finds out: of a folder, of an installed plugin, of an archive."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfext.environment import Home
+from mfext.errors import MetworkError, PluginError
+from mfext.plugin.verify import Differences
+
+if TYPE_CHECKING:
+    from mfext.module import Module
+    from mfext.plugin.manifest import Plugin
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found."""
+
+    name: str
+    faults: tuple[MetworkError, ...] = ()
+    warnings: tuple[MetworkError, ...] = ()
+    #: How the files of an installed release differ from its archive.
+    differences: Differences = field(default_factory=Differences)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "name": self.name,
+            "faults": [fault.message for fault in self.faults],
+            "warnings": [warning.message for warning in self.warnings],
+            **asdict(self.differences),
+        }
+
+
+def inspect(which: str, module: Module, home: Home) -> Inspection:
+    """What is wrong with *which*: the path of a folder or of an archive, or the name of an installed plugin.
+
+    Raises:
+        MetworkError: it cannot be found, or not be read at all.
+    """
+    from mfext.config import module_config
+    from mfext.plugin.archive import is_archive
+    from mfext.plugin.check import faults
+    from mfext.plugin.installed import chosen, survey
+    from mfext.plugin.repair import interrupted
+
+    if is_archive(which):
+        return _of_archive(Path(which), home)
+    told = interrupted(module, home)
+    config = module_config(module, home)
+    plugin, installed = chosen(which, home, module)
+    others = [one.plugin for one in survey(home, module, config) if one.plugin]
+    found = faults(plugin, home, module, config, others)
+    differences = _differences(plugin, home) if installed else Differences()
+    if differences.is_damaged:
+        found.append(_damaged(plugin, differences))
+    return Inspection(plugin.name, tuple(found), (*told, *plugin.unused), differences)
+
+
+def _of_archive(path: Path, home: Home) -> Inspection:
+    from mfext.plugin.archive import check_payload, fits, read_archive
+    from mfext.plugin.signature import check_signature
+
+    archive = read_archive(path)
+    check_payload(archive)
+    check_signature(archive, home, required=False)
+    fault = fits(archive, home.module)
+    return Inspection(archive.name, (fault,) if fault else ())
+
+
+def _differences(plugin: Plugin, home: Home) -> Differences:
+    from mfext.plugin.marker import read_marker
+    from mfext.plugin.repair import difference
+
+    marker = None if plugin.dev_link or plugin.builtin else read_marker(plugin.folder)
+    return difference(marker, home) if marker else Differences()
+
+
+def _damaged(plugin: Plugin, differences: Differences) -> MetworkError:
+    count = len(differences.changed) + len(differences.missing)
+    return PluginError(
+        f"{count} file(s) are not as they were in the archive of {plugin.name} {plugin.version}",
+        where=str(plugin.folder),
+        mend=f"Bring them back: plugins.repair {plugin.name}",
+    )
