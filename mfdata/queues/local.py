@@ -27,6 +27,8 @@ _LISTING = 32_768
 _RENEW_AFTER_S = 0.25
 #: but no more often than this many times the cost of the listing.
 _RENEW_COST = 20
+#: No listing takes longer than this, in microseconds.
+_MISSED_US = 10_000_000
 
 
 class WorkerFolder:
@@ -54,7 +56,8 @@ class WorkerFolder:
 class LocalQueue:
     """The queue of one step seen by one worker."""
 
-    def __init__(self, places: Places, target: Target) -> None:
+    def __init__(self, places: Places, target: Target, *, newest_first: bool = False) -> None:
+        self._newest_first = newest_first
         self._queue = os.fspath(places.queue(target))
         self._sidecars = places.sidecars
         os.makedirs(self._queue, exist_ok=True)
@@ -114,7 +117,7 @@ class LocalQueue:
     def _list(self) -> None:
         """Take the first names of one listing, those of this worker's slice first."""
         start = time.monotonic()
-        names = heapq.nsmallest(_LISTING, self._names())
+        names = self._first_names()
         workers = sorted(name for name in os.listdir(os.path.dirname(self._work)) if not name.startswith("."))
         if len(workers) > 1 and len(names) > len(workers):
             names = _own_slice_first(names, workers.index(os.path.basename(self._work)), len(workers))
@@ -122,6 +125,45 @@ class LocalQueue:
         self._pending = names
         self._listed_at = time.monotonic()
         self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
+
+    def _first_names(self) -> list[str]:
+        if self._newest_first:
+            return heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
+        started = time.time_ns() // 1000
+        names = heapq.nsmallest(_LISTING, self._names())
+        if len(names) > 1:
+            names = self._own_slice_first(names)
+        names.reverse()
+        self._pending = names
+        self._listed_at = time.monotonic()
+        self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
+
+    def _first_names(self) -> list[str]:
+        if self._newest_first:
+            return heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
+        started = time.time_ns() // 1000
+        names = heapq.nsmallest(_LISTING, self._names())
+        # A listing may miss a name that came during it, and yet have one that came after that: those are for the next.
+        # What is from further in the future was named by a clock that has been set back since.
+        seen = [name for name in names if not f"{started:016d}" < name[2:18] < f"{started + _MISSED_US:016d}"]
+        if seen or not names:
+            return seen
+        return heapq.nsmallest(_LISTING, self._names())
+
+    def _own_slice_first(self, names: list[str]) -> list[str]:
+        """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
+        folder, own_name = os.path.split(self._work)
+        workers = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        count = len(workers)
+        if count == 1:
+            return names
+        rank = workers.index(own_name)
+        own: list[str] = []
+        others: list[str] = []
+        for name in names:
+            # The random part of the name (at 19..30) spreads the files over the workers, the same way for all.
+            (own if int(name[19:25], 16) % count == rank else others).append(name)
+        return own + others
 
     def _renew(self) -> None:
         if self._forget_events():
@@ -138,11 +180,5 @@ class LocalQueue:
         return told
 
 
-def _own_slice_first(names: list[str], rank: int, count: int) -> list[str]:
-    """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
-    own: list[str] = []
-    others: list[str] = []
-    for name in names:
-        # The random part of the name (at 19..30) spreads the files over the workers, the same way for all of them.
-        (own if int(name[19:25], 16) % count == rank else others).append(name)
-    return own + others
+def _newest_first(name: str) -> tuple[str, int]:
+    return name[0], -int(name[2:18])
