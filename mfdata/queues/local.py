@@ -118,19 +118,6 @@ class LocalQueue:
         """Take the first names of one listing, those of this worker's slice first."""
         start = time.monotonic()
         names = self._first_names()
-        workers = sorted(name for name in os.listdir(os.path.dirname(self._work)) if not name.startswith("."))
-        if len(workers) > 1 and len(names) > len(workers):
-            names = _own_slice_first(names, workers.index(os.path.basename(self._work)), len(workers))
-        names.reverse()
-        self._pending = names
-        self._listed_at = time.monotonic()
-        self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
-
-    def _first_names(self) -> list[str]:
-        if self._newest_first:
-            return heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
-        started = time.time_ns() // 1000
-        names = heapq.nsmallest(_LISTING, self._names())
         if len(names) > 1:
             names = self._own_slice_first(names)
         names.reverse()
