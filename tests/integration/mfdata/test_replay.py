@@ -142,6 +142,22 @@ def test_a_file_in_quarantine_comes_in_again_and_stays_there(
     assert "latest.core.attempt" not in waiting(home)[1]
 
 
+def test_what_a_step_made_comes_again_by_its_own_name(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid, tags = came(home, "some.png")
+    made, place = f"{uid}.1", tmp_path / "some.jpg"
+    place.write_bytes(b"content")
+    own = {"latest.core.uid": made.encode(), "latest.core.original_basename": b"some.jpg"}
+    write_tags(place, tags | own, tmp_path)
+    Trace(home, "step.convert.main", "convert", "main").write(
+        {"event": "done", "uid": uid, "name": "some.png", "to": []},
+        {"event": "made", "uid": made, "name": "some.jpg", "parent": uid, "to": [str(place)]},
+    )
+    assert replay(capsys, "some.jpg")["replay_of"] == made
+    assert waiting(home)[1]["first.core.original_basename"] == b"some.jpg"
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
