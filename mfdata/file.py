@@ -204,10 +204,15 @@ def own_copy(path: str | Path) -> None:
     part = f"{path}{OWN_COPY}"
     with suppress(FileNotFoundError):
         os.unlink(part)
-    copy(path, part)
-    with suppress(OSError):  # the tags are in a sidecar, which goes by the name
-        os.setxattr(part, ATTRIBUTE, os.getxattr(path, ATTRIBUTE))
-    os.rename(part, path)
+    try:
+        copy(path, part)
+        with suppress(OSError):  # the tags are in a sidecar, which goes by the name
+            os.setxattr(part, ATTRIBUTE, os.getxattr(path, ATTRIBUTE))
+        os.rename(part, path)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(part)
+        raise
 
 
 def move(source: str | Path, target: Path) -> None:

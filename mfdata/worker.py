@@ -8,7 +8,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +44,9 @@ class Worker:
         self._policy = policy_of(step.config)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._pause = 0.0
-        self._unfinished: Path | None = None
+        #: What is neither at its next place nor back in its queue: the disk is full.
+        self._unfinished: Claim | None = None
+        self._is_told = False
         self._leave_at = _end_of_life(step.config)
 
     def run(self, loop: Mainloop) -> None:
@@ -66,16 +68,16 @@ class Worker:
         return claim is not None
 
     def _try_again(self) -> None:
-        """After a pause: finish what was committed, which comes before anything else, or take the next file."""
-        if self._unfinished is None:
+        """After a pause: finish what is unfinished, which comes before anything else, or take the next file."""
+        claim = self._unfinished
+        if claim is None:
             self._pause = 0.0 if not self._work_next() else self._pause
             return
-        committed = self._unfinished
         try:
-            self._delivery.deliver(committed)
+            self._finish(claim)
             self._unfinished, self._pause = None, 0.0
         except OSError as error:
-            self._wait_longer(error, committed.name)
+            self._wait_longer(error, claim.name)
 
     def _time_to_sleep(self) -> float | None:
         ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
@@ -84,6 +86,7 @@ class Worker:
     def work(self, claim: Claim) -> None:
         """Bring one claimed file to its next state."""
         start = time.time()
+        self._is_told = False
         try:
             file = File(claim.path, read_tags(claim.path, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
@@ -120,16 +123,16 @@ class Worker:
             case Delay():
                 self._delay(claim, file, decision, told)
             case Keep(kind, reason, stack):
-                self._trace.write({"event": "quarantined", **told, "kind": kind, "reason": reason})
+                self._tell({"event": "quarantined", **told, "kind": kind, "reason": reason})
                 more = {"traceback": stack} if stack else {}
                 quarantine.keep(
                     self._places, claim.path, self.target, file.tags, {"kind": kind, "reason": reason, **more}
                 )
             case Drop(reason):
-                self._trace.write({"event": "dropped", **told, "rule": "failure_policy", "reason": reason})
+                self._tell({"event": "dropped", **told, "rule": "failure_policy", "reason": reason})
                 self._queue.settle(claim)
             case Divert(to, reason):
-                self._trace.write({"event": "failed", **told, "reason": reason, "to": [to]})
+                self._tell({"event": "failed", **told, "reason": reason, "to": [to]})
                 legs = [Leg(claim.path, Target.of(to, self.target.plugin), _passed_on(file.tags))]
                 self._delivery.hand_over(claim.path, legs)
         if self.step.made_outputs:
@@ -149,7 +152,7 @@ class Worker:
             {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
             for uid, name, legs in made
         )
-        self._trace.write(event, *outputs)
+        self._tell(event, *outputs)
         self._delivery.hand_over(claim.path, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
 
     def _outputs(self, outcome: Done, file: File, tags: Tags) -> Iterator[tuple[str, str, list[Leg]]]:
@@ -173,7 +176,7 @@ class Worker:
             **before_entry(file.tags, self.target.plugin, self.target.step),
             "latest.core.attempt": str(delay.attempt).encode(),
         }
-        self._trace.write(event)
+        self._tell(event)
         if not is_own(claim.path):
             own_copy(claim.path)
         folder = self._places.delayed(self.target)
@@ -182,19 +185,51 @@ class Worker:
         write_tags(claim.path, tags, self._sidecars)
         claim.path.rename(delayed)
 
+    def _tell(self, *events: Mapping[str, object]) -> None:
+        self._is_told = True
+        self._trace.write(*events)
+
     def _put_back(self, claim: Claim, error: OSError) -> None:
         """Nothing could be written: the file waits again. Once it is committed it can only go forward."""
         self._wait_longer(error, claim.name)
-        committed = Path(f"{claim.path}{COMMITTED}")
+        self._unfinished = claim
+        if not _committed(claim).exists():
+            with suppress(OSError):
+                self._take_back(claim)
+                self._unfinished = None
+
+    def _finish(self, claim: Claim) -> None:
+        committed = _committed(claim)
         if committed.exists():
-            self._unfinished = committed
-            return
+            self._delivery.deliver(committed)
+        else:
+            self._take_back(claim)
+
+    def _take_back(self, claim: Claim) -> None:
+        """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
         remove_transaction(Path(f"{claim.path}{PREPARED}"))
+        if not claim.path.exists():
+            return  # it had gone on, and what failed came after
+        tags = read_tags(claim.path, self._sidecars)
+        before = before_entry(tags, self.target.plugin, self.target.step)
+        if self._is_told:
+            told = File(claim.path, tags)
+            reason = "it could not be handed over, and waits again"
+            self._trace.write({"event": "recovered", "uid": told.uid, "name": told.basename, "reason": reason})
+            self._is_told = False
+        if before != tags:
+            if not is_own(claim.path):
+                own_copy(claim.path)
+            write_tags(claim.path, before, self._sidecars)
         self._queue.release(claim)
 
     def _wait_longer(self, error: OSError, name: str) -> None:
         self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
         self.step.log.error("a file must wait", reason=_one_line(error), file=name, pause_s=self._pause)
+
+
+def _committed(claim: Claim) -> Path:
+    return Path(f"{claim.path}{COMMITTED}")
 
 
 def policy_of(config: StepConfig) -> Policy:
