@@ -200,6 +200,47 @@ def test_a_full_disk_lets_the_file_wait_and_counts_against_nobody(bench: Make) -
     assert len(at.waiting(Target("next", "main"))) == 1
 
 
+def test_a_hand_over_that_is_refused_is_taken_back_in_the_trace_and_in_the_tags(
+    bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = bench(lambda _: Done(to="next/main"))
+    uid = at.offer()
+    rename = os.rename
+
+    def full(source: object, target: object) -> None:
+        if "/step.next.main/" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        rename(source, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "rename", full)
+    at.work()
+    (path,) = at.waiting()
+    assert at.tags(path)["latest.core.step_counter"] == b"0"
+    assert at.told(uid) == ["done", "recovered"]
+    monkeypatch.setattr(os, "rename", rename)
+    at.work()
+    assert len(at.waiting(Target("next", "main"))) == 1
+    assert at.told(uid) == ["done", "recovered", "done"]
+
+
+def test_a_file_is_kept_in_hand_as_long_as_nothing_can_be_told_of_it(
+    bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = bench(lambda _: Done(to="next/main"))
+    at.offer()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(at.trace, "write", full)
+        at.work()
+        at.worker._try_again()
+    assert at.waiting() == []
+    at.worker._try_again()
+    assert len(at.waiting()) == 1
+
+
 def test_a_committed_file_goes_forward_when_the_disk_has_room_again(
     bench: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,132 @@
+"""Deaths and refused calls: at every commit point of every process, at random, and of all at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import psutil
+
+from tests.matrix.faults.fault_points import NEED_ROOM
+from tests.matrix.module import KINDS, QUICK_KINDS, ModuleUnderTest
+from tests.matrix.report import Row, row
+
+#: So long a process is waited for at its point: while files flow, and when it has started anew.
+_REACHES_WITHIN_S, _STARTS_WITHIN_S = 1.0, 3.0
+#: Where workers die first, so that somebody has something to recover.
+_DEATHS = (
+    ("step.m.main", "trace done"),
+    ("step.m.main", "rename committed entry to next waiting"),
+    ("step.switch.main", "rename prepared to committed"),
+)
+
+Wanted = Callable[[str, str], bool]
+
+
+def every(_process: str, _point: str) -> bool:
+    """All points are wanted."""
+    return True
+
+
+def needs_room(_process: str, point: str) -> bool:
+    """The points at which a full disk shows."""
+    return point.partition(" ")[0] in NEED_ROOM
+
+
+def at_every_point(module: ModuleUnderTest, wanted: Wanted = every, error: int = 0) -> Iterator[Row]:
+    """Let each process die, or be refused with *error*, at each of its commit points.
+
+    Those points are tried, too, that are only met when others are tried: what is recovered, and who dies recovering.
+    """
+    module.send(KINDS)
+    module.settle()
+    usual = module.seen()
+    for process in ("observer", "step.m.main", "step.switch.main"):
+        module.kill(process)
+    done: set[tuple[str, str]] = set()
+    to_do = deque(sorted(usual))
+    while to_do:
+        process, point = to_do.popleft()
+        done.add((process, point))
+        if wanted(process, point):
+            yield at_point(module, process, point, error, usual=(process, point) in usual)
+        to_do.extend(sorted(module.seen() - done - set(to_do)))
+
+
+def at_point(module: ModuleUnderTest, process: str, point: str, error: int = 0, *, usual: bool = True) -> Row:
+    """Let *process* die, or be refused, at *point* while files go every way; whether the equation holds after it."""
+    tries = (False, True, True) if usual else (True, True)
+    reached = any(_reaches(module, process, point, error, deaths=deaths) for deaths in tries)
+    what = errno.errorcode[error] if error else "kill -9"
+    return row(module, f"{process}: {what} before '{point}'", reached=reached)
+
+
+def _reaches(module: ModuleUnderTest, process: str, point: str, error: int, *, deaths: bool) -> bool:
+    """Whether *process* came to *point*; *deaths*: others die before, so that there is something to recover."""
+    armed = module.arm(process, point, error)
+    before = [module.arm(*death) for death in _DEATHS if death != (process, point)] if deaths else []
+    module.send(KINDS if deaths else QUICK_KINDS)
+    try:
+        if module.wait_for(armed, _REACHES_WITHIN_S):
+            return True
+        # What is passed only at a start, or by one that is alone.
+        module.kill(process)
+        return module.wait_for(armed, _STARTS_WITHIN_S)
+    finally:
+        for death in before:
+            death.unlink(missing_ok=True)
+        armed.unlink(missing_ok=True)
+
+
+def at_random(module: ModuleUnderTest, kills: int, seed: int = 5) -> Row:
+    """Kill processes by chance while files come in."""
+    chance = random.Random(seed)
+    killed, deadline = 0, time.monotonic() + 60 + kills
+    while killed < kills and time.monotonic() < deadline:
+        module.send(chance.sample(QUICK_KINDS, 4))
+        alive = sorted(name for name, pids in module.flow.pids().items() if pids)
+        killed += bool(alive) and module.kill(chance.choice(alive))
+        time.sleep(chance.uniform(0.0, 0.15))
+    return row(module, f"{killed} kills at random", reached=killed >= kills)
+
+
+def of_all(module: ModuleUnderTest, times: int, seed: int = 6) -> Row:
+    """kill -9 everything that belongs to the module, the supervisor too, in full flow; then start it again."""
+    chance = random.Random(seed)
+    for _ in range(times):
+        for _ in range(5):
+            module.send(QUICK_KINDS)
+            time.sleep(chance.uniform(0.0, 0.1))
+        kill_all(module)
+        module.flow.run("mfdata.start")
+    return row(module, f"everything killed at once, {times} times")
+
+
+def kill_all(module: ModuleUnderTest) -> None:
+    """kill -9 whatever runs for the home of *module*; supervisor first, so that it starts nothing again."""
+    mine = {"METWORK_HOME": str(module.home.path.parent)}
+    found = [process for process in psutil.process_iter() if _belongs(process, mine)]
+    found.sort(key=lambda process: "mfext.arbiter" not in _command(process))
+    for process in found:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(found, timeout=5)
+
+
+def _belongs(process: psutil.Process, variables: dict[str, str]) -> bool:
+    with suppress(psutil.Error):
+        environment = process.environ()
+        return all(environment.get(name) == value for name, value in variables.items())
+    return False
+
+
+def _command(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
