@@ -1,0 +1,175 @@
+"""Call: one attempt: the request goes to the service through the router, the answer into the spool."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mfserv.jobs.job import Job, Result
+from mfserv.jobs.spool import CHUNK, Spool, SpoolFile
+from mfserv.jobs.verdict import Answered, BrokenOff, Hopeless, Outcome, Stopped, Unreachable
+
+#: Headers of an answer that are of the connection, or of one client.
+_NOT_KEPT = frozenset(
+    (
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
+        *("content-length", "date", "server", "set-cookie", "accept-ranges", "content-range"),
+    )
+)
+
+
+class Call:
+    """One attempt, in a thread of its own."""
+
+    def __init__(self, job: Job, router: Path, spool: Spool, max_result: int, done: Callable[[Call], None]) -> None:
+        self.job = job
+        #: How it ended, once it has.
+        self.outcome: Outcome = BrokenOff("it never began")
+        self._router = router
+        self._spool = spool
+        self._max_result = max_result
+        self._done = done
+        self._connection = UnixConnection(router)
+        self._stopped: Outcome | None = None
+        self._thread = threading.Thread(target=self._run, name=f"job-{job.id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, outcome: Outcome | None = None) -> None:
+        """End it now, with *outcome*; what is under way is broken off."""
+        self._stopped = outcome or Stopped()
+        self._connection.break_off()
+
+    def _run(self) -> None:
+        try:
+            outcome = self._attempt()
+        except OSError as error:
+            # Our own disk: a service that breaks off is told apart where it is read.
+            outcome = BrokenOff(f"the result cannot be kept: {error.strerror}")
+        except Exception as error:  # a thread that ends without a word would leave the job to its lease
+            outcome = BrokenOff(f"{type(error).__name__}: {error}")
+        if self._stopped:
+            if isinstance(outcome, Answered):
+                self._spool.result(outcome.result.file).unlink(missing_ok=True)
+            outcome = self._stopped
+        self.outcome = outcome
+        self._done(self)
+
+    def _attempt(self) -> Outcome:
+        connection = self._connection
+        try:
+            connection.connect()
+        except OSError as error:
+            return Unreachable(f"the router cannot be reached: {error.strerror}")
+        try:
+            self._send(connection)
+            answer = connection.getresponse()
+        except FileNotFoundError:
+            return Hopeless("the body of the request is gone")
+        except (OSError, http.client.HTTPException) as error:
+            return BrokenOff(f"the service broke off: {_words(error)}")
+        else:
+            return self._receive(answer)
+        finally:
+            connection.close()
+
+    def _send(self, connection: UnixConnection) -> None:
+        job = self.job
+        has_host = any(name.lower() == "host" for name, _ in job.headers)
+        connection.putrequest(job.method, job.uri, skip_host=has_host, skip_accept_encoding=True)
+        for name, value in job.headers:
+            connection.putheader(name, value.encode("utf-8", "surrogateescape"))
+        connection.putheader("X-Metwork-Job", job.id)
+        connection.putheader("X-Metwork-Attempt", str(job.attempts))
+        connection.putheader("X-Metwork-Progress", f"/jobs/{job.id}/progress/{job.token}")
+        if job.has_body or job.method in ("POST", "PUT", "PATCH"):
+            connection.putheader("Content-Length", str(job.body_size))
+        if not job.has_body:
+            connection.endheaders()
+            return
+        with self._spool.body(job.id).open("rb") as body:
+            connection.endheaders()
+            # A service may answer, with a refusal, before it has read all.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                while data := body.read(CHUNK):
+                    connection.send(data)
+
+    def _receive(self, answer: http.client.HTTPResponse) -> Outcome:
+        length = answer.length
+        if length is not None and length > self._max_result:
+            return self._too_large()
+        file = SpoolFile(self._spool.result(f"{self.job.id}.{self.job.token}"))
+        try:
+            fault = self._copy(answer, file)
+            if fault is None and length is not None and file.size != length:
+                fault = BrokenOff(f"the service broke off after {file.size} of {length} bytes")
+            if fault:
+                file.discard()
+                return fault
+            file.keep()
+        except BaseException:
+            file.discard()
+            raise
+        headers = tuple((name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_KEPT)
+        result = Result(answer.status, headers, file.path.name, file.size)
+        return Answered(result, _seconds(answer.getheader("Retry-After", "")))
+
+    def _copy(self, answer: http.client.HTTPResponse, file: SpoolFile) -> Outcome | None:
+        """The body of *answer* into *file*; what is wrong with it."""
+        while True:
+            try:
+                data = answer.read1(CHUNK)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                return BrokenOff(f"the service broke off: {_words(error)}")
+            if not data:
+                return None
+            if file.size + len(data) > self._max_result:
+                return self._too_large()
+            file.write(data)
+
+    def _too_large(self) -> Hopeless:
+        return Hopeless(f"the result is larger than {self._max_result} bytes")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path, timeout: float | None = None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+        self._is_broken_off = False
+
+    def connect(self) -> None:
+        """Reach the socket, whose path may be longer than the 107 bytes of an address."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
+        finally:
+            os.close(folder)
+        if self._is_broken_off:
+            self.break_off()
+
+    def break_off(self) -> None:
+        """End whatever another thread waits for."""
+        self._is_broken_off = True
+        sock = self.sock
+        if sock:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _seconds(text: str) -> float:
+    return float(text) if text.isdecimal() and len(text) < 9 else 0.0
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__

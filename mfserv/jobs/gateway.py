@@ -1,0 +1,217 @@
+"""Gateway: the process that takes jobs, tells how far they are, and gives out their results.
+
+It listens on a unix socket for the router alone, which sets ``X-Metwork-Client`` and ``X-Metwork-Class`` and lets no
+client set them. A request for a route becomes a job: its body goes to the spool as it comes, its record to the store;
+both are on disk before the answer. ``submission.py`` does that; ``jobpages.py`` has the pages of jobs and processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_unix_socket
+from tornado.web import Application, RequestHandler
+
+from mfext import log as logs
+from mfext.config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import MetworkError
+from mfext.log import get_logger
+from mfext.mainloop import Mainloop
+from mfext.module import load_module
+from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
+from mfserv.jobs.job import Job
+from mfserv.jobs.route import Routes
+from mfserv.jobs.spool import CHUNK, Spool
+from mfserv.jobs.store import DONE, Bell, JobStore, open_store
+from mfserv.jobs.waiting import Waiting
+
+log = get_logger(__name__)
+
+PROCESS = "gateway"
+#: Name of the socket in the run folder of the home.
+SOCKET = "gateway.sock"
+#: Largest body of requests that are no jobs.
+_SMALL = 1_000_000
+_MAX_HEADERS = 64 * 1024
+_DISK_THREADS = 4
+_BELL_S = 1.0
+
+T = TypeVar("T")
+
+
+class Gateway:
+    """What the handlers of requests share."""
+
+    def __init__(self, home: Home, settings: JobsConfig, store: JobStore) -> None:
+        self.settings = settings
+        self.routes = Routes(home)
+        self.spool = Spool(jobs_folder(home, settings))
+        self.waiting = Waiting(self._all)
+        #: Requests in hand.
+        self.active: set[RequestHandler] = set()
+        self.changed = asyncio.Event()
+        self._store = store
+        # One thread: the store is for one at a time, and what it writes comes one after the other anyway.
+        self._store_thread = ThreadPoolExecutor(1, "store")
+        self._disk_threads = ThreadPoolExecutor(_DISK_THREADS, "disk")
+
+    async def ask(self, question: Callable[[JobStore], T]) -> T:
+        """What the store answers to *question*."""
+        return await asyncio.get_running_loop().run_in_executor(self._store_thread, question, self._store)
+
+    async def on_disk(self, work: Callable[[], T]) -> T:
+        """What *work* gives, which may have to wait for the disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._disk_threads, work)
+
+    def begun(self, request: RequestHandler) -> None:
+        """A request is in hand."""
+        self.active.add(request)
+
+    def ended(self, request: RequestHandler) -> None:
+        """It is done, or its client is gone."""
+        self.active.discard(request)
+        self.changed.set()
+
+    async def listen_to_bell(self) -> None:
+        """Wake those who wait whenever something ends, for ever; a bell that cannot be had is tried for again."""
+        while True:
+            try:
+                bell = await self.ask(lambda store: store.bell())
+                try:
+                    await self._hear(bell)
+                finally:
+                    bell.close()
+            except (OSError, MetworkError) as error:
+                log.warning("what ends is not heard, looking every second", reason=str(error))
+            await asyncio.sleep(_BELL_S)
+
+    def close(self) -> None:
+        """Let go of store and threads."""
+        self._store_thread.submit(self._store.close)
+        self._store_thread.shutdown()
+        self._disk_threads.shutdown()
+
+    async def _hear(self, bell: Bell) -> None:
+        loop = asyncio.get_running_loop()
+        rung = asyncio.Event()
+        loop.add_reader(bell.fd, rung.set)
+        try:
+            while True:
+                await rung.wait()
+                rung.clear()
+                if DONE in bell.heard():
+                    self.waiting.news()
+        finally:
+            loop.remove_reader(bell.fd)
+
+    async def _all(self, names: Sequence[str]) -> Sequence[Job]:
+        return await self.ask(lambda store: [job for job in map(store.get, names) if job])
+
+
+def application(gateway: Gateway) -> Application:
+    """Who answers what."""
+    from mfserv.jobs import jobpages, processpages
+    from mfserv.jobs.submission import Execution, Submission
+
+    shared = {"gateway": gateway}
+    job = r"/jobs/([A-Za-z0-9_-]+)"
+    return Application(
+        [
+            (r"/", processpages.Landing, shared),
+            (r"/api", processpages.Api, shared),
+            (r"/conformance", processpages.Conformance, shared),
+            (r"/processes/?", processpages.Processes, shared),
+            (r"/processes/([^/]+)", processpages.Process, shared),
+            (r"/processes/([^/]+)/execution", Execution, shared),
+            (r"/jobs/?", jobpages.Jobs, shared),
+            (job, jobpages.OneJob, shared),
+            (rf"{job}/results", jobpages.Results, shared),
+            (rf"{job}/results/result", jobpages.RawResult, shared),
+            (rf"{job}/progress/([A-Za-z0-9_-]+)", jobpages.Progress, shared),
+            (r"/(?:jobs|processes)/.*", processpages.Nothing, shared),
+            (r".*", Submission, shared),
+        ],
+        log_function=lambda _handler: None,
+    )
+
+
+def serve(home: Home, settings: JobsConfig) -> None:
+    """Be the gateway of *home* until told to stop."""
+    with Mainloop(home) as loop:
+        asyncio.run(_serve(home, settings, loop))
+
+
+async def _serve(home: Home, settings: JobsConfig, loop: Mainloop) -> None:
+    gateway = Gateway(home, settings, open_store(home, settings))
+    server = HTTPServer(
+        application(gateway), max_body_size=_SMALL, max_header_size=_MAX_HEADERS, chunk_size=CHUNK, xheaders=False
+    )
+    listening = asyncio.create_task(gateway.listen_to_bell())
+    server.add_socket(socket_of(home))
+    loop.ready()
+    signalled = asyncio.Event()
+
+    def heard() -> None:
+        loop.clear_wakeup()
+        signalled.set()
+
+    asyncio.get_running_loop().add_reader(loop.wakeup_fd, heard)
+    await signalled.wait()
+    server.stop()
+    # Who waits for a result is told where to find it later.
+    gateway.waiting.close()
+    await _finish(gateway, settings.graceful_timeout)
+    if loop.draining:
+        loop.drained()
+    while not loop.stopping:
+        signalled.clear()
+        if not loop.stopping:
+            await signalled.wait()
+    listening.cancel()
+    with suppress(asyncio.CancelledError):
+        await listening
+    await server.close_all_connections()
+    gateway.close()
+
+
+async def _finish(gateway: Gateway, seconds: float) -> None:
+    """Wait until no request is in hand, for *seconds* at most."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while gateway.active:
+                gateway.changed.clear()
+                await gateway.changed.wait()
+
+
+def socket_of(home: Home) -> socket.socket:
+    """The listening socket, in place of the one of a predecessor in one instant."""
+    home.run.mkdir(parents=True, exist_ok=True)
+    # The path of a socket may have 107 bytes, and homes may lie deep.
+    folder = os.open(home.run, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        name = f".{SOCKET}.{os.getpid()}"
+        made = bind_unix_socket(f"/proc/self/fd/{folder}/{name}", mode=0o600, backlog=1024)
+        os.replace(name, SOCKET, src_dir_fd=folder, dst_dir_fd=folder)
+        return made
+    finally:
+        os.close(folder)
+
+
+def main() -> None:
+    """Run as the supervised process ``gateway``."""
+    home = home_of(current_module())
+    logs.set_up(home, PROCESS)
+    logs.adopt_standard_logging()
+    serve(home, jobs_config(module_config(load_module(home.module), home)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Handler: what the answers of the gateway have in common: who asks, refusals as JSON, and results that stream."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler
+
+from mfext.errors import ServiceUnavailable
+from mfext.log import get_logger
+from mfserv.jobs.job import Job, Result, Status
+from mfserv.jobs.prefer import come_back
+from mfserv.jobs.problem import MEDIA_TYPE, NOT_READY, Problem, no_such_job, not_allowed, unavailable
+from mfserv.jobs.processes import JSON, Document, status_info
+from mfserv.jobs.spool import CHUNK
+
+if TYPE_CHECKING:
+    from mfserv.jobs.gateway import Gateway
+
+log = get_logger(__name__)
+
+#: Begins what the router calls a client of whom it knows no more than the address.
+ADDRESS = "address:"
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class Handler(RequestHandler):
+    """One request."""
+
+    gateway: Gateway
+    #: Methods that are for this place.
+    methods: tuple[str, ...] = ("GET", "HEAD")
+
+    def initialize(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        gateway.begun(self)
+
+    def prepare(self) -> None:
+        if self.request.method not in self.methods:
+            raise not_allowed(*self.methods)
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        self.set_header("Content-Type", JSON)
+
+    @property
+    def client(self) -> str:
+        """Who asks, as the router knows; '' when it does not say."""
+        return self.request.headers.get("X-Metwork-Client", "")
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """A number from the query.
+
+        Raises:
+            Problem: it is none, or out of bounds.
+        """
+        text = self.get_query_argument(name, str(default))
+        if not re.fullmatch(r"[0-9]{1,15}", text) or not least <= int(text) <= most:
+            raise Problem(400, f'"{name}" is a whole number from {least} to {most}')
+        return int(text)
+
+    async def job(self, job_id: str) -> Job:
+        """The job of that name, if it is for this client.
+
+        A client with a name sees its own only. Addresses change under way: whoever is known by no more than that needs
+        the id, which cannot be guessed.
+        """
+        job = await self.gateway.ask(lambda store: store.get(job_id))
+        if job is None or (job.client != self.client and not _is_address(job.client)):
+            raise no_such_job()
+        return job
+
+    async def describe(self, job: Job) -> Document:
+        """What the client is told of *job*; sets ``Retry-After`` while there is more to come."""
+        position = await self.gateway.ask(lambda store: store.position(job)) if job.status is Status.ACCEPTED else 0
+        if not job.status.is_final:
+            settings = self.gateway.settings
+            self.set_header("Retry-After", str(come_back(position, settings.runners * settings.concurrency)))
+        return status_info(job, position)
+
+    def give(self, document: Document, status: int = 200) -> None:
+        """Answer with *document*."""
+        self.set_status(status)
+        self.set_header("Content-Type", JSON)
+        self.finish(json.dumps(document).encode() + b"\n")
+
+    async def give_result(self, job: Job) -> None:
+        """Answer with what the service answered."""
+        result = _result_of(job)
+        first, last = self._asked_range(result)
+        self.set_status(206 if (first, last) != (0, result.size - 1) else result.http_status)
+        self.clear_header("Content-Type")
+        for name, value in result.headers:
+            self.add_header(name, value)
+        if result.http_status == 200:
+            self.set_header("Accept-Ranges", "bytes")
+        if self.get_status() == 206:
+            self.set_header("Content-Range", f"bytes {first}-{last}/{result.size}")
+        if self.get_status() != 204:
+            self.set_header("Content-Length", str(last - first + 1))
+        if self.request.method == "HEAD" or not result.size:
+            self.finish()
+            return
+        await self._stream(self.gateway.spool.result(result.file), first, last - first + 1)
+
+    def _asked_range(self, result: Result) -> tuple[int, int]:
+        """First and last byte to send."""
+        whole = (0, result.size - 1)
+        match = _RANGE.fullmatch(self.request.headers.get("Range", ""))
+        if result.http_status != 200 or not result.size or not match or match.groups() == ("", ""):
+            return whole
+        if not match[1]:
+            return max(0, result.size - int(match[2])), result.size - 1
+        first, last = int(match[1]), min(int(match[2] or result.size), result.size - 1)
+        if first >= result.size or last < first:
+            raise Problem(416, "The result has no such part", headers={"Content-Range": f"bytes */{result.size}"})
+        return first, last
+
+    async def _stream(self, path: Path, first: int, size: int) -> None:
+        try:
+            file = await self.gateway.on_disk(lambda: path.open("rb", buffering=0))
+        except FileNotFoundError:
+            self.clear()
+            raise Problem(410, "The result is gone", "It was removed before its time.") from None
+        with file:
+            file.seek(first)
+            while size > 0 and (data := await self.gateway.on_disk(partial(file.read, min(CHUNK, size)))):
+                size -= len(data)
+                self.write(data)
+                await self.flush()
+        self.finish()
+
+    def refuse(self, problem: Problem) -> None:
+        """Answer with *problem*, unless something was answered before."""
+        if self._finished or self._headers_written:
+            return
+        self.clear()
+        self.set_status(problem.status, problem.title)
+        self.set_header("Content-Type", MEDIA_TYPE)
+        for name, value in problem.headers.items():
+            self.set_header(name, value)
+        self.finish(problem.body)
+
+    def write_error(self, status_code: int, **details: Any) -> None:
+        error = details.get("exc_info", (None, None, None))[1]
+        self.refuse(_problem(error, status_code, self._reason))
+
+    def log_exception(
+        self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        if isinstance(value, ServiceUnavailable):
+            log.warning("the store of the jobs is away", reason=value.message)
+        elif not isinstance(value, (Problem, HTTPError, StreamClosedError)):
+            log.exception("a request failed", path=self.request.path, request_id=self._request_id)
+
+    def on_finish(self) -> None:
+        self.gateway.ended(self)
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        self.gateway.ended(self)
+
+    @property
+    def _request_id(self) -> str:
+        return self.request.headers.get("X-Request-Id", "")
+
+
+def _problem(error: BaseException | None, status: int, reason: str) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, ServiceUnavailable):
+        return unavailable("The store of the jobs is away. Nothing was accepted; try again.")
+    if isinstance(error, OSError) and status == 500:
+        return Problem(507, "There is no room to keep it", headers={"Retry-After": "60"})
+    return Problem(status, reason)
+
+
+def _result_of(job: Job) -> Result:
+    """The result of *job*.
+
+    Raises:
+        Problem: there is none.
+    """
+    if job.result:
+        return job.result
+    if job.status is Status.DISMISSED:
+        raise Problem(410, "The job was dismissed")
+    if job.status is Status.FAILED:
+        raise Problem(500, "The job failed", job.message)
+    raise Problem(404, "There is no result yet", f"The job is {job.status}.", NOT_READY)
+
+
+def _is_address(client: str) -> bool:
+    return not client or client.startswith(ADDRESS)

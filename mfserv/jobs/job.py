@@ -1,0 +1,220 @@
+"""Job: one request that is answered later, and every way in which its state may change (pure)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """How far a job is, in the words of OGC API - Processes."""
+
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    DISMISSED = "dismissed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (Status.SUCCESSFUL, Status.FAILED, Status.DISMISSED)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the service answered; its body lies in the spool."""
+
+    #: Status of the answer.
+    http_status: int
+    headers: tuple[tuple[str, str], ...]
+    #: Name of the file in the spool.
+    file: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One request and what became of it. Times are seconds since 1970."""
+
+    #: Cannot be guessed: whoever has it may ask for the job.
+    id: str
+    client: str
+    #: The process of OGC API - Processes that it executes: the route.
+    process: str
+    method: str
+    #: Path and query with which the service is called.
+    uri: str
+    headers: tuple[tuple[str, str], ...]
+    created: float
+    #: Whether there is a body in the spool, under the name of the job.
+    has_body: bool = False
+    body_size: int = 0
+    #: 0 is done first.
+    priority: int = 0
+    #: Seconds that the job is kept once it is done.
+    ttl: float = 86_400.0
+    #: Seconds that one attempt may take.
+    timeout: float = 3_600.0
+    #: ``Idempotency-Key`` of the client, and what it was used for.
+    key: str = ""
+    fingerprint: str = ""
+    #: Came through OGC API - Processes; its results come as one JSON document.
+    is_process: bool = False
+    as_document: bool = False
+
+    #: Place in the queue, given by the store.
+    seq: int = 0
+    status: Status = Status.ACCEPTED
+    #: Not to be done before.
+    due: float = 0.0
+    #: Attempts that were begun and not given back unharmed.
+    attempts: int = 0
+    #: Who does it, and until when that is believed without a sign of life; ``token`` is of this attempt only.
+    worker: str = ""
+    token: str = ""
+    lease: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    updated: float = 0.0
+    #: When it is forgotten; 0 = not yet known.
+    expires: float = 0.0
+    #: Per cent.
+    progress: int = 0
+    message: str = ""
+    result: Result | None = None
+
+    def to_json(self) -> str:
+        """All of it as text."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Job:
+        """The job that ``to_json`` gave *text* of."""
+        fields: dict[str, Any] = json.loads(text)
+        result = fields.pop("result")
+        headers = _pairs(fields.pop("headers"))
+        status = Status(fields.pop("status"))
+        kept = Result(**{**result, "headers": _pairs(result["headers"])}) if result else None
+        return cls(**fields, headers=headers, status=status, result=kept)
+
+
+def _pairs(items: list[list[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in items)
+
+
+def new_id() -> str:
+    """A name for a job that nobody can guess."""
+    return secrets.token_urlsafe(18)
+
+
+def claimed(job: Job, worker: str, now: float, lease: float) -> Job | None:
+    """*job* in the hands of *worker*, with a new token; None when it is not to be had."""
+    if job.status is not Status.ACCEPTED or job.due > now:
+        return None
+    return replace(
+        job,
+        status=Status.RUNNING,
+        worker=worker,
+        token=secrets.token_urlsafe(12),
+        lease=now + lease,
+        attempts=job.attempts + 1,
+        started=job.started or now,
+        updated=now,
+        progress=0,
+        message="",
+    )
+
+
+def is_held(job: Job, token: str) -> bool:
+    """Whether the attempt *token* is the one that does *job*."""
+    return job.status is Status.RUNNING and job.token == token
+
+
+def beaten(job: Job, token: str, now: float, lease: float) -> Job | None:
+    """*job* after a sign of life of its runner; None when it is no longer its."""
+    return replace(job, lease=now + lease) if is_held(job, token) else None
+
+
+def progressed(job: Job, token: str, now: float, progress: int, message: str) -> Job | None:
+    """*job* after its service said how far it is; None when that attempt is over."""
+    if not is_held(job, token):
+        return None
+    return replace(job, progress=max(0, min(100, progress)), message=message, updated=now)
+
+
+def answered(job: Job, token: str, now: float, result: Result) -> Job | None:
+    """*job* with its *result*: successful unless the service says otherwise; None when that attempt is over."""
+    if not is_held(job, token):
+        return None
+    if result.http_status < 400:
+        return _ended(replace(job, progress=100), Status.SUCCESSFUL, now, "", result)
+    return _ended(job, Status.FAILED, now, f"the service answered {result.http_status}", result)
+
+
+def failed(job: Job, token: str, now: float, reason: str) -> Job | None:
+    """*job* that will not be tried again; None when that attempt is over."""
+    return _ended(job, Status.FAILED, now, reason, None) if is_held(job, token) else None
+
+
+def given_back(job: Job, token: str, now: float, reason: str, wait: float, *, counts: bool) -> Job | None:
+    """*job* waiting again; None when that attempt is over.
+
+    Args:
+        job: what was tried.
+        token: of the attempt.
+        now: the time.
+        reason: why it is not done.
+        wait: seconds before it may be tried again.
+        counts: whether the attempt is one of those that the job has.
+    """
+    return _waiting(job, now, reason, wait, counts=counts) if is_held(job, token) else None
+
+
+def lapsed(job: Job, now: float, attempts: int) -> Job | None:
+    """*job* when its runner gave no sign of life for too long; None when it did."""
+    if job.status is not Status.RUNNING or job.lease > now:
+        return None
+    if job.attempts >= attempts:
+        return _ended(job, Status.FAILED, now, f"the runner died at each of {job.attempts} attempts", None)
+    return _waiting(job, now, "the runner died", 0, counts=True)
+
+
+def dismissed(job: Job, now: float) -> Job:
+    """*job* that the client does not want any more, whatever its state was."""
+    if job.status is Status.DISMISSED:
+        return job
+    return replace(_ended(job, Status.DISMISSED, now, "", None), progress=job.progress)
+
+
+def _waiting(job: Job, now: float, reason: str, wait: float, *, counts: bool) -> Job:
+    return replace(
+        job,
+        status=Status.ACCEPTED,
+        attempts=job.attempts if counts else job.attempts - 1,
+        worker="",
+        token="",
+        lease=0.0,
+        due=now + wait if wait > 0 else 0.0,
+        updated=now,
+        progress=0,
+        message=reason,
+    )
+
+
+def _ended(job: Job, status: Status, now: float, message: str, result: Result | None) -> Job:
+    return replace(
+        job,
+        status=status,
+        worker="",
+        token="",
+        lease=0.0,
+        finished=now,
+        updated=now,
+        expires=now + job.ttl,
+        message=message,
+        result=result,
+    )

@@ -1,0 +1,142 @@
+"""The pages of jobs: list, state, results, dismissal, and the progress that services report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mfserv.jobs.handler import Handler
+from mfserv.jobs.job import Job, Result, Status
+from mfserv.jobs.problem import Problem, no_such_job
+from mfserv.jobs.processes import JSON, OUTPUT, job_list, reference
+
+_LIMIT, _MOST = 100, 1_000
+#: Largest result that is written out in a document of results.
+_INLINE = 1_000_000
+_LONGEST_MESSAGE = 1_000
+
+
+class Jobs(Handler):
+    """``/jobs``: those of the client who asks, the newest first."""
+
+    async def get(self) -> None:
+        limit = self.integer("limit", _LIMIT, 1, _MOST)
+        before = self.integer("before", 0, 0, 10**15 - 1)
+        statuses = frozenset(map(_status, self._words("status")))
+        processes = frozenset(self._words("processID"))
+        client = self.client
+        found = await self.gateway.ask(
+            lambda store: store.listed(client, statuses=statuses, processes=processes, before=before, limit=limit + 1)
+        )
+        shown = found[:limit]
+        asked = {name: ",".join(self._words(name)) for name in ("status", "processID") if self._words(name)}
+        more = {"limit": str(limit), "before": str(shown[-1].seq), **asked} if len(found) > limit else None
+        self.give(job_list(shown, more))
+
+    head = get
+
+    def _words(self, name: str) -> list[str]:
+        return [word for text in self.get_query_arguments(name) for word in text.split(",") if word]
+
+
+class OneJob(Handler):
+    """``/jobs/ID``."""
+
+    methods = ("GET", "HEAD", "DELETE")
+
+    async def get(self, job_id: str) -> None:
+        self.give(await self.describe(await self.job(job_id)))
+
+    head = get
+
+    async def delete(self, job_id: str) -> None:
+        """Stop it, or forget its result."""
+        job = await self.job(job_id)
+        dismissed = await self.gateway.ask(lambda store: store.dismiss(job_id))
+        if dismissed is None:
+            raise no_such_job()
+        result = job.result.file if job.result else ""
+        await self.gateway.on_disk(lambda: self.gateway.spool.forget(job_id, result))
+        self.give(await self.describe(dismissed))
+
+
+class Results(Handler):
+    """``/jobs/ID/results``: what the service answered, as the client asked for it."""
+
+    async def get(self, job_id: str) -> None:
+        job = await self.job(job_id)
+        await (give_process_result(self, job) if job.is_process else self.give_result(job))
+
+    head = get
+
+
+class RawResult(Handler):
+    """``/jobs/ID/results/result``: the one output, as it is."""
+
+    async def get(self, job_id: str) -> None:
+        await self.give_result(await self.job(job_id))
+
+    head = get
+
+
+class Progress(Handler):
+    """``/jobs/ID/progress/TOKEN``: for the service that does the job, which has the address from its request."""
+
+    methods = ("PUT", "POST")
+
+    async def put(self, job_id: str, token: str) -> None:
+        progress, message = _progress(self.request.body)
+        if not await self.gateway.ask(lambda store: store.progress(job_id, token, progress, message)):
+            raise Problem(409, "That attempt is over", "The job was dismissed, or given to somebody else.")
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.finish()
+
+    post = put
+
+
+async def give_process_result(handler: Handler, job: Job) -> None:
+    """Answer with the result of an execution: as it is, or in a document of results when that was asked for."""
+    result = job.result
+    if result is None or not job.as_document or job.status is not Status.SUCCESSFUL:
+        await handler.give_result(job)
+        return
+    path = handler.gateway.spool.result(result.file)
+    handler.give(await handler.gateway.on_disk(lambda: _document(job, result, path)))
+
+
+def _document(job: Job, result: Result, path: Path) -> dict[str, Any]:
+    """The results of *job* in one document: small JSON and text as values, anything else by reference."""
+    media_type = next((value for name, value in result.headers if name.lower() == "content-type"), "")
+    kind = media_type.partition(";")[0].strip().lower()
+    is_plain = not any(name.lower() == "content-encoding" for name, _ in result.headers)
+    if result.size <= _INLINE and is_plain:
+        try:
+            if kind == JSON or kind.endswith("+json"):
+                return {OUTPUT: {"value": json.loads(path.read_bytes()), "mediaType": media_type}}
+            if kind.startswith("text/"):
+                return {OUTPUT: {"value": path.read_text("utf-8"), "mediaType": media_type}}
+        except FileNotFoundError:
+            raise Problem(410, "The result is gone", "It was removed before its time.") from None
+        except ValueError:
+            return reference(job, media_type)
+    return reference(job, media_type)
+
+
+def _status(word: str) -> Status:
+    try:
+        return Status(word)
+    except ValueError:
+        raise Problem(400, f'There is no status "{word}"', f"Known: {', '.join(Status)}.") from None
+
+
+def _progress(body: bytes) -> tuple[int, str]:
+    try:
+        said = json.loads(body)
+        progress, message = said.get("progress", 0), said.get("message", "")
+    except (ValueError, AttributeError):
+        raise Problem(400, 'Progress is JSON: {"progress": 40, "message": "reading"}') from None
+    if isinstance(progress, bool) or not isinstance(progress, (int, float)) or not isinstance(message, str):
+        raise Problem(400, '"progress" is a number from 0 to 100, "message" a text')
+    return int(max(0, min(100, progress))), message[:_LONGEST_MESSAGE]

@@ -1,0 +1,234 @@
+"""Runner: the process that does jobs: claims them by priority, calls their services through the router, keeps results.
+
+The main thread owns the store; each attempt (``call.py``) has a thread. A job is held by a lease that is renewed while
+this process lives: when it dies, another runner gives the job back and does it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import secrets
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mfext import log as logs
+from mfext.config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import ServiceUnavailable
+from mfext.log import get_logger
+from mfext.mainloop import Mainloop
+from mfext.module import load_module
+from mfserv.jobs.call import Call
+from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
+from mfserv.jobs.spool import Spool
+from mfserv.jobs.store import STOP, Bell, JobStore, open_store
+from mfserv.jobs.verdict import Answered, BrokenOff, Fail, Keep, Stopped, TryAgain, verdict
+
+log = get_logger(__name__)
+
+PROCESS = "job_runner"
+#: The router's socket for jobs, in the run folder of the home.
+ROUTER = "router-internal.sock"
+#: Seconds between two looks without having been told anything.
+_LOOK_S = 1.0
+#: Seconds between two searches for files that no job has, and the age of such a file.
+_SWEEP_S = 3_600.0
+
+
+class Runner:
+    """One runner."""
+
+    def __init__(self, settings: JobsConfig, store: JobStore, spool: Spool, router: Path) -> None:
+        self.settings = settings
+        self.store = store
+        self.spool = spool
+        self.router = router
+        self.name = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(3)}"
+        #: Attempts under way, by token, each with when it must be over.
+        self.calls: dict[str, tuple[Call, float]] = {}
+        self._ended: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        #: Calls that ended while the store was away.
+        self._unsettled: list[Call] = []
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._bell: Bell | None = None
+        self._beat_at = self._tend_at = 0.0
+        self._sweep_at = time.monotonic() + _SWEEP_S
+        self._is_away = False
+
+    def run(self, loop: Mainloop) -> None:
+        """Do jobs until told to stop."""
+        loop.ready()
+        while not loop.stopping:
+            may_claim = not loop.draining
+            if not self.turn(may_claim=may_claim) and loop.draining and not self.calls and not self._unsettled:
+                loop.drained()
+            self._wait(loop)
+        self._end(loop)
+
+    def turn(self, *, may_claim: bool) -> bool:
+        """Do all that is to do now; whether the store can be reached."""
+        try:
+            self._settle()
+            self._beat()
+            self._tend()
+            while may_claim and len(self.calls) < self.settings.concurrency and self._begin():
+                pass
+        except ServiceUnavailable as error:
+            if not self._is_away:
+                log.warning("the store of the jobs is away", reason=error.message)
+            self._is_away = True
+            self._drop_bell()
+            return False
+        if self._is_away:
+            log.info("the store of the jobs is back")
+            self._is_away = False
+        return True
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._drop_bell()
+        self.store.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _begin(self) -> bool:
+        """Begin with the next job, if there is one."""
+        job = self.store.claim(self.name, self.settings.lease)
+        if job is None:
+            return False
+        call = Call(job, self.router, self.spool, self.settings.max_result, self._on_end)
+        self.calls[job.token] = (call, time.monotonic() + job.timeout)
+        call.start()
+        return True
+
+    def _on_end(self, call: Call) -> None:
+        """In the thread of the call."""
+        self._ended.put(call)
+        with suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"x")
+
+    def _settle(self) -> None:
+        """Write down what became of the jobs whose attempts ended."""
+        with suppress(queue.Empty):
+            while True:
+                self._unsettled.append(self._ended.get_nowait())
+        while self._unsettled:
+            self._settle_one(self._unsettled[0])
+            call = self._unsettled.pop(0)
+            self.calls.pop(call.job.token, None)
+
+    def _settle_one(self, call: Call) -> None:
+        job, outcome = call.job, call.outcome
+        result = outcome.result if isinstance(outcome, Answered) else None
+        decided = verdict(job, outcome, self.store.now(), self.settings)
+        match decided:
+            case Keep(kept):
+                is_ours = self.store.answer(job, kept)
+            case Fail(reason):
+                is_ours = self.store.fail(job, reason)
+            case TryAgain(reason, wait, counts):
+                is_ours = self.store.give_back(job, reason, wait, counts=counts)
+                if is_ours:
+                    log.warning("a job is tried again", job=job.id, attempt=job.attempts, reason=reason)
+        if result and not (is_ours and isinstance(decided, Keep)):
+            self.spool.result(result.file).unlink(missing_ok=True)
+        if is_ours and not isinstance(decided, TryAgain):
+            self.spool.body(job.id).unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        """Give a sign of life for every job in hand; stop what is not ours any more, or takes too long."""
+        now = time.monotonic()
+        for call, deadline in self.calls.values():
+            if now > deadline:
+                call.stop(BrokenOff(f"it took longer than {call.job.timeout:g} seconds"))
+        rung = self._rung()
+        if now < self._beat_at and STOP not in rung:
+            return
+        for call, _ in list(self.calls.values()):
+            if not self.store.beat(call.job, self.settings.lease):
+                call.stop()
+        self._beat_at = time.monotonic() + self.settings.lease / 3
+
+    def _tend(self) -> None:
+        """What somebody has to do for all: give back what dead runners had, forget what is too old."""
+        now = time.monotonic()
+        if now < self._tend_at:
+            return
+        self.store.tend()
+        for job in self.store.recover(self.settings.attempts):
+            log.warning("a runner died with a job", job=job.id, process=job.process, status=str(job.status))
+        for job_id in self.store.expired():
+            job_or_none = self.store.get(job_id)
+            # Files first: a job without its files can be told, files without a job would stay.
+            self.spool.forget(job_id, job_or_none.result.file if job_or_none and job_or_none.result else "")
+            self.store.remove(job_id)
+        if now > self._sweep_at:
+            self._sweep()
+            self._sweep_at = now + _SWEEP_S
+        self._tend_at = time.monotonic() + max(_LOOK_S, min(5.0, self.settings.lease / 3))
+
+    def _sweep(self) -> None:
+        """Remove files that a crash left before a record named them."""
+        for job_id, path in self.spool.old(_SWEEP_S + self.settings.body_timeout):
+            job = self.store.get(job_id)
+            is_wanted = job and (not job.status.is_final or (job.result and job.result.file == path.name))
+            if not is_wanted:
+                path.unlink(missing_ok=True)
+
+    def _rung(self) -> set[str]:
+        """What the bell told."""
+        try:
+            if self._bell is None:
+                self._bell = self.store.bell()
+            return self._bell.heard()
+        except OSError:
+            self._drop_bell()
+            return set()
+
+    def _wait(self, loop: Mainloop) -> None:
+        fds = [self._wake_read, *([self._bell.fd] if self._bell else [])]
+        if self._wake_read in loop.wait(*fds, timeout=_LOOK_S):
+            with suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+
+    def _drop_bell(self) -> None:
+        if self._bell:
+            with suppress(OSError):
+                self._bell.close()
+            self._bell = None
+
+    def _end(self, loop: Mainloop) -> None:
+        """Finish what is in hand, or give it back when that takes too long."""
+        deadline = time.monotonic() + self.settings.graceful_timeout
+        while self.calls and time.monotonic() < deadline:
+            self._wait(loop)
+            self.turn(may_claim=False)
+        for call, _ in self.calls.values():
+            call.stop(Stopped())
+        deadline = time.monotonic() + 3
+        while self.calls and time.monotonic() < deadline:
+            self._wait(loop)
+            self.turn(may_claim=False)
+
+
+def serve(home: Home, settings: JobsConfig) -> None:
+    """Be a runner of *home* until told to stop."""
+    runner = Runner(settings, open_store(home, settings), Spool(jobs_folder(home, settings)), home.run / ROUTER)
+    with Mainloop(home) as loop:
+        try:
+            runner.run(loop)
+        finally:
+            runner.close()
+
+
+def main() -> None:
+    """Run as the supervised process ``job_runner``."""
+    home = home_of(current_module())
+    logs.set_up(home, PROCESS)
+    serve(home, jobs_config(module_config(load_module(home.module), home)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""What every engine of the job store promises; each runs through the same tests, on its real servers."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mfext.errors import ServiceUnavailable
+from mfext.testing import wait_until
+from mfserv.jobs.job import Job, Result, Status, new_id
+from mfserv.jobs.sqlite_store import SqliteStore
+from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, QueueFull
+
+Open = Callable[[], JobStore]
+
+LIMITS = Limits(queue=1000, client=1000)
+ANSWER = Result(200, (("Content-Type", "text/plain"),), "file", 4)
+
+
+@pytest.fixture(params=["sqlite"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the same store as often as is wanted, as processes would."""
+    made: list[JobStore] = []
+
+    def make() -> JobStore:
+        made.append(SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell"))
+        return made[-1]
+
+    yield make
+    for store in made:
+        store.close()
+
+
+@pytest.fixture
+def store(opened: Open) -> JobStore:
+    return opened()
+
+
+def job(**fields: object) -> Job:
+    made = Job(
+        id=new_id(),
+        client="ann",
+        process="p",
+        method="POST",
+        uri="/p?a=1",
+        headers=(("Accept", "text/plain"), ("X-Name", "é")),
+        created=time.time(),
+        has_body=True,
+        body_size=3,
+    )
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def submit(store: JobStore, **fields: object) -> Job:
+    return store.submit(job(**fields), LIMITS)
+
+
+def claim(store: JobStore, lease: float = 30) -> Job:
+    claimed = store.claim("worker", lease)
+    assert claimed is not None
+    return claimed
+
+
+def get(store: JobStore, one: Job) -> Job:
+    found = store.get(one.id)
+    assert found is not None
+    return found
+
+
+def test_an_empty_store_has_nothing(store: JobStore) -> None:
+    assert store.get("x") is None
+    assert store.claim("worker", 30) is None
+    assert store.listed() == []
+    assert store.overdue() == store.expired() == []
+    assert store.dismiss("x") is None
+    assert set(store.counts().values()) == {0}
+
+
+def test_a_job_is_kept_as_it_was_given(store: JobStore, opened: Open) -> None:
+    submitted = submit(store)
+    assert submitted.seq > 0
+    assert get(opened(), submitted) == submitted
+
+
+def test_jobs_are_claimed_by_priority_and_then_in_order(store: JobStore) -> None:
+    made = [submit(store, priority=priority) for priority in (2, 0, 1, 0, 2)]
+    assert [store.position(one) for one in made] == [3, 0, 2, 1, 4]
+    order = [claim(store).id for _ in made]
+    assert order == [made[index].id for index in (1, 3, 2, 0, 4)]
+    assert store.claim("worker", 30) is None
+
+
+def test_a_claimed_job_is_running_with_a_token_of_its_own(store: JobStore) -> None:
+    submitted = submit(store)
+    claimed = claim(store)
+    assert (claimed.id, claimed.status, claimed.attempts, claimed.worker) == (submitted.id, "running", 1, "worker")
+    assert claimed.token
+    assert claimed.started > 0
+    assert get(store, claimed) == claimed
+
+
+def test_many_claim_at_once_and_each_job_goes_to_one(store: JobStore, opened: Open) -> None:
+    made = {submit(store).id for _ in range(40)}
+    claimed: list[str] = []
+
+    def take(own: JobStore) -> None:
+        while one := own.claim("worker", 30):
+            claimed.append(one.id)
+
+    threads = [threading.Thread(target=take, args=(opened(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == sorted(made)
+
+
+def test_an_answered_job_is_successful_and_keeps_its_result(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store)
+    assert store.answer(claimed, ANSWER)
+    found = get(store, claimed)
+    assert (found.status, found.result, found.progress) == ("successful", ANSWER, 100)
+    assert found.expires == pytest.approx(found.finished + found.ttl)
+
+
+def test_an_answer_of_400_or_more_is_a_failure_that_can_be_read(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store)
+    assert store.answer(claimed, replace(ANSWER, http_status=422))
+    found = get(store, claimed)
+    assert (found.status, found.message) == ("failed", "the service answered 422")
+    assert found.result is not None
+
+
+def test_only_whoever_has_the_token_ends_a_job(store: JobStore) -> None:
+    submit(store)
+    first = claim(store)
+    assert store.give_back(first, "broke off")
+    second = claim(store)
+    assert not store.answer(first, ANSWER)
+    assert not store.fail(first, "late")
+    assert not store.give_back(first, "late")
+    assert not store.beat(first, 30)
+    assert not store.progress(first.id, first.token, 50, "late")
+    assert get(store, second) == second
+    assert store.answer(second, ANSWER)
+
+
+def test_a_job_given_back_waits_for_its_time(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store)
+    assert store.give_back(claimed, "busy", 0.3)
+    assert store.claim("worker", 30) is None
+    assert (get(store, claimed).status, get(store, claimed).message) == ("accepted", "busy")
+
+    def again() -> Job | None:
+        store.tend()
+        return store.claim("worker", 30)
+
+    assert wait_until(again, what="the second attempt").attempts == 2  # type: ignore[union-attr]
+
+
+def test_an_attempt_that_does_not_count_is_not_counted(store: JobStore) -> None:
+    submit(store)
+    assert store.give_back(claim(store), "busy", counts=False)
+    store.tend()
+    assert claim(store).attempts == 1
+
+
+def test_a_job_keeps_its_place_when_it_is_given_back(store: JobStore) -> None:
+    first, second = submit(store), submit(store)
+    assert store.give_back(claim(store), "again")
+    store.tend()
+    assert [claim(store).id, claim(store).id] == [first.id, second.id]
+
+
+def test_a_dead_worker_gives_its_job_back(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store, lease=0.1)
+    wait_until(store.overdue, what="the end of the lease")
+    (back,) = store.recover(attempts=3)
+    assert (back.status, back.message) == ("accepted", "the runner died")
+    store.tend()
+    assert claim(store).token != claimed.token
+
+
+def test_a_sign_of_life_keeps_the_job(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store, lease=0.1)
+    wait_until(store.overdue, what="the end of the lease")
+    assert store.beat(claimed, 30)
+    assert store.overdue() == []
+    assert store.recover(attempts=3) == []
+
+
+def test_a_job_at_which_every_worker_dies_has_failed(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store, lease=0.01)
+    wait_until(store.overdue, what="the end of the lease")
+    (failed,) = store.recover(attempts=1)
+    assert (failed.status, failed.message) == ("failed", "the runner died at each of 1 attempts")
+    assert get(store, claimed) == failed
+
+
+def test_progress_is_told(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store)
+    assert store.progress(claimed.id, claimed.token, 40, "reading")
+    assert (get(store, claimed).progress, get(store, claimed).message) == (40, "reading")
+
+
+def test_a_dismissed_job_is_never_claimed(store: JobStore) -> None:
+    first, second = submit(store), submit(store)
+    dismissed = store.dismiss(first.id)
+    assert dismissed is not None
+    assert dismissed.status is Status.DISMISSED
+    assert store.position(second) == 0
+    assert claim(store).id == second.id
+    assert store.claim("worker", 30) is None
+
+
+def test_a_job_dismissed_under_way_is_no_longer_its_runners(store: JobStore) -> None:
+    submit(store)
+    claimed = claim(store)
+    store.dismiss(claimed.id)
+    assert not store.beat(claimed, 30)
+    assert not store.answer(claimed, ANSWER)
+    assert get(store, claimed).status is Status.DISMISSED
+
+
+def test_dismissing_twice_changes_nothing(store: JobStore) -> None:
+    submitted = submit(store)
+    assert store.dismiss(submitted.id) == store.dismiss(submitted.id)
+
+
+def test_the_same_key_gives_the_same_job(store: JobStore) -> None:
+    first = submit(store, key="k", fingerprint="f")
+    again = submit(store, key="k", fingerprint="f")
+    other_client = submit(store, key="k", fingerprint="f", client="bob")
+    assert again == first
+    assert other_client.id != first.id
+    assert store.counts()["submitted"] == 2
+
+
+def test_a_key_used_for_another_request_is_refused(store: JobStore) -> None:
+    submit(store, key="k", fingerprint="f")
+    with pytest.raises(KeyReused):
+        submit(store, key="k", fingerprint="other")
+
+
+def test_a_key_may_be_used_again_once_its_job_is_forgotten(store: JobStore) -> None:
+    first = submit(store, key="k", fingerprint="f")
+    store.dismiss(first.id)
+    store.remove(first.id)
+    assert submit(store, key="k", fingerprint="other").id != first.id
+
+
+def test_a_full_queue_refuses(store: JobStore) -> None:
+    limits = Limits(queue=3, client=2)
+    store.submit(job(), limits)
+    store.submit(job(), limits)
+    with pytest.raises(QueueFull) as of_client:
+        store.submit(job(), limits)
+    assert of_client.value.of_client
+    store.submit(job(client="bob"), limits)
+    with pytest.raises(QueueFull) as of_all:
+        store.submit(job(client="carl"), limits)
+    assert not of_all.value.of_client
+    claim(store)
+    store.submit(job(client="carl"), limits)
+
+
+def test_a_client_sees_its_own_jobs_from_the_newest(store: JobStore) -> None:
+    mine = [submit(store, process=f"p{number % 2}") for number in range(5)]
+    theirs = submit(store, client="bob")
+    newest_first = [one.id for one in reversed(mine)]
+    assert [one.id for one in store.listed("ann")] == newest_first
+    assert [one.id for one in store.listed("ann", limit=2)] == newest_first[:2]
+    assert [one.id for one in store.listed("ann", before=mine[3].seq, limit=2)] == newest_first[2:4]
+    assert {one.id for one in store.listed("ann", processes=frozenset({"p1"}))} == {mine[1].id, mine[3].id}
+    claimed = claim(store)
+    assert [one.id for one in store.listed("ann", statuses=frozenset({Status.RUNNING}))] == [claimed.id]
+    assert [one.id for one in store.listed()] == [theirs.id, *newest_first]
+    assert store.listed("nobody") == []
+
+
+def test_jobs_are_forgotten_after_their_time(store: JobStore) -> None:
+    submit(store, ttl=0.1)
+    submit(store, ttl=1000)
+    for _ in range(2):
+        store.answer(claim(store), ANSWER)
+    (expired,) = wait_until(store.expired, what="the end of a job's time")
+    store.remove(expired)
+    assert store.get(expired) is None
+    assert store.expired() == []
+    assert [one.id for one in store.listed("ann")] != []
+    assert len(store.listed("ann")) == 1
+
+
+def test_every_submitted_job_is_in_one_state(store: JobStore) -> None:
+    made = [submit(store) for _ in range(6)]
+    store.answer(claim(store), ANSWER)
+    store.fail(claim(store), "no")
+    claim(store)
+    store.dismiss(made[3].id)
+    store.dismiss(made[4].id)
+    store.remove(made[4].id)
+    counts = dict(store.counts())
+    assert counts == {
+        **{"submitted": 6, "expired": 1, "accepted": 1, "running": 1},
+        **{"successful": 1, "failed": 1, "dismissed": 1},
+    }
+
+
+def test_the_bell_tells_of_work_and_of_ends(store: JobStore, opened: Open) -> None:
+    bell = store.bell()
+    other = opened()
+
+    def heard(kind: str) -> bool:
+        select.select([bell.fd], [], [], 0.05)
+        return kind in bell.heard()
+
+    submit(other)
+    wait_until(lambda: heard(WORK), what="the bell for work")
+    claimed = claim(other)
+    other.answer(claimed, ANSWER)
+    wait_until(lambda: heard(DONE), what="the bell for an end")
+    submit(other)
+    other.dismiss(claim(other).id)
+    wait_until(lambda: heard(STOP), what="the bell for a stop")
+    bell.close()
+
+
+def test_the_queue_lives_on_when_a_process_is_killed(store: JobStore, opened: Open, tmp_path: Path) -> None:
+    # All that the other process was told to be kept is there, and no more.
+    code = f"""
+import sys
+sys.path[:0] = {sys.path!r}
+from mfserv.jobs.sqlite_store import SqliteStore
+from tests.contracts.test_job_store import LIMITS, job
+from pathlib import Path
+store = SqliteStore(Path({str(tmp_path)!r}) / "jobs.sqlite", Path({str(tmp_path)!r}) / "bell")
+while True:
+    print(store.submit(job(), LIMITS).id, flush=True)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        told = [writer.stdout.readline().strip() for _ in range(20)]
+        os.kill(writer.pid, signal.SIGKILL)
+        told += writer.stdout.read().split()
+    kept = {one.id for one in opened().listed(limit=10_000)}
+    assert set(told) - {""} <= kept
+    assert len(kept) <= len(told) + 1
+
+
+def test_what_cannot_be_reached_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    store = SqliteStore(tmp_path / "file" / "jobs.sqlite", tmp_path / "bell")
+    with pytest.raises(ServiceUnavailable):
+        store.submit(job(), LIMITS)
