@@ -6,7 +6,7 @@ and kills itself, or gets the error whose number the file holds. ``seen/PROCESS/
 """
 
 # What is watched are calls of os: pathlib would be watched making them.
-# ruff: noqa: PTH
+# ruff: noqa: PTH103, PTH108, PTH110, PTH115, PTH123
 from __future__ import annotations
 
 import os
