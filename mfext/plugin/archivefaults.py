@@ -44,7 +44,7 @@ def header_faults(header: Header) -> list[str]:
     if algorithm_of(header) not in DIGESTS:
         found.append("its files have no digests that are good enough")
     found += _provide_faults(header, name)
-    found += [f"{fault}: {path}" for path, fault in _file_faults(header, name)]
+    found += [f"{fault}: {path}" for fault, path in _file_faults(header, name)]
     return found
 
 
@@ -71,7 +71,7 @@ def _provide_faults(header: Header, name: str) -> Iterator[str]:
 
 
 def _file_faults(header: Header, name: str) -> Iterator[tuple[str, str]]:
-    """Path and fault of each file that must not be there."""
+    """Fault and path of each file that must not be there."""
     raw = list(raw_files(header))
     if not raw:
         yield "it has no files", name

@@ -119,7 +119,7 @@ def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress
         return None
     for one in chosen:
         one.archive.path.rename(transaction.releases / _kept_name(one.archive))
-    journal = Journal(tuple(Change(one.archive.name, stamp) for one, (_, stamp) in staged))
+    journal = Journal(tuple(_change(one.archive.name, stamp, transaction.home) for one, (_, stamp) in staged))
     try:
         return replace(transaction, placed=is_placed).carry_out(journal)
     except MetworkError as error:
@@ -245,6 +245,10 @@ def _staged(taken: Taken, transaction: Transaction) -> tuple[Path, str]:
     )
     write_marker(place, marker)
     return place, stamp
+
+
+def _change(name: str, stamp: str, home: Home) -> Change:
+    return Change(name, stamp, replaces=(home.plugins / name).exists())
 
 
 def _previous(before: Marker | None, archive: Archive) -> str:
