@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from mfdata.file import Tags, first_tags, new_uid, waiting_name
+from mfdata.file import USUAL_PRIORITY, Tags, first_tags, new_uid, waiting_name
 from mfdata.places import Target
-
-_USUAL_PRIORITY = 5
 
 
 class Arrival(NamedTuple):
@@ -34,7 +32,7 @@ class Arrival(NamedTuple):
     def tags(self) -> Tags:
         """Its first tags."""
         tags = first_tags(self.uid, os.fsencode(self.name), os.fsencode(os.path.basename(self.directory)))
-        if self.priority != _USUAL_PRIORITY:
+        if self.priority != USUAL_PRIORITY:
             tags["latest.core.priority"] = b"%d" % self.priority
         return tags
 
@@ -56,6 +54,6 @@ class Arrival(NamedTuple):
         return {"event": "ignored", "uid": self.uid, "name": self.name, "directory": self.directory, "reason": reason}
 
 
-def arrival_of(directory: str, name: str, target: Target, size: int, priority: int = _USUAL_PRIORITY) -> Arrival:
+def arrival_of(directory: str, name: str, target: Target, size: int, priority: int = USUAL_PRIORITY) -> Arrival:
     """A new identity for the file *name* in *directory*."""
     return Arrival(directory, name, str(target), new_uid(), waiting_name(os.fsencode(name), priority), priority, size)

@@ -23,7 +23,7 @@ _QUEUE = "step."
 _TIME = slice(2, 18)
 _RATE_S = 60.0
 #: Events of a step that has dealt with a file, and of one that has not.
-_DONE, _FAILED = ("done", "dropped"), ("failed", "retried", "quarantined")
+_DONE, _FAILED = ("done", "dropped", "expired"), ("failed", "retried", "quarantined")
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,29 @@ class StepConfig(CommandConfig):
         pattern=r"quarantine|delete|move:[^/\s]+/[^/\s]+",
         form="quarantine, delete, or move:PLUGIN/STEP",
     )
+    priority: int = option(
+        -1,
+        minimum=-1,
+        maximum=9,
+        help="Priority, in this step's queue, of the files that the switch or an incoming directory gives it: 0 comes "
+        "first; -1 = the one that each file has.",
+    )
+    order: str = option(
+        "oldest",
+        choices=("oldest", "newest"),
+        help="Which file of a priority comes first: the one that has been waiting longest, or the one that came last. "
+        "With numprocesses = 1 and oldest the order is strict, but for files that are tried again.",
+    )
+    deadline: float = option(
+        0.0,
+        unit="s",
+        minimum=0,
+        help="A file whose turn comes later than this after it was accepted has expired and is not processed; "
+        "0 = none does.",
+    )
+    deadline_policy: str = option(
+        "quarantine", choices=("quarantine", "drop"), help="What becomes of a file that has expired."
+    )
 
 
 @dataclass(frozen=True)

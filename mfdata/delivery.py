@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata.file import (
+    USUAL_PRIORITY,
     Tags,
     copy,
     discard,
@@ -45,6 +46,8 @@ class Leg:
     tags: Tags
     #: May share the inode with the other destinations.
     hard_link: bool = False
+    #: In the queue, if it goes to one.
+    priority: int = USUAL_PRIORITY
 
 
 class Delivery:
@@ -210,8 +213,7 @@ def remove_transaction(transaction: Path) -> None:
 
 
 def _new_name(leg: Leg) -> str:
-    priority = int(leg.tags.get("latest.core.priority", b"5"))
-    return waiting_name(leg.tags.get("latest.core.original_basename", b""), priority)
+    return waiting_name(leg.tags.get("latest.core.original_basename", b""), leg.priority)
 
 
 def _rename_into(source: str | Path, folder: str, name: str) -> None:

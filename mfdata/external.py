@@ -24,6 +24,8 @@ class ExternalDirectory:
     path: Path
     #: The step that gets every file that comes there.
     target: Target
+    #: That its files get in the step's queue; None = as [incoming] says.
+    priority: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class _Wish:
 
 
 def external_directories(
-    places: Places, incoming: Incoming, listened: Mapping[Target, str] | None = None
+    places: Places,
+    incoming: Incoming,
+    listened: Mapping[Target, str] | None = None,
+    priorities: Mapping[Target, int] | None = None,
 ) -> list[ExternalDirectory]:
     """Every external directory (pure).
 
@@ -45,6 +50,7 @@ def external_directories(
         places: of the home.
         incoming: the module's section.
         listened: ``listened_directories`` of each step, as written.
+        priorities: of the steps that declare one.
 
     Raises:
         ConfigError: a name cannot be one, or two steps want the same directory; or ``Several``.
@@ -59,7 +65,8 @@ def external_directories(
         else:
             found[path] = wish
     raise_all(errors)
-    return [ExternalDirectory(path, wish.target) for path, wish in found.items()]
+    ranks = priorities or {}
+    return [ExternalDirectory(path, wish.target, ranks.get(wish.target)) for path, wish in found.items()]
 
 
 def is_shared(device: int) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 #: The extended attribute that holds all tags (user namespace: xattr(7)).
 ATTRIBUTE = "user.metwork"
+#: In the middle of 0 to 9.
+USUAL_PRIORITY = 5
 #: Suffix of the copy that is about to replace a shared file.
 OWN_COPY = ".own"
 
@@ -73,7 +75,7 @@ def new_uid() -> str:
     return f"{time.time_ns() // 1000:014x}{os.urandom(6).hex()}"
 
 
-def waiting_name(basename: bytes, priority: int = 5) -> str:
+def waiting_name(basename: bytes, priority: int = USUAL_PRIORITY) -> str:
     """A unique name whose order is the order of the queue: ``PRIORITY-TIME-RANDOM-BASENAME``, 255 bytes at most.
 
     *priority* is one digit, 0 comes first. The basename is there for the eye only.

@@ -184,7 +184,8 @@ class Intake:
             return promise.arrival
         self._break_promise("another file took its place before it could be taken")
         path = os.fspath(directory.path)
-        return arrival_of(path, name, directory.target, status.st_size, self._settings.priority)
+        priority = self._settings.priority if directory.priority is None else directory.priority
+        return arrival_of(path, name, directory.target, status.st_size, priority)
 
     def _rename_in(self, arrival: Arrival, descriptor: int, status: os.stat_result) -> bool:
         """Take a file of our own by one rename; whether that was possible."""

@@ -70,7 +70,7 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
 def _observed(config: Config, plugins: Sequence[Plugin]) -> str:
     """Changes when what the observer watches or guards changes; it takes milliseconds to start anew."""
     steps = [
-        (plugin.name, name, step.listened_directories, step.timeout)
+        (plugin.name, name, step.listened_directories, step.timeout, step.priority)
         for plugin in plugins
         for name in plugin.config.names("step_*")
         for step in [plugin.config.section(name, StepConfig)]

@@ -273,12 +273,14 @@ def made(home: Home) -> Observer:
     trace = Trace(home, PROCESS, settings=config.section("trace", TraceConfig))
     steps = _steps(home)
     listened = {target: step.listened_directories for target, step in steps.items()}
+    priorities = {target: step.priority for target, step in steps.items() if step.priority >= 0}
     intake = Intake(places, settings, safety, trace)
     intake.recall_promise(PROCESS)
     durable = safety.durability == "power"
     recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable)
     guardian = Guardian(places, recovery, lambda: {target: step.timeout for target, step in _steps(home).items()})
-    return Observer(external_directories(places, settings, listened), settings, intake, guardian)
+    directories = external_directories(places, settings, listened, priorities)
+    return Observer(directories, settings, intake, guardian)
 
 
 def _steps(home: Home) -> dict[Target, StepConfig]:

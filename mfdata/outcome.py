@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,8 @@ class Done:
     dropped_by: str = ""
     #: Tags to add to the file and its outputs.
     tags: dict[str, bytes] = field(default_factory=dict)
+    #: By ``plugin/step``: the priority in that step's queue, where it is not the one that the file has.
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     def __init__(
         self,
@@ -40,12 +42,14 @@ class Done:
         to: str | Path | Sequence[str | Path] = (),
         dropped_by: str = "",
         tags: dict[str, bytes] | None = None,
+        priorities: Mapping[str, int] | None = None,
     ) -> None:
         made = tuple(output if isinstance(output, Output) else Output(output) for output in outputs)
         object.__setattr__(self, "outputs", made)
         object.__setattr__(self, "to", (to,) if isinstance(to, (str, Path)) else tuple(to))
         object.__setattr__(self, "dropped_by", dropped_by)
         object.__setattr__(self, "tags", tags or {})
+        object.__setattr__(self, "priorities", priorities or {})
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,25 @@ class Retry:
     reason: str = ""
     #: Seconds to wait; None = as the policy says.
     after: float | None = None
+    #: This try is one of those that the policy allows; False: it says nothing of the file, who may wait for ever.
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Hold:
+    """No file can be dealt with now: this one goes back to where it was, and none is taken for some seconds."""
+
+    reason: str
+    #: Seconds.
+    wait: float
+
+
+@dataclass(frozen=True)
+class Expired:
+    """The file came too late: it ends here, by a named rule."""
+
+    rule: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +92,7 @@ class Failed:
     traceback: str = ""
 
 
-Outcome = Done | Retry | Failed
+Outcome = Done | Retry | Failed | Hold | Expired
 
 
 @dataclass(frozen=True)
@@ -124,7 +147,7 @@ class Divert:
     reason: str
 
 
-Decision = HandOver | Delay | Keep | Drop | Divert
+Decision = HandOver | Delay | Keep | Drop | Divert | Hold | Expired
 
 
 def decide(outcome: Outcome | None, attempts: int, policy: Policy, jitter: float) -> Decision:
@@ -137,12 +160,19 @@ def decide(outcome: Outcome | None, attempts: int, policy: Policy, jitter: float
         return HandOver(Done())
     if isinstance(outcome, Done):
         return HandOver(outcome)
+    if isinstance(outcome, (Hold, Expired)):
+        return outcome
+    if isinstance(outcome, Retry) and not outcome.counts:
+        return Delay(_asked(outcome, attempts, policy, jitter), attempts, outcome.reason)
     may_heal = isinstance(outcome, Retry) or not outcome.permanent
     if may_heal and attempts < policy.retry_total:
-        asked = outcome.after if isinstance(outcome, Retry) else None
-        wait = asked if asked is not None else next_wait(attempts + 1, policy) * (1 + jitter / 4)
-        return Delay(wait, attempts + 1, outcome.reason)
+        return Delay(_asked(outcome, attempts, policy, jitter), attempts + 1, outcome.reason)
     return _give_up(outcome, attempts, policy)
+
+
+def _asked(outcome: Retry | Failed, attempts: int, policy: Policy, jitter: float) -> float:
+    asked = outcome.after if isinstance(outcome, Retry) else None
+    return asked if asked is not None else next_wait(attempts + 1, policy) * (1 + jitter / 4)
 
 
 def next_wait(attempt: int, policy: Policy) -> float:

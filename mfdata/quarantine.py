@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfdata.deadline import PUT_BACK
 from mfdata.file import Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.trace import Trace, encoded
@@ -126,8 +127,8 @@ def files_with_reason(folder: Path) -> Iterator[Path]:
 def put_back(places: Places, kept: Kept, trace: Trace, to: Target | None = None) -> Target:
     """Let its step have *kept* again, or the step *to*, as if it had never failed or crashed; who has it now."""
     target = to or kept.target
-    tags = read_tags(kept.path, places.sidecars)
-    _store_tags(places, kept.path, fresh(before_entry(tags, kept.target.plugin, kept.target.step)))
+    tags = fresh(before_entry(read_tags(kept.path, places.sidecars), kept.target.plugin, kept.target.step))
+    _store_tags(places, kept.path, tags | {PUT_BACK: b"%.3f" % time.time()})
     queue = places.queue(target)
     queue.mkdir(parents=True, exist_ok=True)
     trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mfdata.file import USUAL_PRIORITY
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -15,6 +17,11 @@ class Claim:
     name: str
     #: Where it lies while it is claimed.
     path: Path
+
+    @property
+    def priority(self) -> int:
+        """Its priority in this queue, with which it goes on: the name tells it."""
+        return int(self.name[0]) if self.name[:1].isdecimal() else USUAL_PRIORITY
 
 
 class Queue(Protocol):

@@ -41,7 +41,7 @@ def run_process(kind: type[Step]) -> None:
         _recover(step.places, trace, safety, target)
         step._say = loop.ready
         step.open()
-        queue = LocalQueue(step.places, target)
+        queue = LocalQueue(step.places, target, newest_first=step.config.order == "newest")
         try:
             for folder in step.watched:
                 queue.watch(folder)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfdata.config import InternalPlugins, StepConfig
@@ -31,20 +31,24 @@ class Published:
     #: Every ``plugin/step`` that a rule may name.
     steps: frozenset[str]
     no_match: str
+    #: By ``plugin/step``: the priority that files get in its queue, where it declares one.
+    priorities: Mapping[str, int] = field(default_factory=dict)
 
     def write(self, places: Places) -> None:
         """Put these rules in force: a switch that runs takes them before the next file."""
         places.rules.mkdir(parents=True, exist_ok=True)
         part = places.rules / ".rules.json"
         steps = sorted(self.steps)
-        part.write_text(json.dumps({"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}))
+        told = {"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}
+        part.write_text(json.dumps(told | {"priorities": dict(self.priorities)}))
         part.rename(rules_file(places))
 
     @classmethod
     def read(cls, places: Places) -> Published:
         """The rules in force."""
         told = json.loads(rules_file(places).read_text())
-        return cls(tuple(from_json(told["rules"])), frozenset(told["steps"]), told["no_match"])
+        rules = tuple(from_json(told["rules"]))
+        return cls(rules, frozenset(told["steps"]), told["no_match"], told.get("priorities", {}))
 
     def compiled(self) -> RuleSet:
         """The rules ready for use.
@@ -56,7 +60,8 @@ class Published:
 
     def fingerprint(self, compiled: RuleSet) -> str:
         """Changes when what is in force changes."""
-        return f"{compiled.fingerprint}.{self.no_match}"
+        priorities = ",".join(f"{step}={priority}" for step, priority in sorted(self.priorities.items()))
+        return ".".join(filter(None, (compiled.fingerprint, self.no_match, priorities)))
 
 
 def rules_file(places: Places) -> Path:
@@ -78,8 +83,14 @@ def published(config: Config, plugins: Sequence[Plugin]) -> Published:
         except MetworkError as error:
             errors.append(error)
     raise_all(errors)
-    steps = frozenset(f"{plugin.name}/{name[5:]}" for plugin in plugins for name in plugin.config.names("step_*"))
-    return Published(tuple(rules), steps, config.section("internal_plugins", InternalPlugins).switch_no_match_policy)
+    steps = {
+        f"{plugin.name}/{name[5:]}": plugin.config.section(name, StepConfig).priority
+        for plugin in plugins
+        for name in plugin.config.names("step_*")
+    }
+    priorities = {step: priority for step, priority in steps.items() if priority >= 0}
+    no_match = config.section("internal_plugins", InternalPlugins).switch_no_match_policy
+    return Published(tuple(rules), frozenset(steps), no_match, priorities)
 
 
 def rules_of(plugin: Plugin) -> list[Rule]:
@@ -126,12 +137,13 @@ class Switch(Step):
 
     def _routed(self, match: Match) -> Outcome:
         if match.destinations:
-            return Done(to=[f"{to}*" if to.hard_link else str(to) for to in match.destinations])
+            to = [f"{one}*" if one.hard_link else str(one) for one in match.destinations]
+            return Done(to=to, priorities=self._priorities)
         if self._no_match == "drop":
             return Done(dropped_by="switch_no_match_policy")
         if self._no_match == "keep":
             return Failed("no rule wants this file", permanent=True, kind="no_match")
-        return Done(to=self._no_match)
+        return Done(to=self._no_match, priorities=self._priorities)
 
     def _refresh(self) -> None:
         """Take the rules in force if they have changed; the old ones rule until the new ones are compiled."""
@@ -141,6 +153,7 @@ class Switch(Step):
         new = Published.read(self.places)
         rules = new.compiled()
         self._rules, self._no_match, self._stamp = rules, new.no_match, stamp
+        self._priorities = new.priorities
         if SYSTEM_MAGIC in rules.tags:
             self._load_libmagic()
         self.say(rules=new.fingerprint(rules))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mfdata.config import StepConfig
 from mfdata.file import File, Tags, copy, first_tags, new_uid, waiting_name, write_tags
-from mfdata.outcome import Done, Failed, Outcome, Retry
+from mfdata.outcome import Done, Expired, Failed, Hold, Outcome, Retry
 from mfdata.step import Step
 from mfext.environment import Home
 from mfext.errors import UsageError
@@ -143,6 +143,10 @@ def _described(outcome: Outcome) -> str:
         case Retry(reason, after):
             when = f" in {after:g} s" if after is not None else ""
             return f"try again{when}: {reason}"
+        case Hold(reason, wait):
+            return f"no file for {wait:g} s: {reason}"
+        case Expired(_, reason):
+            return f"expired: {reason}"
         case Failed(reason):
             return f"failed: {reason}"
     return str(outcome)

@@ -15,9 +15,24 @@ from pathlib import Path
 
 from mfdata import quarantine
 from mfdata.config import Safety, StepConfig
+from mfdata.deadline import Deadline
 from mfdata.delivery import Delivery, Leg, remove_transaction
 from mfdata.file import File, Tags, before_entry, is_own, own_copy, read_tags, write_tags
-from mfdata.outcome import Decision, Delay, Divert, Done, Drop, Failed, HandOver, Keep, Outcome, Policy, decide
+from mfdata.outcome import (
+    Decision,
+    Delay,
+    Divert,
+    Done,
+    Drop,
+    Expired,
+    Failed,
+    HandOver,
+    Hold,
+    Keep,
+    Outcome,
+    Policy,
+    decide,
+)
 from mfdata.places import COMMITTED, PREPARED, Target
 from mfdata.queue import Claim, Queue
 from mfdata.step import Step
@@ -43,7 +58,10 @@ class Worker:
         self._safety = safety
         self._policy = policy_of(step.config)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
+        self._deadline = _deadline_of(self.target, step.config)
         self._pause = 0.0
+        #: Until when the step wants no file, by the monotonic clock; 0 = it does.
+        self._held_until = 0.0
         #: What is neither at its next place nor back in its queue: the disk is full.
         self._unfinished: Claim | None = None
         self._is_told = False
@@ -58,8 +76,17 @@ class Worker:
             elif self._pause:
                 loop.wait(timeout=self._pause)
                 self._try_again()
+            elif self._held_until:
+                self._wait_held(loop)
             elif not self._work_next():
                 loop.wait(self._queue.fileno(), timeout=self._time_to_sleep())
+
+    def _wait_held(self, loop: Mainloop) -> None:
+        left = min(self._held_until, self._leave_at) - time.monotonic()
+        if left > 0:
+            loop.wait(timeout=left)
+        else:
+            self._held_until = 0.0
 
     def _work_next(self) -> bool:
         claim = self._queue.claim()
@@ -90,8 +117,9 @@ class Worker:
         try:
             file = File(claim.path, read_tags(claim.path, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
+            late = self._deadline and self._deadline.missed(file.tags, start)
             entered = self._enter(file, start)
-            outcome = self._run(file, claim) if entered <= self._safety.max_steps else _in_a_circle(entered)
+            outcome = late or (self._run(file, claim) if entered <= self._safety.max_steps else _in_a_circle(entered))
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
             self._settle(claim, file, decision, time.time() - start)
             self._pause = 0.0
@@ -133,8 +161,16 @@ class Worker:
                 self._queue.settle(claim)
             case Divert(to, reason):
                 self._tell({"event": "failed", **told, "reason": reason, "to": [to]})
-                legs = [Leg(claim.path, Target.of(to, self.target.plugin), _passed_on(file.tags))]
-                self._delivery.hand_over(claim.path, legs)
+                target = Target.of(to, self.target.plugin)
+                leg = Leg(claim.path, target, _passed_on(file.tags), priority=claim.priority)
+                self._delivery.hand_over(claim.path, [leg])
+            case Expired(rule, reason):
+                self._tell({"event": "expired", **told, "rule": rule, "reason": reason})
+                self._queue.settle(claim)
+            case Hold(reason, wait):
+                self._tell({"event": "held", **told, "reason": reason, "wait": round(wait, 3)})
+                self._queue.release(claim)
+                self._held_until = time.monotonic() + wait
         if self.step.made_outputs:
             with suppress(OSError):
                 remove_transaction(Path(f"{claim.path}{PREPARED}"))
@@ -142,8 +178,8 @@ class Worker:
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = _passed_on(file.tags) | outcome.tags
         all_say = all(output.to for output in outcome.outputs)
-        own = [self._leg(claim.path, to, tags) for to in (outcome.to if all_say else ())]
-        made = list(self._outputs(outcome, file, tags))
+        own = [self._leg(claim, claim.path, to, tags, outcome) for to in (outcome.to if all_say else ())]
+        made = list(self._outputs(claim, outcome, file, tags))
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:
@@ -155,18 +191,21 @@ class Worker:
         self._tell(event, *outputs)
         self._delivery.hand_over(claim.path, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
 
-    def _outputs(self, outcome: Done, file: File, tags: Tags) -> Iterator[tuple[str, str, list[Leg]]]:
+    def _outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> Iterator[tuple[str, str, list[Leg]]]:
         """Uid, name and destinations of each output; the uid is the same at each try."""
         for number, output in enumerate(outcome.outputs, 1):
             name = output.path.name
             uid = f"{file.uid}.{number}"
             own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": _name_bytes(name)}
-            yield uid, name, [self._leg(output.path, to, own) for to in output.to or outcome.to]
+            legs = [self._leg(claim, output.path, to, own, outcome) for to in output.to or outcome.to]
+            yield uid, name, legs
 
-    def _leg(self, source: Path, to: str | Path, tags: Tags) -> Leg:
+    def _leg(self, claim: Claim, source: Path, to: str | Path, tags: Tags, outcome: Done) -> Leg:
         if isinstance(to, Path):
             return Leg(source, to, tags)
-        return Leg(source, Target.of(to.rstrip("*"), self.target.plugin), tags, hard_link=to.endswith("*"))
+        name = to.rstrip("*")
+        priority = outcome.priorities.get(name, claim.priority)
+        return Leg(source, Target.of(name, self.target.plugin), tags, to.endswith("*"), priority)
 
     def _delay(self, claim: Claim, file: File, delay: Delay, told: dict[str, object]) -> None:
         due = time.time() + delay.wait
@@ -256,6 +295,10 @@ def _end_of_life(config: StepConfig) -> float:
     if not config.max_age:
         return float("inf")
     return time.monotonic() + config.max_age + random.random() * config.max_age_variance  # noqa: S311, spreads restarts
+
+
+def _deadline_of(target: Target, config: StepConfig) -> Deadline | None:
+    return Deadline(target, config.deadline, config.deadline_policy == "drop") if config.deadline else None
 
 
 def _passed_on(tags: Tags) -> Tags:

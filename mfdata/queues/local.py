@@ -27,6 +27,8 @@ _LISTING = 32_768
 _RENEW_AFTER_S = 0.25
 #: but no more often than this many times the cost of the listing.
 _RENEW_COST = 20
+#: Turns the order of numbers of one length round.
+_CONTRARY = str.maketrans("0123456789", "9876543210")
 #: No listing takes longer than this, in microseconds.
 _MISSED_US = 10_000_000
 
@@ -98,6 +100,7 @@ class LocalQueue:
 
     def release(self, claim: Claim) -> None:
         os.rename(claim.path, f"{self._queue}/{claim.name}")
+        self._pending.append(claim.name)  # it is the next one again
 
     def depth(self) -> int:
         return sum(1 for _ in self._names())
@@ -128,14 +131,21 @@ class LocalQueue:
     def _first_names(self) -> list[str]:
         if self._newest_first:
             return heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
-        started = time.time_ns() // 1000
+        names, earlier = self._names_before_now()
+        if names and not earlier:
+            names, earlier = self._names_before_now()
+        return earlier or names
+
+    def _names_before_now(self) -> tuple[list[str], list[str]]:
+        """The first names, and those of them that were given before they were listed.
+
+        A listing may miss a name that came during it, and yet have one that came after that. What is from further in
+        the future was named by a clock that has been set back since.
+        """
+        start = time.time_ns() // 1000
+        now, future = f"{start:016d}", f"{start + _MISSED_US:016d}"
         names = heapq.nsmallest(_LISTING, self._names())
-        # A listing may miss a name that came during it, and yet have one that came after that: those are for the next.
-        # What is from further in the future was named by a clock that has been set back since.
-        seen = [name for name in names if not f"{started:016d}" < name[2:18] < f"{started + _MISSED_US:016d}"]
-        if seen or not names:
-            return seen
-        return heapq.nsmallest(_LISTING, self._names())
+        return names, [name for name in names if not now < name[2:18] < future]
 
     def _own_slice_first(self, names: list[str]) -> list[str]:
         """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
@@ -167,5 +177,5 @@ class LocalQueue:
         return told
 
 
-def _newest_first(name: str) -> tuple[str, int]:
-    return name[0], -int(name[2:18])
+def _newest_first(name: str) -> tuple[str, str]:
+    return name[:1], name[2:18].translate(_CONTRARY)

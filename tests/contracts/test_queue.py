@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -73,6 +74,50 @@ def test_a_lower_priority_number_comes_first(places: Places, worker: Worker) -> 
     assert claim
     assert claim.name == first[0]
     queue.settle(claim)
+
+
+def test_the_newest_of_a_priority_comes_first_where_that_is_asked_for(places: Places) -> None:
+    names = offer(places, 50, priority=7)
+    first = offer(places, 2, priority=2)
+    queue = LocalQueue(places, TARGET, newest_first=True)
+    claims = [claim for _ in range(52) if (claim := queue.claim())]
+    assert [claim.name for claim in claims] == [*reversed(first), *reversed(names)]
+    for claim in claims:
+        queue.settle(claim)
+    queue.close()
+
+
+def test_a_name_that_came_during_the_listing_is_for_the_next_one(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may leave out a file that came during a listing, and yet tell of one that came after that."""
+    queue = LocalQueue(places, TARGET)
+    given: list[str] = []
+
+    def listed(_queue: LocalQueue) -> list[str]:
+        if given:
+            return given
+        given[:] = offer(places, 2)
+        return given[1:]
+
+    monkeypatch.setattr(LocalQueue, "_names", listed)
+    claims = [claim for _ in range(2) if (claim := queue.claim())]
+    assert [claim.name for claim in claims] == given
+    for claim in claims:
+        queue.settle(claim)
+    queue.close()
+
+
+def test_what_a_clock_that_was_ahead_has_named_is_not_left_over(places: Places) -> None:
+    for ahead_s in (1, 3600):
+        name = f"5-{(time.time_ns() // 1000) + ahead_s * 1_000_000:016d}-000000000000-x"
+        (places.queue(TARGET) / name).touch()
+        queue = LocalQueue(places, TARGET)
+        claim = queue.claim()
+        assert claim
+        assert claim.name == name
+        queue.settle(claim)
+        queue.close()
 
 
 def test_a_claimed_file_is_one_workers_alone(places: Places, worker: Worker) -> None:

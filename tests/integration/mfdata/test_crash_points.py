@@ -11,6 +11,7 @@ import pytest
 from mfdata import Done, Failed, File, Output, Step
 from mfdata.config import Safety, StepConfig
 from mfdata.file import first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.outcome import Expired
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
 from mfdata.recovery import Recovery
@@ -65,7 +66,11 @@ def fails(_step: Step, _file: File) -> Failed:
     return Failed("no good")
 
 
-Case = Callable[[Step, File], Done | Failed]
+def expires(_step: Step, _file: File) -> Expired:
+    return Expired("deadline", "too late")
+
+
+Case = Callable[[Step, File], Done | Failed | Expired]
 
 CASES: dict[Case, set[str]] = {
     to_one: {"a/main"},
@@ -76,6 +81,7 @@ CASES: dict[Case, set[str]] = {
     to_a_path: {"archive/deep/file"},
     to_path_and_step: {"archive/file", "a/main"},
     ends_here: set(),
+    expires: set(),
     fails: {"quarantine"},
 }
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,12 @@ def test_a_priority_is_in_the_name_and_goes_with_the_file(home: Home, incoming: 
     (taken,) = waiting(home)
     assert taken.name.startswith("2-")
     assert tags_of(home, taken)["latest.core.priority"] == b"2"
+
+
+def test_the_priority_of_the_step_that_a_directory_feeds_counts_more(home: Home, incoming: ExternalDirectory) -> None:
+    (incoming.path / "file").write_bytes(CONTENT)
+    intake_of(home, priority=2).take(replace(incoming, priority=0), "file", told=True)
+    assert waiting(home)[0].name.startswith("0-")
 
 
 def test_a_hard_linked_file_is_taken_as_a_copy_of_our_own(home: Home, incoming: ExternalDirectory) -> None:

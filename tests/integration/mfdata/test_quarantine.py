@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from mfdata.deadline import PUT_BACK
 from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
 from mfdata.places import Places, Target
 from mfdata.quarantine import Kept, Selection, drop, keep, kept_files, put_back
@@ -91,7 +93,9 @@ def test_a_file_that_is_put_back_starts_afresh(places: Places, trace: Trace) -> 
     assert put_back(places, found, trace) == STEP
     (waiting,) = places.queue(STEP).iterdir()
     assert waiting.name == found.path.name
-    assert read_tags(waiting, places.sidecars) == first_tags(found.uid, b"some.png", b"incoming")
+    tags = read_tags(waiting, places.sidecars)
+    assert float(tags.pop(PUT_BACK)) == pytest.approx(time.time(), abs=60)
+    assert tags == first_tags(found.uid, b"some.png", b"incoming")
     assert list(places.quarantine(STEP).iterdir()) == []
     (event,) = events(places.home)
     assert (event["event"], event["uid"], event["from"], event["to"]) == (

@@ -13,7 +13,7 @@ import pytest
 from mfdata import Done, Failed, File, Retry, Step, quarantine
 from mfdata.config import Safety, StepConfig
 from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
-from mfdata.outcome import Outcome
+from mfdata.outcome import Hold, Outcome
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
 from mfdata.trace import Trace, life
@@ -24,6 +24,8 @@ from mfext.testing import temporary_home
 
 OWN = Target("p", "main")
 Process = Callable[[File], Outcome | None]
+#: The uid of a file that was accepted in the year 2023.
+OLD = b"060a24181e4000" + b"a" * 12
 
 
 class Bench:
@@ -31,6 +33,8 @@ class Bench:
 
     def __init__(self, folder: Path, process: Process, config: StepConfig, safety: Safety) -> None:
         self.home = temporary_home(folder)
+        #: Of the files that are offered.
+        self.priority = 5
         self.places = Places(self.home)
         self.step = Step(self.home, "p", "main", config, FreeSection())
         self.step.process = process  # type: ignore[assignment,method-assign]
@@ -43,7 +47,7 @@ class Bench:
         path.write_bytes(b"content")
         uid = new_uid()
         write_tags(path, first_tags(uid, name, b"incoming") | tags, self.places.sidecars)
-        path.rename(self.places.queue(OWN) / waiting_name(name))
+        path.rename(self.places.queue(OWN) / waiting_name(name, self.priority))
         return uid
 
     def work(self) -> None:
@@ -261,6 +265,111 @@ def test_a_committed_file_goes_forward_when_the_disk_has_room_again(
     at.worker._try_again()
     assert (tmp_path / "archive" / "file").read_bytes() == b"content"
     assert len(at.waiting(Target("next", "main"))) == 1
+
+
+def test_a_file_goes_on_with_the_priority_that_it_has(bench: Make) -> None:
+    at = bench(lambda _: Done(to=["next/main", "other/main"]))
+    at.priority = 2
+    at.offer()
+    at.work()
+    assert [at.waiting(Target(name, "main"))[0].name[0] for name in ("next", "other")] == ["2", "2"]
+
+
+@pytest.mark.parametrize("link", ["", "*"])
+def test_an_outcome_may_say_the_priority_in_each_queue(bench: Make, link: str) -> None:
+    to = [f"{name}/main{link}" for name in ("a", "b", "c")]
+    at = bench(lambda _: Done(to=to, priorities={"a/main": 0, "b/main": 9}))
+    at.offer()
+    at.work()
+    assert [at.waiting(Target(name, "main"))[0].name[0] for name in "abc"] == ["0", "9", "5"]
+
+
+def test_a_diverted_or_delayed_file_keeps_its_priority(bench: Make) -> None:
+    at = bench(lambda _: Failed("no"), failure_policy="move:other/main", retry_total=1, retry_min_wait=0)
+    at.priority = 1
+    at.offer()
+    at.work()
+    (delayed,) = at.places.delayed(OWN).iterdir()
+    delayed.rename(at.places.queue(OWN) / delayed.name.partition("-")[2])
+    at.work()
+    assert at.waiting(Target("other", "main"))[0].name[0] == "1"
+
+
+def test_a_try_that_does_not_count_leaves_the_number_of_tries_as_it_was(bench: Make) -> None:
+    at = bench(lambda _: Retry("server away", after=100, counts=False), retry_total=1)
+    uid = at.offer(**{"latest.core.attempt": b"1"})
+    at.work()
+    (delayed,) = at.places.delayed(OWN).iterdir()
+    assert at.tags(delayed)["latest.core.attempt"] == b"1"
+    assert at.told(uid) == ["retried"]
+
+
+def test_a_step_that_holds_gets_no_file_for_a_while_and_then_the_same_one(bench: Make) -> None:
+    answers: list[Outcome] = [Hold("server away", 0.1), Done(), Done()]
+    seen: list[str] = []
+
+    def process(file: File) -> Outcome:
+        seen.append(file.uid)
+        return answers.pop(0)
+
+    at = bench(process)
+    first, second = at.offer(), at.offer()
+    names = [path.name for path in at.waiting()]
+    waits: list[float] = []
+
+    class Counts(Mainloop):
+        """Is told to stop at the first wait for a new file."""
+
+        def wait(self, *fds: int, timeout: float | None = None) -> set[int]:
+            self.stopping = bool(fds)
+            if not waits:
+                assert [path.name for path in at.waiting()] == names
+            waits.append(timeout or 0.0)
+            return super().wait(timeout=timeout if timeout is not None else 0)
+
+    with Counts(at.home, "") as loop:
+        at.worker.run(loop)
+    assert 0 < waits[0] <= 0.1
+    assert seen == [first, first, second]
+    assert at.told(first) == ["held", "done"]
+
+
+def test_a_held_worker_drains_at_once(bench: Make) -> None:
+    at = bench(lambda _: Hold("server away", 100))
+    at.offer()
+    at.work()
+    with Stops(at.home, "step.p.main") as loop:
+        loop.draining = True
+        at.worker.run(loop)
+        (facts,) = (at.home.run / "ready" / "step.p.main").iterdir()
+        assert json.loads(facts.read_bytes())["drained"] is True
+    assert len(at.waiting()) == 1
+
+
+def test_a_file_that_came_too_late_is_kept_and_the_reason_names_the_deadline(bench: Make) -> None:
+    at = bench(lambda _: Done(to="next/main"), deadline=60.0)
+    fresh, late = at.offer(), at.offer(**{"latest.core.uid": OLD})
+    at.work()
+    at.work()
+    assert len(at.waiting(Target("next", "main"))) == 1
+    (kept,) = quarantine.kept_files(at.places)
+    assert (kept.kind, kept.uid) == ("expired", OLD.decode())
+    assert str(kept.reason["reason"]).startswith("deadline = 60 s of p/main: ")
+    assert late != fresh
+    assert at.told(OLD.decode()) == ["quarantined"]
+    quarantine.put_back(at.places, kept, at.trace)
+    at.work()
+    assert len(at.waiting(Target("next", "main"))) == 2
+
+
+def test_a_file_that_came_too_late_may_end_with_a_line(bench: Make) -> None:
+    at = bench(lambda _: Done(to="next/main"), deadline=60.0, deadline_policy="drop")
+    at.offer(**{"latest.core.uid": OLD})
+    at.work()
+    (event,) = life(at.home, OLD.decode())
+    assert (event["event"], event["rule"]) == ("expired", "deadline = 60 s of p/main")
+    assert at.waiting() == []
+    assert list(quarantine.kept_files(at.places)) == []
 
 
 class Stops(Mainloop):

@@ -36,6 +36,11 @@ def test_a_step_may_listen_to_directories_of_its_own() -> None:
     assert found[1:] == [ExternalDirectory(IN / "first", OTHER), ExternalDirectory(IN / "second", OTHER)]
 
 
+def test_a_directory_has_the_priority_that_its_step_declares() -> None:
+    found = external_directories(PLACES, Incoming(), {OTHER: "first"}, {OTHER: 0})
+    assert [one.priority for one in found] == [None, 0]
+
+
 @pytest.mark.parametrize(
     ("incoming", "listened", "said"),
     [

@@ -2,7 +2,22 @@ from __future__ import annotations
 
 import pytest
 
-from mfdata.outcome import Delay, Divert, Done, Drop, Failed, HandOver, Keep, Output, Policy, Retry, decide, next_wait
+from mfdata.outcome import (
+    Delay,
+    Divert,
+    Done,
+    Drop,
+    Expired,
+    Failed,
+    HandOver,
+    Hold,
+    Keep,
+    Output,
+    Policy,
+    Retry,
+    decide,
+    next_wait,
+)
 
 RETRYING = Policy(retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)
 
@@ -48,6 +63,17 @@ def test_the_failure_policy_decides_in_the_end(policy: str, expected: object) ->
 def test_a_broken_rule_is_quarantined_whatever_the_failure_policy_says(policy: str) -> None:
     outcome = Failed("raises", permanent=True, kind="rule_error")
     assert decide(outcome, 0, Policy(failure_policy=policy), 0) == Keep("rule_error", "raises")
+
+
+@pytest.mark.parametrize("attempts", [0, 7])
+def test_a_try_that_does_not_count_uses_up_nothing(attempts: int) -> None:
+    assert decide(Retry("away", after=60, counts=False), attempts, RETRYING, 0) == Delay(60, attempts, "away")
+    assert decide(Retry("away", counts=False), 0, Policy(retry_min_wait=7), 0) == Delay(7, 0, "away")
+
+
+@pytest.mark.parametrize("outcome", [Hold("away", 5), Expired("deadline", "too late")])
+def test_a_file_that_was_not_tried_meets_no_policy(outcome: Hold | Expired) -> None:
+    assert decide(outcome, 3, Policy(failure_policy="delete"), 0) is outcome
 
 
 def test_waits_grow_up_to_the_longest() -> None:

@@ -1,0 +1,47 @@
+"""Deadline: whether a file comes too late for its step (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mfdata.file import uid_of
+from mfdata.outcome import Expired, Failed
+from mfdata.places import Target
+
+#: When somebody let a step have the file again, in epoch seconds; whoever does so wants it in spite of its age.
+PUT_BACK = "latest.core.put_back"
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The deadline of one step."""
+
+    target: Target
+    #: From the acceptance of a file until its turn.
+    seconds: float
+    #: It ends; otherwise it is put into quarantine.
+    drops: bool = False
+
+    @property
+    def rule(self) -> str:
+        """Its name, for the trace."""
+        return f"deadline = {self.seconds:g} s of {self.target}"
+
+    def missed(self, tags: Mapping[str, bytes], now: float) -> Failed | Expired | None:
+        """What becomes of a file with *tags* whose turn is *now*; None when it is in time."""
+        age = now - accepted_at(tags, now)
+        if age <= self.seconds:
+            return None
+        reason = f"{self.rule}: {age:.0f} s after it was accepted"
+        return Expired(self.rule, reason) if self.drops else Failed(reason, permanent=True, kind="expired")
+
+
+def accepted_at(tags: Mapping[str, bytes], unknown: float) -> float:
+    """When the file was accepted, or put back by hand, in epoch seconds; *unknown* when its uid does not tell."""
+    try:
+        accepted = int(uid_of(tags)[:14], 16) / 1e6
+    except ValueError:
+        return unknown
+    put_back = tags.get(PUT_BACK, b"")
+    return max(accepted, float(put_back)) if put_back else accepted

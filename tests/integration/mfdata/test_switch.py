@@ -1,0 +1,58 @@
+"""The switch on rules that are in force: where files go, with which priority."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mfdata import Done, File
+from mfdata.config import StepConfig
+from mfdata.file import first_tags, new_uid
+from mfdata.places import Places
+from mfdata.rules import parse_condition
+from mfdata.switch import Published, Switch
+from mfext.environment import Home
+from mfext.section import FreeSection
+from mfext.testing import temporary_home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return temporary_home(tmp_path)
+
+
+def in_force(home: Home, priorities: dict[str, int], no_match: str = "keep", condition: str = "True") -> Published:
+    rules = tuple(parse_condition(name, "main", condition, "here") for name in ("a", "b"))
+    published = Published(rules, frozenset({"a/main", "b/main", "c/main"}), no_match, priorities)
+    published.write(Places(home))
+    return published
+
+
+def routed(home: Home) -> Done:
+    switch = Switch(home, "switch", "main", StepConfig(), FreeSection())
+    switch.open()
+    path = home.path / "file"
+    path.write_bytes(b"content")
+    outcome = switch.process(File(path, first_tags(new_uid(), b"file", b"incoming")))
+    assert isinstance(outcome, Done)
+    return outcome
+
+
+def test_a_file_gets_in_each_queue_the_priority_that_the_step_declares(home: Home) -> None:
+    in_force(home, {"a/main": 0})
+    outcome = routed(home)
+    assert sorted(map(str, outcome.to)) == ["a/main", "b/main"]
+    assert outcome.priorities == {"a/main": 0}
+
+
+def test_a_step_for_what_no_rule_wants_gets_its_priority_too(home: Home) -> None:
+    in_force(home, {"c/main": 9}, no_match="c/main", condition="False")
+    assert routed(home) == Done(to="c/main", priorities={"c/main": 9})
+
+
+def test_what_is_in_force_is_read_as_it_was_written_and_a_changed_priority_shows(home: Home) -> None:
+    first = in_force(home, {"a/main": 0})
+    assert Published.read(Places(home)) == first
+    second = in_force(home, {"a/main": 1})
+    assert first.fingerprint(first.compiled()) != second.fingerprint(second.compiled())
