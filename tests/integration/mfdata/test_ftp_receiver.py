@@ -79,7 +79,11 @@ class Receiver:
 
     def files(self) -> dict[bytes, bytes]:
         """Name and content of everything in the incoming directory, hidden or not."""
-        return {os.fsencode(path.name): path.read_bytes() for path in self.incoming.iterdir()}
+        found = {}
+        for path in self.incoming.iterdir():
+            with suppress(FileNotFoundError):  # gone while we look
+                found[os.fsencode(path.name)] = path.read_bytes()
+        return found
 
 
 @contextmanager
