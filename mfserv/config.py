@@ -1,0 +1,207 @@
+"""Every configuration key of mfserv but those of jobs, declared once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mfext.option import option
+from mfext.section import Schema, Section
+
+#: What a rate looks like: requests in a period.
+RATE = r"([1-9][0-9]{0,8}/[1-9][0-9]{0,4}s)?"
+#: The default of a class that nobody configured: of the client who is not named, and of jobs.
+INTERACTIVE, BATCH = "interactive", "batch"
+#: What one worker does in parallel when its app does not say.
+CONCURRENCY = {"asgi": 32, "tornado": 32, "static": 32, "wsgi": 4, "command": 1, "proxy": 100}
+
+
+@dataclass(frozen=True)
+class Http(Section):
+    """Where the router listens, and what it takes from clients."""
+
+    address: str = option("127.0.0.1", help="Address that the router listens on; 0.0.0.0 or :: for all.")
+    port: int = option(8080, minimum=0, maximum=65535, help="Port for plain HTTP; 0 = none.")
+    accept_proxy: bool = option(
+        False, help="Take addresses of clients from the PROXY protocol, which the balancer in front must then speak."
+    )
+    threads: int = option(1, minimum=1, maximum=64, help="Threads of the router; one serves some 50,000 requests/s.")
+    max_connections: int = option(4_000, minimum=10, help="Connections of clients at the same time.")
+    address_connections: int = option(
+        0, minimum=0, help="Connections of one address at the same time; more are closed; 0 = no limit."
+    )
+    header_timeout: float = option(10.0, unit="s", minimum=1, help="Time that the headers of a request may take.")
+    body_timeout: float = option(
+        30.0, unit="s", minimum=1, help="Time without a byte of a body after which a client is given up."
+    )
+    idle_timeout: float = option(60.0, unit="s", minimum=1, help="Time that a connection may be without a request.")
+    admin_addresses: tuple[str, ...] = option(
+        ("127.0.0.0/8", "::1"), separator=",", help="Addresses that may read /__metrics."
+    )
+
+
+@dataclass(frozen=True)
+class Tls(Section):
+    """HTTPS and HTTP/2."""
+
+    certificate: str = option(
+        "", pattern=r"(/[!#-~]*)?", help="PEM file with certificate, chain and private key; none = no HTTPS."
+    )
+    port: int = option(8443, minimum=1, maximum=65535, help="Port for HTTPS.")
+
+
+@dataclass(frozen=True)
+class Limits(Section):
+    """What holds for clients that no section [client_*] names, and for addresses."""
+
+    anonymous_class: str = option(INTERACTIVE, help="Class of clients that are not known.")
+    anonymous_rate: str = option("", pattern=RATE, help="Requests of an unknown client, by address.", example="60/60s")
+    address_rate: str = option(
+        "", pattern=RATE, help="Requests of one address, whoever the client is.", example="600/60s"
+    )
+
+
+@dataclass(frozen=True)
+class Jwt(Section):
+    """Bearer tokens (JWT) that the router checks; without a key, the header Authorization is left to the apps."""
+
+    algorithm: str = option(
+        "RS256",
+        choices=("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512"),
+        help="The one algorithm that is accepted.",
+    )
+    public_key: str = option("", pattern=r"(/[!#-~]*)?", help="PEM file with the public key, for RS* and ES*.")
+    secret: str = option("", secret=True, pattern=r"[!#-&(-~]*", help="The shared secret, for HS*.")
+    issuer: str = option("", pattern=r"[^\s\"'\\]*", help="What iss must be; empty = anything.")
+    audience: str = option("", pattern=r"[^\s\"'\\]*", help="What aud must be; empty = anything.")
+
+
+@dataclass(frozen=True)
+class ClassConfig(Section):
+    """A class of requests: who comes first, and what share it may have."""
+
+    order: int = option(help="Place among the classes: requests of a lower number overtake in the queue.")
+    share: int = option(
+        100,
+        unit="%",
+        minimum=1,
+        maximum=100,
+        help="Share of an app's places that this class may have at once, so that others always find some free.",
+    )
+
+
+@dataclass(frozen=True)
+class ClientConfig(Section):
+    """A client: how it is known, its class and its limits."""
+
+    keys: tuple[str, ...] = option(
+        (),
+        separator=",",
+        secret=True,
+        help="API keys, sent in the header X-API-Key; sha256:HEX stands for a key that is not written here.",
+    )
+    subjects: tuple[str, ...] = option((), separator=",", help="Subjects (sub) of bearer tokens.")
+    addresses: tuple[str, ...] = option(
+        (),
+        separator=",",
+        help="Addresses or networks, for requests without a key.",
+        example="192.0.2.0/24, 2001:db8::/32",
+    )
+    class_: str = option(INTERACTIVE, help="Its class.")
+    rate: str = option("", pattern=RATE, help="Requests in a period; empty = no limit.", example="600/60s")
+
+
+@dataclass(frozen=True)
+class AppConfig(Section):
+    """An app: what it is (by one of app, cmd, static and upstream), where it answers, its workers, its limits."""
+
+    app: str = option(
+        "",
+        pattern=r"([A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*)?",
+        help="A Python app as module:object below the plugin's folder: ASGI, WSGI or tornado.",
+        example="main:app",
+    )
+    interface: str = option(
+        "auto", choices=("auto", "asgi", "wsgi", "tornado"), help="What app is; auto looks at the object."
+    )
+    cmd: str = option(
+        "",
+        help="A program that serves HTTP on the listening socket that it inherits as file 3 (LISTEN_FDS=1); "
+        "{PYTHON} is MetWork's Python.",
+        example="{PYTHON} serve.py",
+    )
+    static: str = option("", help="A folder of files, below the plugin's folder.", example="static")
+    upstream: tuple[str, ...] = option(
+        (),
+        separator=",",
+        pattern=r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
+        help="A service elsewhere: its addresses, without a path.",
+        example="http://192.0.2.7:8000",
+    )
+    routes: tuple[str, ...] = option(
+        (),
+        separator=",",
+        pattern=r"/[A-Za-z0-9._~/\-]*",
+        help="Paths below which it answers; by default /PLUGIN. The app sees the path below its route.",
+    )
+    virtualhosts: tuple[str, ...] = option(
+        (), separator=",", pattern=r"[A-Za-z0-9.\-]+", help="Host names for which the routes hold; by default all."
+    )
+    workers: int = option(1, minimum=1, maximum=256, help="Number of worker processes.")
+    concurrency: int = option(
+        0,
+        minimum=0,
+        help="Requests that one worker truly serves in parallel; more wait in the router. 0 = "
+        + ", ".join(f"{number} for {kind}" for kind, number in CONCURRENCY.items())
+        + ".",
+    )
+    timeout: float = option(30.0, unit="s", minimum=0.1, help="Time that the app may take to answer.")
+    queue_timeout: float = option(10.0, unit="s", minimum=0.1, help="Time that a request may wait for a worker.")
+    max_queue: int = option(1000, minimum=0, help="Requests that may wait; more are refused with Retry-After.")
+    max_body: int = option(10_000_000, unit="bytes", minimum=0, help="Largest body of a request.")
+    retry: str = option(
+        "idempotent",
+        choices=("none", "idempotent"),
+        help="Requests that are sent to a worker again when one dies before it answers.",
+    )
+    health: str = option(
+        "", pattern=r"(/[!-~]*)?", help="A path of the app that answers below 400 once a new worker is ready."
+    )
+    openapi: str = option("", pattern=r"(/[!-~]*)?", help="The path of its OpenAPI document.", example="/openapi.json")
+    auth: str = option("none", choices=("none", "required"), help="Whether only known clients are let in.")
+    clients: tuple[str, ...] = option(
+        (), separator=",", help="Names of the only clients that are let in, as in [client_NAME]."
+    )
+    rate: str = option("", pattern=RATE, help="Requests of one client to this app.", example="60/60s")
+    cors_origins: tuple[str, ...] = option(
+        (),
+        separator=",",
+        pattern=r"\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
+        help="Origins whose pages may call the app from a browser; * = all.",
+    )
+    async_: str = option(
+        "off",
+        choices=("off", "allow", "only"),
+        help="Whether requests may be jobs: allow = when a client prefers respond-async, only = all of them.",
+    )
+    autostart: bool = option(True, help="Start with the module.")
+    graceful_timeout: float = option(
+        30.0, unit="s", minimum=1, help="Time to finish the requests in hand when asked to stop."
+    )
+    max_age: float = option(
+        0.0, unit="s", minimum=0, help="Age at which a worker leaves, without losing a request; 0 = never."
+    )
+    rlimit_as: int = option(0, unit="bytes", minimum=0, help="Limit of the address space of a worker; 0 = none.")
+    rlimit_nofile: int = option(0, minimum=0, help="Limit of open files of a worker; 0 = none.")
+    debug: bool = option(False, help="Log at level DEBUG.")
+
+
+MODULE_SECTIONS = {
+    "http": Http,
+    "tls": Tls,
+    "limits": Limits,
+    "jwt": Jwt,
+    "class_*": ClassConfig,
+    "client_*": ClientConfig,
+}
+
+PLUGIN_SECTIONS = Schema({"app_*": AppConfig})

@@ -1,0 +1,154 @@
+"""haproxy: routing table, clients and limits -> the router's configuration and its maps, as files (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mfext.section import Config
+from mfserv.app import App
+from mfserv.clients import Clients, clients
+from mfserv.config import Http, Jwt, Tls
+from mfserv.haproxynames import ADMIN, CONFIG, GATEWAY, INTERNAL, PEERS
+from mfserv.limits import Rate, lane, rate
+from mfserv.page import page
+from mfserv.routes import Route, routing_table
+
+#: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
+BUFFER = 32_768
+#: Milliseconds that a request is put back in the queue for each request of its client in the last ten seconds.
+FAIRNESS = 10
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The places of an app that one class may have."""
+
+    app: App
+    name: str
+    order: int
+    places: int
+
+    @property
+    def id(self) -> str:
+        """Its name in the router."""
+        return f"lane.{self.name}.{self.app.id}"
+
+    @property
+    def socket(self) -> str:
+        """Where the router comes back to itself, relative to the home's folder of run-time state."""
+        return f"s/lane.{hashlib.sha256(self.id.encode()).hexdigest()[:24]}"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The router's files by name."""
+
+    files: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Differs when anything does; the configuration carries it, so that the running router can be asked."""
+        return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()[:16]
+
+    def complete(self, folder: Path) -> dict[str, str]:
+        """The files as they are written into *folder*."""
+        names = {"@DIGEST@": self.digest, "@FOLDER@": str(folder)}
+        config = self.files[CONFIG]
+        for name, value in names.items():
+            config = config.replace(name, value)
+        return {**self.files, CONFIG: config}
+
+
+def render(config: Config, apps: Sequence[App]) -> Rendered:
+    """The router's files for the module's *config* and *apps*.
+
+    Raises:
+        ConfigError: routes overlap, or clients are not right.
+    """
+    table, known = routing_table(apps), clients(config)
+    lanes = [
+        Lane(app, name, one.order, lane(app.places, one.share))
+        for app in apps
+        for name, one in known.classes.items()
+        if one.share < 100 and app.kind != "proxy"
+    ]
+    maps = _maps(apps, table, known, lanes, config)
+    facts = {
+        **_settings(config),
+        "apps": apps,
+        "routes": table,
+        "lanes": lanes,
+        "clients": known,
+        "jobs": any(app.settings.async_ != "off" for app in apps),
+        "client_periods": sorted(_periods([known.others.rate, *(one.rate for one in known.named)])),
+        "app_periods": sorted(_periods(rate(app.settings.rate) for app in apps)),
+        "address_rate": known.address_rate,
+        "longest": max([30.0, *(app.settings.timeout + app.settings.queue_timeout for app in apps)]),
+        "fairness": FAIRNESS,
+        "buffer": BUFFER,
+    }
+    return Rendered({**maps, "index.html": page(table), CONFIG: _text(facts)})
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return {
+        "http": config.section("http", Http),
+        "tls": config.section("tls", Tls),
+        "jwt": config.section("jwt", Jwt),
+        "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY},
+    }
+
+
+def _periods(rates: Iterable[Rate | None]) -> set[int]:
+    return {one.period for one in rates if one}
+
+
+def _maps(
+    apps: Sequence[App], table: Sequence[Route], known: Clients, lanes: Sequence[Lane], config: Config
+) -> dict[str, str]:
+    """The maps in which the router looks things up: their size, and not the number of rules, grows with the apps."""
+    named = known.named
+    limited = [(client.name, client.rate) for client in named if client.rate]
+    app_rates = [(app.id, one) for app in apps if (one := rate(app.settings.rate))]
+    maps: dict[str, list[tuple[str, object]]] = {
+        "routes": [(f"{route.host}{route.path}/", f"{route.app.id}|{route.path}") for route in table],
+        "keys": [(key, client.name) for client in named for key in client.keys],
+        "subjects": [(subject, client.name) for client in named for subject in client.subjects],
+        "addresses": [(address, client.name) for client in named for address in client.addresses],
+        "classes": [(client.name, client.class_) for client in named],
+        "orders": [(name, one.order) for name, one in known.classes.items()],
+        "rates": [(name, one.requests) for name, one in limited],
+        "periods": [(name, one.period) for name, one in limited],
+        "waits": [(name, one.wait) for name, one in limited],
+        "app_rates": [(name, one.requests) for name, one in app_rates],
+        "app_periods": [(name, one.period) for name, one in app_rates],
+        "app_waits": [(name, one.wait) for name, one in app_rates],
+        "bodies": [(app.id, app.settings.max_body) for app in apps],
+        "auth": [(app.id, "named" if app.settings.clients else "known") for app in apps if app.settings.auth != "none"],
+        "allowed": [(f"{app.id}|{client}", 1) for app in apps for client in app.settings.clients],
+        "cors": [(f"{app.id}|{origin}", 1) for app in apps for origin in app.settings.cors_origins],
+        "async": [(app.id, app.settings.async_) for app in apps if app.settings.async_ != "off"],
+        "backends": [(app.id, f"app.{app.id}") for app in apps],
+        "lanes": [(f"{one.app.id}|{one.name}", one.id) for one in lanes],
+        "admins": [(address, 1) for address in config.section("http", Http).admin_addresses],
+    }
+    return {f"{name}.map": "".join(f"{key} {value}\n" for key, value in pairs) for name, pairs in maps.items()}
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    # Nothing of this is HTML; what goes in is checked where it is declared.
+    jinja = Environment(  # nosec B701
+        loader=PackageLoader("mfserv", "."),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    jinja.filters["ms"] = lambda seconds: f"{round(seconds * 1000)}ms"
+    return jinja.get_template("haproxy.cfg.j2").render(facts)

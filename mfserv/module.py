@@ -1,0 +1,159 @@
+"""mfserv: REST services behind a router.
+
+The path of a request, in the order in which to read the sources::
+
+    app.py        a plugin's service: what it is, where it answers
+    routes.py     apps -> routing table; overlaps are errors that name both plugins
+    clients.py    who asks: keys, tokens, addresses -> class and rate; limits.py: rates, lanes
+    haproxy.py    table, clients, limits -> the router's configuration; haproxy.cfg.j2 is its template
+    putinforce.py checks it with HAProxy, and puts it in force without losing a request
+    router.py     keeps HAProxy running, and its access log
+    sockets.py    holds the listening socket of every worker
+    runner.py     a worker: an app on its socket; servers/ has one file for each kind of app
+    swap.py       how a worker comes into the router and leaves it
+
+Beside the path: jobs/, requests that are answered later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mfext.environment import Home
+from mfext.errors import MetworkError, raise_all
+from mfext.module import Module
+from mfext.process import Process
+from mfext.section import Config, Schema
+from mfserv.app import App, apps_of, faults
+from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
+from mfserv.jobs.config import JobsConfig, job_processes
+from mfserv.spec import Spec
+
+if TYPE_CHECKING:
+    import click
+
+    from mfext.plugin.manifest import Plugin
+
+#: Files of a plugin whose change does not change what runs.
+_NOT_CODE = {"__pycache__", "tests", "README.md"}
+
+
+def _folders(_config: Config) -> list[Path]:
+    return [Path("var/router"), Path("var/jobs")]
+
+
+def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Process]:
+    apps = apps_of(plugins)
+    own = [
+        Process(name="sockets", command=(sys.executable, "-m", "mfserv.sockets"), folder=home.path),
+        Process(
+            name="router",
+            command=(sys.executable, "-m", "mfserv.router"),
+            folder=home.path,
+            graceful_timeout=max([30.0, *(app.settings.timeout for app in apps)]),
+        ),
+    ]
+    takes_jobs = any(app.settings.async_ != "off" for app in apps)
+    prints = {plugin.name: _fingerprint(plugin) for plugin in plugins}
+    workers = [worker for app in apps for worker in _workers(app, prints[app.plugin])]
+    return [*own, *(job_processes(home, config) if takes_jobs else ()), *workers]
+
+
+def _workers(app: App, fingerprint: str) -> Iterator[Process]:
+    one = app.settings
+    for slot in app.slots:
+        spec = Spec(
+            app=app.id,
+            slot=slot,
+            slots=len(app.slots),
+            kind=one.interface if app.kind == "python" else app.kind,
+            target=one.app or one.cmd or one.static,
+            socket=app.socket(slot),
+            concurrency=app.concurrency,
+            max_body=one.max_body,
+            health=one.health,
+            graceful_timeout=one.graceful_timeout,
+            max_age=one.max_age,
+            debug=one.debug,
+        )
+        yield Process(
+            name=f"app.{app.id}.{slot}",
+            command=(sys.executable, "-m", "mfserv.runner", spec.as_text()),
+            folder=app.folder,
+            plugin=app.plugin,
+            autostart=one.autostart,
+            graceful_timeout=one.graceful_timeout,
+            rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
+            fingerprint=fingerprint,
+        )
+
+
+def _fingerprint(plugin: Plugin) -> str:
+    """Changes when code or configuration of *plugin* change; its workers are then started anew."""
+    digest = hashlib.sha256(repr(plugin.config.rows()).encode())
+    for path in sorted(_code_of(plugin.folder)):
+        status = path.stat()
+        name = str(path.relative_to(plugin.folder))
+        digest.update(f"{name} {status.st_mtime_ns} {status.st_size}\n".encode(errors="replace"))
+    return digest.hexdigest()[:16]
+
+
+def _code_of(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.name in _NOT_CODE:
+            continue
+        if path.is_dir():
+            yield from _code_of(path)
+        elif path.is_file():
+            yield path
+
+
+def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+    from mfserv.putinforce import check
+
+    apps = apps_of(plugins)
+    errors: list[MetworkError] = [error for app in apps for error in faults(app)]
+    raise_all(errors)
+    check(home, config, apps)
+
+
+def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+    from mfserv.clients import classes_of
+    from mfserv.jobs.route import Published, job_routes, publish_routes
+    from mfserv.putinforce import put_in_force
+
+    apps = apps_of(plugins)
+    routes = job_routes(apps)
+    publish_routes(home, Published(tuple(routes), tuple(classes_of(config))))
+    put_in_force(home, config, apps)
+
+
+def _commands() -> Sequence[click.Command]:
+    from mfserv.commands import COMMANDS
+
+    return COMMANDS
+
+
+def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+    from mfserv.commands import state
+
+    return state(home, config, apps_of(plugins))
+
+
+MODULE = Module(
+    name="mfserv",
+    summary="REST services behind a router with priorities, limits and jobs.",
+    schema=Schema({**MODULE_SECTIONS, "jobs": JobsConfig}),
+    plugin_schema=PLUGIN_SECTIONS,
+    folders=_folders,
+    builtin_plugins=lambda _config: [],
+    processes=_processes,
+    check=_check,
+    publish=_publish,
+    commands=_commands,
+    status=_status,
+)

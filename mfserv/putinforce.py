@@ -1,0 +1,164 @@
+"""Put a router configuration in force: check it with HAProxy itself, write it, let the running router take it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from mfext.environment import Home
+from mfext.errors import Conflict, PluginError, ServiceUnavailable
+from mfext.section import Config
+from mfserv.app import App
+from mfserv.config import Http, Tls
+from mfserv.haproxy import Rendered, render
+from mfserv.haproxynames import CONFIG, server
+from mfserv.routerlink import RouterLink
+from mfserv.sockets import want
+
+#: Seconds in which a running router must have taken a new configuration.
+_TAKE = 15.0
+
+
+def folder(home: Home) -> Path:
+    """Where the router's files lie."""
+    return home.var / "router"
+
+
+def check(home: Home, config: Config, apps: Sequence[App]) -> None:
+    """Raise what HAProxy says against *apps*, by the name of the plugin where one is to blame.
+
+    Raises:
+        PluginError: one plugin is to blame.
+        ServiceUnavailable: the router cannot be configured so, and it is nobody's fault but the module's.
+    """
+    wrong = _said(render(config, apps))
+    if not wrong:
+        return
+    for name in sorted({app.plugin for app in apps}):
+        own = [app for app in apps if app.plugin == name]
+        if (mine := _said(render(config, own))) and not _said(render(config, [])):
+            raise PluginError(f"the router refuses it: {mine}", where=str(own[0].folder / "config.ini"))
+    raise ServiceUnavailable(f"the router refuses its configuration: {wrong}", where=str(home.config / "config.ini"))
+
+
+@lru_cache(maxsize=64)
+def _said_of(files: tuple[tuple[str, str], ...]) -> str:
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place)
+        for name, text in Rendered(dict(files)).complete(path).items():
+            (path / name).write_text(text, "utf-8")
+        return refusal(None, path / CONFIG)
+
+
+def _said(rendered: Rendered) -> str:
+    return _said_of(tuple(sorted(rendered.files.items())))
+
+
+def refusal(home: Home | None, file: Path) -> str:
+    """What HAProxy says against the configuration in *file*; '' when it takes it."""
+    from mfserv.router import program
+
+    done = subprocess.run(
+        [program(), "-c", "-f", str(file)],
+        cwd=home.run if home else file.parent,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode == 0:
+        return ""
+    lines = [line.partition(" : ")[2] for line in done.stderr.splitlines() if "[ALERT]" in line]
+    return "; ".join(lines[:3]) or done.stderr.strip() or f"exit status {done.returncode}"
+
+
+def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
+    """Write the router's files, and return when the running router works by them.
+
+    The sockets of new workers are made first, so that requests for them wait rather than fail.
+
+    Raises:
+        Conflict: a port is in use.
+        ServiceUnavailable: the router has not taken it; what was in force still is.
+    """
+    rendered = render(config, apps)
+    link = RouterLink(home)
+    before = link.digest()
+    want(home, {app.socket(slot): server(app.id, slot) for app in apps for slot in app.slots})
+    if before == rendered.digest:
+        return
+    _check_ports(config, _ports_in(folder(home)) if before else ())
+    _write(rendered, folder(home))
+    if not before:
+        return
+    link.reload()
+    deadline = time.monotonic() + _TAKE
+    while link.digest() != rendered.digest:
+        if time.monotonic() > deadline:
+            raise ServiceUnavailable(
+                "the router has not taken its new configuration, and works by the former one",
+                where=str(home.log / "router.out"),
+            )
+        time.sleep(0.02)
+
+
+def _write(rendered: Rendered, place: Path) -> None:
+    """Write all files into a new folder and put it in the place of the former one."""
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o700)  # it holds secrets
+    for name, text in rendered.complete(place).items():
+        unfinished = place / f".{name}"
+        unfinished.touch(mode=0o600)
+        unfinished.write_text(text, "utf-8")
+        unfinished.replace(place / name)
+
+
+def ports(config: Config) -> list[tuple[str, int]]:
+    """Addresses and ports on which the router listens."""
+    http, tls = config.section("http", Http), config.section("tls", Tls)
+    wanted = [http.port] if http.port else []
+    return [(http.address, port) for port in [*wanted, *([tls.port] if tls.certificate else [])]]
+
+
+def _ports_in(place: Path) -> list[str]:
+    try:
+        lines = (place / CONFIG).read_text("utf-8").splitlines()
+    except OSError:
+        return []
+    return [line.split()[1] for line in lines if line.startswith("  bind ")]
+
+
+def _check_ports(config: Config, own: Sequence[str]) -> None:
+    """Make sure that ports that the router does not have yet are free."""
+    for address, port in ports(config):
+        if f"{address}:{port}" in own:
+            continue
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError as error:
+                found = (
+                    "is in use"
+                    if error.errno == errno.EADDRINUSE
+                    else f"cannot be had: {os.strerror(error.errno or 0)}"
+                )
+                raise Conflict(
+                    f"port {port} of {address} {found}",
+                    where="[http] port",
+                    mend="Stop what listens there, or take another.",
+                ) from None
+
+
+def remove(home: Home) -> None:
+    """Remove the router's files."""
+    shutil.rmtree(folder(home), ignore_errors=True)

@@ -1,0 +1,163 @@
+"""Router: the process that keeps HAProxy running; ``python -m mfserv.router``.
+
+HAProxy itself does not tell when it is ready, and writes its access log to a pipe: this process does the one and keeps
+the other. When it is told to drain, HAProxy finishes what it has and takes nothing more. It looks at the certificate
+now and then, and lets HAProxy read a new one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from mfext import log
+from mfext.appendfile import AppendFile
+from mfext.config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import MetworkError, ServiceUnavailable
+from mfext.mainloop import Mainloop
+from mfext.module import load_module
+from mfserv.config import Tls
+from mfserv.haproxynames import CONFIG, MASTER
+from mfserv.putinforce import folder, refusal
+from mfserv.routerlink import RouterLink
+
+#: Seconds that HAProxy may take to listen.
+_START = 10.0
+#: Seconds between two looks at the certificate, and at HAProxy while it starts or ends.
+_LOOK, _WATCH = 0.02, 5.0
+_LOG_SIZE, _LOG_KEEP = 50_000_000, 5
+_PR_SET_PDEATHSIG = 1
+
+_log = log.get_logger(__name__)
+
+
+class Router:
+    """HAProxy as a child."""
+
+    def __init__(self, home: Home, certificate: str) -> None:
+        self.home = home
+        self.certificate = certificate
+        self.link = RouterLink(home)
+        self.access = AppendFile(home.log / "access.log", _LOG_SIZE, _LOG_KEEP)
+        self.process = self._spawn()
+        self._certificate_seen = self._certificate_state()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        libc = ctypes.CDLL(None)
+        config = folder(self.home) / CONFIG
+
+        def prepare() -> None:
+            libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+
+        # Paths of sockets are relative to the working folder, since they must be short.
+        self._pipe, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        process = subprocess.Popen(
+            [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(config)],
+            cwd=self.home.run,
+            stdout=written,
+            preexec_fn=prepare,
+        )
+        os.close(written)
+        return process
+
+    @property
+    def output(self) -> int:
+        """The end of the pipe that brings the access log."""
+        return self._pipe
+
+    def run(self, loop: Mainloop) -> int:
+        """Keep HAProxy and its log until told to stop; its exit status."""
+        deadline = time.monotonic() + _START
+        is_ready = drained = False
+        while not loop.stopping and self.process.poll() is None:
+            if not is_ready and (is_ready := bool(self.link.digest())):
+                loop.ready()
+            if not is_ready and time.monotonic() > deadline:
+                print("HAProxy does not answer", file=sys.stderr)
+                return 1
+            if loop.draining and not drained:
+                loop.ready(draining="1")
+                self.process.send_signal(signal.SIGUSR1)
+                drained = True
+            ready = loop.wait(self.output, timeout=_WATCH if is_ready and not loop.draining else _LOOK)
+            if self.output in ready:
+                self.keep_log()
+            self._look_at_certificate()
+        if loop.draining and not loop.stopping:
+            loop.drained()
+            while not loop.stopping:
+                loop.wait()
+        if loop.stopping:
+            self.process.terminate()
+        status = self.process.wait()
+        self.keep_log()
+        return 0 if loop.stopping else status or 1
+
+    def keep_log(self) -> None:
+        """Write what HAProxy logged: whole lines of access, all else where output goes."""
+        with suppress(BlockingIOError):
+            while data := os.read(self.output, 1 << 20):
+                lines = data.splitlines(keepends=True)
+                other = b"".join(line for line in lines if not line.startswith(b"{"))
+                if other:
+                    os.write(2, other)
+                with suppress(OSError):  # a full disk must not stop the router
+                    self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
+
+    def _certificate_state(self) -> tuple[int, int]:
+        try:
+            status = Path(self.certificate).stat()
+        except OSError:
+            return 0, 0
+        return status.st_mtime_ns, status.st_ino
+
+    def _look_at_certificate(self) -> None:
+        state = self._certificate_state() if self.certificate else (0, 0)
+        if state == self._certificate_seen:
+            return
+        self._certificate_seen = state
+        wrong = refusal(self.home, folder(self.home) / CONFIG)
+        if wrong:
+            _log.error("the new certificate is not taken", reason=wrong)
+        else:
+            _log.info("the certificate has changed, and is read anew")
+            self.link.reload()
+
+
+def program() -> str:
+    """The HAProxy of this machine.
+
+    Raises:
+        ServiceUnavailable: there is none.
+    """
+    path = os.pathsep.join((os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin"))
+    found = shutil.which("haproxy") or shutil.which("haproxy", path=path)
+    if found is None:
+        raise ServiceUnavailable("HAProxy is not installed", mend="Install the package haproxy (2.6 or later).")
+    return found
+
+
+def main() -> None:
+    """Run HAProxy until told to stop."""
+    home = home_of(current_module())
+    log.set_up(home, "router")
+    with Mainloop(home) as loop:
+        try:
+            certificate = module_config(load_module(home.module), home).section("tls", Tls).certificate
+            status = Router(home, certificate).run(loop)
+        except MetworkError as error:
+            print(error.message, file=sys.stderr)
+            status = error.exit_code
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""Runner: the process of one worker: ``python -m mfserv.runner SPEC [SOCKET]``.
+
+It takes the socket of its slot, runs the app on it, says that it is ready, and leaves when told to: first the router
+sends nothing more, then what is in hand is finished, then it ends. For a test it inherits the socket with this number
+instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+from mfext import log
+from mfext.environment import Home, current_module, current_process, home_of
+from mfext.errors import MetworkError
+from mfext.mainloop import Mainloop
+from mfserv.health import healthy
+from mfserv.requestlog import adopt_standard_logging
+from mfserv.sockets import Seat, own_seat, take_seat
+from mfserv.spec import Spec
+from mfserv.swap import Place
+
+#: Seconds without a request in hand after which, when none is sent any more, none is under way.
+_QUIET = 0.1
+_LOOK = 0.02
+#: Part of the time to leave in which the router must have let go.
+_LEAVE = 0.8
+
+_log = log.get_logger(__name__)
+
+
+class Server(Protocol):
+    """Something that answers HTTP on a listening socket."""
+
+    @property
+    def busy(self) -> int:
+        """Requests in hand."""
+
+    async def start(self) -> None:
+        """Answer from now on."""
+
+    def stop_accepting(self) -> None:
+        """Take no new connection, and go on with those that are there."""
+
+    async def end(self) -> None:
+        """Close what is left."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can go on."""
+
+
+def main() -> None:
+    """Run the worker that the first argument describes."""
+    spec = Spec.from_text(sys.argv[1])
+    home = home_of(current_module())
+    level = "debug" if spec.debug else "info"
+    log.set_up(home, current_process() or spec.app, level)
+    adopt_standard_logging(level)
+    sys.path.insert(0, str(Path.cwd()))
+    with Mainloop(home) as loop:
+        inherited = int(sys.argv[2]) if len(sys.argv) > 2 else None
+        seat = (
+            own_seat(home, spec.socket, inherited) if inherited else take_seat(home, spec.socket, lambda: loop.stopping)
+        )
+        try:
+            ended_well = asyncio.run(Worker(spec, home, loop, seat).run())
+        except MetworkError as error:
+            print(error.message, file=sys.stderr)
+            raise SystemExit(error.exit_code) from None
+    sys.exit(0 if ended_well else 1)
+
+
+class Worker:
+    """One worker, from its start to its end."""
+
+    def __init__(self, spec: Spec, home: Home, loop: Mainloop, seat: Seat) -> None:
+        self.spec = spec
+        self.loop = loop
+        self.seat = seat
+        self.place = Place(home, spec.app, spec.slot, spec.slots)
+        self.server = server_of(spec, seat)
+        self._woken = asyncio.Event()
+
+    async def run(self) -> bool:
+        """Serve until told to leave; whether it ended as it should."""
+        events = asyncio.get_running_loop()
+        events.add_reader(self.loop.wakeup_fd, self._wake)
+        events.add_reader(self.seat.connection, self._lost_holder)
+        await self.server.start()
+        if not await self._becomes_healthy():
+            return False
+        self.loop.ready(app=self.spec.app, slot=str(self.spec.slot))
+        self.place.join()
+        await self._serve()
+        if not self.server.is_alive:
+            return False
+        await self._leave()
+        while self.loop.draining and not self.loop.stopping:
+            await self._woken.wait()
+            self._woken.clear()
+        return True
+
+    async def _becomes_healthy(self) -> bool:
+        if not self.spec.health:
+            return True
+        while not self.loop.stopping and self.server.is_alive:
+            if await healthy(self.seat.home, self.spec.socket, self.spec.health):
+                return True
+            await asyncio.sleep(0.2)
+        return False
+
+    async def _serve(self) -> None:
+        born = time.monotonic()
+        while not (self.loop.stopping or self.loop.draining) and self.server.is_alive:
+            left = born + self.spec.max_age - time.monotonic() if self.spec.max_age else None
+            if left is not None and left <= 0:
+                return
+            try:
+                # Every second: whether the server still lives. It costs nothing that could be measured.
+                await asyncio.wait_for(self._woken.wait(), min(left or 1.0, 1.0))
+            except TimeoutError:
+                continue
+            self._woken.clear()
+
+    async def _leave(self) -> None:
+        """Finish what is in hand."""
+        deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
+        if not self.loop.stopping:
+            await self.place.leave(self.spec.graceful_timeout * _LEAVE)
+        self.server.stop_accepting()
+        quiet_since = time.monotonic()
+        while time.monotonic() < deadline:
+            if self.server.busy:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > _QUIET:
+                break
+            await asyncio.sleep(_LOOK)
+        await self.server.end()
+        if self.loop.draining:
+            self.loop.drained()
+
+    def _wake(self) -> None:
+        self.loop.clear_wakeup()
+        self._woken.set()
+
+    def _lost_holder(self) -> None:
+        """The holder of the sockets has ended: the next one gets this worker's."""
+        events = asyncio.get_running_loop()
+        events.remove_reader(self.seat.connection)
+        if self.loop.stopping or self.loop.draining:
+            return
+        if self.seat.renew():
+            events.add_reader(self.seat.connection, self._lost_holder)
+        else:
+            events.call_later(_LOOK, self._lost_holder)
+
+
+def server_of(spec: Spec, seat: Seat) -> Server:
+    """What serves the app of *spec*; its code is imported here."""
+    if spec.kind == "command":
+        from mfserv.servers.command import CommandServer
+
+        return CommandServer(spec.target, seat.listening, spec.graceful_timeout)
+    if spec.kind == "static":
+        from mfserv.servers.tornado import TornadoServer, static_files
+
+        return TornadoServer(static_files(Path(spec.target)), seat.listening, spec.max_body)
+    from mfserv.servers.target import load_app
+
+    app, kind = load_app(spec.target, spec.kind)
+    if kind == "asgi":
+        from mfserv.servers.asgi import AsgiServer
+
+        return AsgiServer(app, seat.listening, spec.max_body)
+    from mfserv.servers.tornado import TornadoServer, wsgi_app
+
+    return TornadoServer(wsgi_app(app, spec.concurrency) if kind == "wsgi" else app, seat.listening, spec.max_body)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What answers HTTP in a worker, one file a kind."""

@@ -1,0 +1,128 @@
+"""AsgiServer: ASGI apps, by uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from socket import socket
+from typing import Any
+
+import uvicorn
+
+from mfext.errors import PluginError
+from mfserv.requestid import enter
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class TooLarge(Exception):
+    """The body is longer than the app wants."""
+
+
+class AsgiServer:
+    """An ASGI app on a listening socket."""
+
+    def __init__(self, app: Any, listening: socket, max_body: int) -> None:
+        self.app = app
+        self.listening = listening
+        self.max_body = max_body
+        self.busy = 0
+        config = uvicorn.Config(
+            self._call,
+            interface="asgi3",
+            log_level="warning",
+            forwarded_allow_ips="*",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            lifespan="auto",
+            timeout_keep_alive=3600,
+            ws="none",
+        )
+        self._server = _Uvicorn(config)
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can go on."""
+        return self._task is not None and not self._task.done()
+
+    async def start(self) -> None:
+        """Answer from now on.
+
+        Raises:
+            PluginError: the app ended in its startup.
+        """
+        # A duplicate: uvicorn closes what it listens on, and the health of the app is asked through this one.
+        self._task = asyncio.create_task(self._server.serve(sockets=[self.listening.dup()]))
+        while not self._server.started:
+            if self._task.done():
+                raise PluginError("the app failed in its startup (lifespan); what it said is above")
+            await asyncio.sleep(0.005)
+
+    def stop_accepting(self) -> None:
+        """Take no new connection."""
+        for one in self._server.servers:
+            one.close()
+
+    async def end(self) -> None:
+        """Close connections without a request, and let the app shut down."""
+        self._server.should_exit = True
+        if self._task:
+            await self._task
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        prefix = headers.get(b"x-forwarded-prefix", b"").decode()
+        if prefix:
+            scope["root_path"] = prefix
+            scope["path"] = prefix + scope["path"]
+            scope["raw_path"] = prefix.encode() + scope["raw_path"]
+        enter(headers.get(b"x-request-id", b"").decode())
+        self.busy += 1
+        try:
+            await self._limited(scope, receive, send)
+        finally:
+            self.busy -= 1
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app, and break off a body without a length that becomes too long."""
+        size, started = 0, False
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.max_body:
+                raise TooLarge
+            return message
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except TooLarge:
+            if started:
+                raise
+            body = b'{"title":"the body is too large","status":413}'
+            kind = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
+            await send({"type": "http.response.start", "status": 413, "headers": kind})
+            await send({"type": "http.response.body", "body": body})
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own signals: the worker hears them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

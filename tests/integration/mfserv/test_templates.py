@@ -1,0 +1,21 @@
+"""Every template of mfserv gives a plugin that is correct, whose own tests pass, and that answers through the router."""
+
+from __future__ import annotations
+
+import pytest
+
+from mfext.plugin.template import templates
+from tests.integration.mfserv.serv import Serv
+
+NAMES = [template.name for template in templates("mfserv") if template.name != "proxy"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_plugin_of_the_template_is_correct_passes_its_tests_and_answers(serv: Serv, name: str) -> None:
+    folder = serv.plugin(f"my_{name}", name)
+    serv.run("plugins.check", ".", folder=folder)
+    serv.run("metwork", "plugins", "test", ".", folder=folder)
+    serv.develop(folder)
+    answer = serv.service.get(f"/my_{name}/")
+    assert answer.status == 200, answer.body
+    assert answer.headers["x-request-id"]
