@@ -15,7 +15,6 @@ Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
 from __future__ import annotations
 
 import hashlib
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,9 +29,10 @@ from mfdata.config import (
     StepConfig,
 )
 from mfext.environment import Home
-from mfext.errors import ConfigError, MetworkError, raise_all
+from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
 from mfext.plugin.requirements import plugin_environment
+from mfext.plugin.running import command_words, fingerprint
 from mfext.process import Process
 from mfext.section import Config
 
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
 
 _BUILTIN = Path(__file__).parent / "plugins"
-#: Files of a plugin whose change does not change what runs.
-_NOT_CODE = {"__pycache__", "tests", "README.md"}
 
 
 def _folders(_config: Config) -> list[Path]:
@@ -79,7 +77,7 @@ def _observed(config: Config, plugins: Sequence[Plugin]) -> str:
 
 
 def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
-    fingerprint = _fingerprint(plugin)
+    changes_with = fingerprint(plugin)
     for name in (*plugin.config.names("step_*"), *plugin.config.names("extra_daemon_*")):
         kind: type[CommandConfig] = StepConfig if name.startswith("step_") else ExtraDaemonConfig
         settings = plugin.config.section(name, kind)
@@ -87,7 +85,11 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
         own = name.removeprefix(f"{prefix}_")
         yield Process(
             name=f"{prefix}.{plugin.name}.{own}",
-            command=_command(settings.cmd, plugin, own, f"{plugin.config.origin(name, 'cmd')} [{name}] cmd"),
+            command=command_words(
+                settings.cmd,
+                {"PYTHON": sys.executable, "plugin_name": plugin.name, "step_name": own},
+                f"{plugin.config.origin(name, 'cmd')} [{name}] cmd",
+            ),
             folder=plugin.folder,
             plugin=plugin.name,
             numprocesses=_numprocesses(plugin, settings, config),
@@ -102,7 +104,7 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
                 "fsize": settings.rlimit_fsize,
             },
             environment=plugin_environment(plugin),
-            fingerprint=fingerprint,
+            fingerprint=changes_with,
         )
 
 
@@ -110,44 +112,6 @@ def _numprocesses(plugin: Plugin, settings: CommandConfig, config: Config) -> in
     if plugin.builtin and plugin.name == "switch":
         return config.section("internal_plugins", InternalPlugins).switch_numprocesses
     return settings.numprocesses
-
-
-def _command(text: str, plugin: Plugin, step: str, origin: str = "") -> tuple[str, ...]:
-    """The words of a command.
-
-    Raises:
-        ConfigError: a quote is not closed, or there is no word.
-    """
-    try:
-        words = shlex.split(text)
-    except ValueError as error:
-        raise ConfigError(f"{text!r}: {error}", where=origin, mend="Close the quote.") from None
-    if not words:
-        raise ConfigError("the command is empty", where=origin, expected='for example "{PYTHON} main.py"')
-    for name, value in {"{PYTHON}": sys.executable, "{plugin_name}": plugin.name, "{step_name}": step}.items():
-        words = [word.replace(name, value) for word in words]
-    return tuple(words)
-
-
-def _fingerprint(plugin: Plugin) -> str:
-    """Changes when code or configuration of *plugin* change; its processes are then started anew."""
-    digest = hashlib.sha256(repr(plugin.config.rows()).encode())
-    for path in sorted(_code_of(plugin.folder)):
-        status = path.stat()
-        digest.update(
-            f"{path.relative_to(plugin.folder)} {status.st_mtime_ns} {status.st_size}\n".encode(errors="replace")
-        )
-    return digest.hexdigest()[:16]
-
-
-def _code_of(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in _NOT_CODE:
-            continue
-        if path.is_dir():
-            yield from _code_of(path)
-        elif path.is_file():
-            yield path
 
 
 def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:

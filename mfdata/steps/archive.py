@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
 from mfdata.file import Tags, move
-from mfdata.steps.naming import HELP, check_template, written_path
+from mfdata.steps.naming import HELP, check_template, mode_option, written_path
 from mfext.option import option
 from mfext.section import Section
 
@@ -26,13 +26,7 @@ class ArchiveKeys(Section):
         form='text without "/"',
         help="The tags of each file are written beside it, into a file with this suffix; empty = they are not.",
     )
-    force_chmod: str = option(
-        "",
-        pattern="0?[0-7]{3}|",
-        form="an octal mode, or nothing",
-        help="Mode that files get, in octal; empty = as they came.",
-        example="0640",
-    )
+    force_chmod: str = mode_option()
 
     def __post_init__(self) -> None:
         check_template(self.dest_basename, "dest_basename")

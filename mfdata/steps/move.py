@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Output, Step
-from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
+from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, mode_option, written_path
 from mfext.option import option
 from mfext.section import Section
 
@@ -27,13 +27,7 @@ class MoveKeys(Section):
         "its suffix), or let the new one fail.",
     )
     drop_tags: bool = option(False, help="Leave the tags behind: the file gets no extended attribute of MetWork.")
-    force_chmod: str = option(
-        "",
-        pattern="0?[0-7]{3}|",
-        form="an octal mode, or nothing",
-        help="Mode that files get, in octal; empty = as they came.",
-        example="0640",
-    )
+    force_chmod: str = mode_option()
 
     def __post_init__(self) -> None:
         check_template(self.dest_basename, "dest_basename")

@@ -8,9 +8,11 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from mfdata import Failed, File
 from mfext.errors import ConfigError, nearest
+from mfext.option import option
 
 #: What stands between braces in a template.
 PLACEHOLDERS = ("ORIGINAL_BASENAME", "ORIGINAL_DIRNAME", "ORIGINAL_UID", "RANDOM_ID", "STEP_COUNTER")
@@ -25,6 +27,17 @@ HELP = (
 LONGEST = 255
 
 _TOKEN = re.compile(r"\{([A-Z_]+)\}|%[-_0^#]*[EO]?[A-Za-z%]")
+
+
+def mode_option() -> Any:
+    """The key for the mode that written files get."""
+    return option(
+        "",
+        pattern="0?[0-7]{3}|",
+        form="an octal mode, or nothing",
+        help="Mode that files get, in octal; empty = as they came.",
+        example="0640",
+    )
 
 
 def check_template(template: str, key: str) -> None:
