@@ -61,8 +61,8 @@ class Runner:
         """Do jobs until told to stop."""
         loop.ready()
         while not loop.stopping:
-            may_claim = not loop.draining
-            if not self.turn(may_claim=may_claim) and loop.draining and not self.calls and not self._unsettled:
+            is_reached = self.turn(may_claim=not loop.draining)
+            if loop.draining and is_reached and not self.calls:
                 loop.drained()
             self._wait(loop)
         self._end(loop)

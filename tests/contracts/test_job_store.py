@@ -318,8 +318,8 @@ def test_every_submitted_job_is_in_one_state(store: JobStore) -> None:
     store.remove(made[4].id)
     counts = dict(store.counts())
     assert counts == {
-        **{"submitted": 6, "expired": 1, "accepted": 1, "running": 1},
-        **{"successful": 1, "failed": 1, "dismissed": 1},
+        "submitted": 6, "expired": 1, "accepted": 1, "running": 1,
+        "successful": 1, "failed": 1, "dismissed": 1,
     }
 
 
