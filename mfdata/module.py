@@ -151,10 +151,15 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
-def _status(home: Home, _config: Config, _plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+def _status(home: Home, _config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+    from mfdata.breaker import open_breakers
     from mfdata.inhand import in_hand
 
-    return {"Files in hand for more than a second": in_hand(home)}
+    names = {plugin.name for plugin in plugins}
+    return {
+        "Files in hand for more than a second": in_hand(home),
+        "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
+    }
 
 
 def _commands() -> Sequence[click.Command]:

@@ -62,8 +62,9 @@ class Worker:
         self._pause = 0.0
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self._held_until = 0.0
+        self._is_holding = False
         #: What is neither at its next place nor back in its queue: the disk is full.
-        self._unfinished: Claim | None = None
+        self._unfinished: list[Claim] = []
         self._is_told = False
         self._leave_at = _end_of_life(step.config)
 
@@ -71,6 +72,7 @@ class Worker:
         """Work until told to stop, or until the process is old enough to leave."""
         while not loop.stopping and time.monotonic() < self._leave_at:
             if loop.draining:
+                self.let_go()
                 loop.drained()
                 loop.wait()
             elif self._pause:
@@ -80,6 +82,10 @@ class Worker:
                 self._wait_held(loop)
             elif not self._work_next():
                 loop.wait(self._queue.fileno(), timeout=self._time_to_sleep())
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Put back what was claimed and is not begun: nothing, where files are claimed one by one."""
 
     def _wait_held(self, loop: Mainloop) -> None:
         left = min(self._held_until, self._leave_at) - time.monotonic()
@@ -96,15 +102,17 @@ class Worker:
 
     def _try_again(self) -> None:
         """After a pause: finish what is unfinished, which comes before anything else, or take the next file."""
-        claim = self._unfinished
-        if claim is None:
+        if not self._unfinished:
             self._pause = 0.0 if not self._work_next() else self._pause
-            return
-        try:
-            self._finish(claim)
-            self._unfinished, self._pause = None, 0.0
-        except OSError as error:
-            self._wait_longer(error, claim.name)
+        while self._unfinished:
+            claim = self._unfinished[-1]
+            try:
+                self._finish(claim)
+            except OSError as error:
+                self._wait_longer(error, claim.name)
+                return
+            self._unfinished.pop()
+            self._pause = 0.0
 
     def _time_to_sleep(self) -> float | None:
         ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
@@ -117,14 +125,19 @@ class Worker:
         try:
             file = File(claim.path, read_tags(claim.path, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
-            late = self._deadline and self._deadline.missed(file.tags, start)
-            entered = self._enter(file, start)
-            outcome = late or (self._run(file, claim) if entered <= self._safety.max_steps else _in_a_circle(entered))
+            outcome = self._refused(file, start) or self._run(file, claim)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
             self._settle(claim, file, decision, time.time() - start)
             self._pause = 0.0
+            self._is_holding = isinstance(decision, Hold)
         except OSError as error:
             self._put_back(claim, error)
+
+    def _refused(self, file: File, now: float) -> Outcome | None:
+        """Let the file enter the step; what becomes of it instead when it may not be processed."""
+        late = self._deadline and self._deadline.missed(file.tags, now)
+        entered = self._enter(file, now)
+        return late or (None if entered <= self._safety.max_steps else _in_a_circle(entered))
 
     def _enter(self, file: File, now: float) -> int:
         """Note in the tags that the file is in this step; in how many it has been with this one."""
@@ -168,7 +181,8 @@ class Worker:
                 self._tell({"event": "expired", **told, "rule": rule, "reason": reason})
                 self._queue.settle(claim)
             case Hold(reason, wait):
-                self._tell({"event": "held", **told, "reason": reason, "wait": round(wait, 3)})
+                if not self._is_holding:
+                    self._tell({"event": "held", **told, "reason": reason})
                 self._queue.release(claim)
                 self._held_until = time.monotonic() + wait
         if self.step.made_outputs:
@@ -231,11 +245,14 @@ class Worker:
     def _put_back(self, claim: Claim, error: OSError) -> None:
         """Nothing could be written: the file waits again. Once it is committed it can only go forward."""
         self._wait_longer(error, claim.name)
-        self._unfinished = claim
+        self._return(claim)
+
+    def _return(self, claim: Claim) -> None:
+        self._unfinished.append(claim)
         if not _committed(claim).exists():
             with suppress(OSError):
                 self._take_back(claim)
-                self._unfinished = None
+                self._unfinished.pop()
 
     def _finish(self, claim: Claim) -> None:
         committed = _committed(claim)

@@ -148,7 +148,7 @@ class LocalQueue:
         return names, [name for name in names if not now < name[2:18] < future]
 
     def _own_slice_first(self, names: list[str]) -> list[str]:
-        """*names* in order, but those that fall to this worker before the others': workers then seldom race."""
+        """*names* in order, but in each priority those of this worker before the others': workers then seldom race."""
         folder, own_name = os.path.split(self._work)
         workers = sorted(name for name in os.listdir(folder) if not name.startswith("."))
         count = len(workers)
@@ -160,7 +160,10 @@ class LocalQueue:
         for name in names:
             # The random part of the name (at 19..30) spreads the files over the workers, the same way for all.
             (own if int(name[19:25], 16) % count == rank else others).append(name)
-        return own + others
+        own += others
+        if names[0][0] != names[-1][0]:
+            own.sort(key=_priority)
+        return own
 
     def _renew(self) -> None:
         if self._forget_events():
@@ -175,6 +178,10 @@ class LocalQueue:
             while os.read(self.fileno(), 1 << 16):
                 told = True
         return told
+
+
+def _priority(name: str) -> str:
+    return name[0]
 
 
 def _newest_first(name: str) -> tuple[str, str]:

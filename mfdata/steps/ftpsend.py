@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Retry, Step
+from mfdata.breaker import Breaker, BreakerKeys
+from mfdata.outcome import Hold, Outcome
+from mfdata.places import Target
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession, tls_context
 from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
 from mfext.errors import ConfigError
 from mfext.option import option
-from mfext.section import Section
 
 
 @dataclass(frozen=True, repr=False)
-class FtpSendKeys(Section):
+class FtpSendKeys(BreakerKeys):
     """Where files are sent, and as whom."""
 
     machine: str = option(help="The other machine: a name or an address.", example="mybox.example.org")
@@ -84,8 +86,11 @@ class FtpSend(Step):
             timeout=keys.timeout,
             create_directory=keys.create_directory,
         )
+        self._where = f"{keys.machine}:{keys.port}"
+        self._breaker = Breaker(self.home, Target(self.plugin, self.name), self._where, keys)
+        self._breaker.forget_others()
 
-    def process(self, file: File) -> Done | Retry | Failed:
+    def process(self, file: File) -> Outcome:
         keys = self.custom
         place = f"{self.plugin}/{self.name}"
         path = written_path(Path(), keys.dest_basename, file, place, time.localtime())
@@ -94,12 +99,31 @@ class FtpSend(Step):
         name = str(path)
         if any(mark in name for mark in "\r\n"):
             return Failed(f"FTP cannot carry a line break in a name: {name!r}", permanent=True)
+        wait = self._breaker.wait()
+        if wait:
+            return Hold(f"{self._where} is left in peace: it does not answer", wait)
         try:
             self._put(file, name, temporary_name(name, keys.tmp_suffix, file.uid))
         except FAULTS as error:
+            is_theirs = self._session is None or _is_broken(error)
             self._leave(politely=False)
-            return outcome_of(error, f"{keys.machine}:{keys.port}", keys.passwd)
-        return Done()
+            outcome = outcome_of(error, self._where, keys.passwd)
+            return self._failed(outcome) if is_theirs else self._answered(outcome)
+        return self._answered(Done())
+
+    def _answered(self, outcome: Outcome) -> Outcome:
+        """The other machine does its work, whatever it says of this file."""
+        if self._breaker.succeeded():
+            self.log.info("the other machine answers again", machine=self._where)
+        return outcome
+
+    def _failed(self, outcome: Retry | Failed) -> Outcome:
+        """No file could have been sent."""
+        wait = self._breaker.failed(outcome.reason)
+        if not wait:
+            return outcome
+        self.log.error("the other machine is left in peace for a while", reason=outcome.reason, seconds=round(wait, 1))
+        return Retry(outcome.reason, after=wait, counts=False)
 
     def _put(self, file: File, name: str, temporary: str) -> None:
         kept = self._session if self._session and self._session.is_fresh() else None

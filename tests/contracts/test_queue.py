@@ -87,6 +87,17 @@ def test_the_newest_of_a_priority_comes_first_where_that_is_asked_for(places: Pl
     queue.close()
 
 
+def test_a_lower_priority_number_comes_first_whichever_worker_it_would_fall_to(places: Places, worker: Worker) -> None:
+    offer(places, 20, priority=7)
+    first = offer(places, 20, priority=2)
+    queue, sibling = worker(), worker()
+    claims = [claim for _ in range(40) if (claim := queue.claim())]
+    assert {claim.name for claim in claims[:20]} == set(first)
+    for claim in claims:
+        queue.settle(claim)
+    assert sibling.claim() is None
+
+
 def test_a_name_that_came_during_the_listing_is_for_the_next_one(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
