@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,6 @@ from mfext.plugin.transaction import Change, Journal, Transaction
 from mfext.version import software_version
 
 if TYPE_CHECKING:
-    from mfext.lifecycle import Result
     from mfext.module import Module
 
 #: Told how far an installation is: what is at work, how many of all are done.
@@ -52,7 +51,7 @@ class Installation:
 
     installed: tuple[Marker, ...]
     #: Whether the module runs, and so do they.
-    runs: bool
+    runs: bool = False
     #: What is worth a warning.
     problems: tuple[MetworkError, ...] = ()
 
@@ -93,15 +92,12 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
             offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, home), wish.allowed)
             by_name = {one.archive.name: one for one in taken}
             chosen = [by_name[offer.name] for offer in offers]
-            result = put_in(chosen, transaction, progress)
-    found = markers(home)
-    done = tuple(found[one.archive.name] for one in chosen)
-    problems = (*told, *(result.problems if result else ()), *_unused_overrides(done, module, home))
-    return Installation(done, bool(result and result.changed), problems)
+            done = put_in(chosen, transaction, progress)
+    return replace(done, problems=(*told, *done.problems))
 
 
-def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress) -> Result | None:
-    """Stage and validate what was *chosen*, in this order, and carry it out; None when there is nothing to do.
+def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress) -> Installation:
+    """Stage and validate what was *chosen*, in this order, and carry it out.
 
     Raises:
         MetworkError: nothing was changed, or what was there before goes on.
@@ -113,17 +109,20 @@ def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress
         progress(name, len(placed), len(chosen))
 
     staged = [(one, _staged(one, transaction)) for one in chosen]
-    _validate([(one, place) for one, (place, _) in staged], transaction)
+    unused = _validate([(one, place) for one, (place, _) in staged], transaction)
     progress(PREPARING, 1, 1)
     if not chosen:
-        return None
+        return Installation(())
     for one in chosen:
         one.archive.path.rename(transaction.releases / _kept_name(one.archive))
     journal = Journal(tuple(_change(one.archive.name, stamp, transaction.home) for one, (_, stamp) in staged))
     try:
-        return replace(transaction, placed=is_placed).carry_out(journal)
+        result = replace(transaction, placed=is_placed).carry_out(journal)
     except MetworkError as error:
         raise _with_consequence(error, [one.archive.name for one in chosen], transaction) from error
+    found = markers(transaction.home)
+    done = tuple(found[one.archive.name] for one in chosen)
+    return Installation(done, result.changed, (*unused, *result.problems))
 
 
 class prepared:  # noqa: N801  # read as words: with prepared(transaction)
@@ -274,8 +273,8 @@ def _check_room(archive: Archive, transaction: Transaction) -> None:
         )
 
 
-def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) -> None:
-    """Check staged plugins as they will run, together and with those that stay.
+def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) -> list[MetworkError]:
+    """Check staged plugins as they will run, together and with those that stay; overrides that they do not know.
 
     Raises:
         MetworkError: what is wrong, all of it at once.
@@ -292,6 +291,7 @@ def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) ->
     for plugin, (taken, place) in zip(plugins, staged, strict=True):
         found += [about(fault, place, taken.given) for fault in faults(plugin, home, module, config, [*stay, *plugins])]
     raise_all(found)
+    return [unused for plugin in plugins for unused in plugin.unused]
 
 
 def _loaded(taken: Taken, place: Path, module: Module, home: Home) -> Plugin:
@@ -319,12 +319,3 @@ def _with_consequence(error: MetworkError, names: Sequence[str], transaction: Tr
         if not isinstance(error, Several)
         else Several([*error.errors, PluginError(f"Nothing was installed: {', '.join(parts)}")])
     )
-
-
-def _unused_overrides(installed: Sequence[Marker], module: Module, home: Home) -> list[MetworkError]:
-    """Keys that an administrator sets and that the plugins, as they are now, do not know."""
-    found: list[MetworkError] = []
-    for marker in installed:
-        with suppress(MetworkError):
-            found += load_plugin(home.plugins / marker.name, module, home).unused
-    return found

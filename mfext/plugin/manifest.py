@@ -38,6 +38,8 @@ class Plugin:
     builtin: bool
     general: General
     config: Config
+    #: What an administrator overrides is in its configuration.
+    overridden: bool = True
 
     @property
     def unused(self) -> list[ConfigError]:
@@ -46,9 +48,23 @@ class Plugin:
 
 
 def load_plugin(
-    folder: Path, module: Module, home: Home | None, *, dev_link: bool = False, builtin: bool = False
+    folder: Path,
+    module: Module,
+    home: Home | None,
+    *,
+    dev_link: bool = False,
+    builtin: bool = False,
+    overridden: bool = True,
 ) -> Plugin:
     """The plugin in *folder* with the configuration in force in *home* (None: its own ``config.ini`` alone).
+
+    Args:
+        folder: where it is.
+        module: whose plugin it is.
+        home: where it runs or would run.
+        dev_link: it is a developer's.
+        builtin: it comes with the module.
+        overridden: with what administrators override; otherwise its own ``config.ini`` is read as in that home.
 
     Raises:
         PluginError: this is not a plugin, or it declares nothing that the module can run.
@@ -57,7 +73,7 @@ def load_plugin(
     folder = folder.resolve()
     file = _config_file(folder)
     marker = _released_as(folder, home) if not dev_link and not builtin else None
-    raw = _in_force(file, module, home)
+    raw = _in_force(file, module, home if overridden else None)
     raw.lenient = marker is not None
     config = plugin_schema(module).load(raw, plugin_variables(folder, home))
     general = config.section("general", General)
@@ -72,6 +88,7 @@ def load_plugin(
         builtin=builtin,
         general=general,
         config=config,
+        overridden=overridden,
     )
 
 
@@ -81,6 +98,8 @@ def plugin_schema(module: Module) -> Schema:
     return Schema(
         {"general": General, **own.sections, "custom": FreeSection},
         required=("general", *own.required),
+        # A slip in an override must not make a new step of it.
+        fixed=(*own.fixed, *running_sections(own)),
     )
 
 

@@ -23,8 +23,12 @@ TIMEOUT = 60.0
 
 
 def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError | None:
-    """What is wrong with *plugin* as the class *name* of its *program* sees it; the plugin's code runs elsewhere."""
+    """What is wrong with *plugin* as the class *name* of its *program* sees it; the plugin's code runs elsewhere.
+
+    Overrides that the class does not know are added to those that are unused.
+    """
     command = [sys.executable, "-m", "mfext.plugin.probe", str(plugin.folder), str(program), name]
+    command += [] if plugin.overridden else ["own"]
     try:
         done = subprocess.run(
             command,
@@ -41,6 +45,7 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError 
         return ConfigError(done.stdout.strip())
     if done.returncode:
         return PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program))
+    plugin.config.unused.extend(ConfigError(line) for line in done.stdout.splitlines())
     return None
 
 
@@ -57,10 +62,13 @@ def main() -> None:
 
     module = load_module(current_module())
     try:
-        load_plugin(folder, module, home_of(module.name)).config.section("custom", custom)
+        config = load_plugin(folder, module, home_of(module.name), overridden=len(sys.argv) < 5).config
+        known = len(config.unused)
+        config.section("custom", custom)
     except MetworkError as error:
         os.write(answer, error.message.encode(errors="backslashreplace"))
         raise SystemExit(ConfigError.exit_code) from None
+    os.write(answer, "\n".join(one.message for one in config.unused[known:]).encode(errors="backslashreplace"))
 
 
 if __name__ == "__main__":

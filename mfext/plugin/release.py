@@ -33,7 +33,7 @@ def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
     Raises:
         MetworkError: the plugin is not correct, as plugins.check says, or cannot be built; nothing is left then.
     """
-    plugin = load_plugin(folder, module, None)
+    plugin = load_plugin(folder, module, home, overridden=False)
     with tempfile.TemporaryDirectory(prefix="metwork-release.") as name:
         work = Path(name)
         staged = work / plugin.name
@@ -89,7 +89,7 @@ def _check(staged: Path, module: Module, home: Home) -> None:
     from mfext.plugin.check import faults
     from mfext.plugin.installed import survey
 
-    plugin = load_plugin(staged, module, home)
+    plugin = load_plugin(staged, module, home, overridden=False)
     requirements_of(plugin)
     config = module_config(module, home)
     others = [one.plugin for one in survey(home, module, config) if one.plugin]

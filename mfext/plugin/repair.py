@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
@@ -35,18 +36,13 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
             if name not in known:
                 raise UsageError(f'no release of the plugin "{name}" is installed', mend=nearest(name, known))
         damaged = [known[name] for name in names or known if difference(known[name], home).is_damaged]
-        result = None
+        done = Installation(())
         if damaged:
             progress(PREPARING, 0, 1)
             with prepared(transaction):
                 taken = [_kept(marker, number, transaction) for number, marker in enumerate(damaged)]
-                result = put_in(taken, transaction, progress)
-    done = markers(home)
-    return Installation(
-        tuple(done[marker.name] for marker in damaged),
-        bool(result and result.changed),
-        (*told, *(result.problems if result else ())),
-    )
+                done = put_in(taken, transaction, progress)
+    return replace(done, problems=(*told, *done.problems))
 
 
 def difference(marker: Marker, home: Home) -> Differences:

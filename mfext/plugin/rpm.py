@@ -109,6 +109,10 @@ class Database:
         """Take the plugins *names* out; no file is touched."""
         self._run("rpm", "-e", "--justdb", "--nodeps", "--noscripts", "--notriggers", "--allmatches", *names)
 
+    def discard(self) -> None:
+        """Remove a damaged one, to begin anew."""
+        shutil.rmtree(self.folder)
+
     def _run(self, name: str, *arguments: str | Path) -> str:
         deadline = time.monotonic() + _PATIENCE
         while True:

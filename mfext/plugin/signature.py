@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfext.environment import Home, administrators_folder, variables
-from mfext.errors import MetworkError, NotAllowed, PluginError
+from mfext.errors import MetworkError, NotAllowed, PluginError, ServiceUnavailable
 from mfext.plugin import rpm
 from mfext.plugin.archive import Archive, read_archive
 
@@ -91,13 +91,17 @@ def sign(path: Path, key: str) -> None:
         MetworkError: it cannot be signed, and stays as it was.
     """
     read_archive(path)
+    gpg = rpm.program("gpg")
+    if gpg is None:
+        raise ServiceUnavailable("there is no gpg here", mend="Install the package gnupg2 (on Debian: gnupg).")
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # gpg needs the user's keys and agent.
     environment = {name: value for name, value in variables().items() if name != "SOURCE_DATE_EPOCH"}
     try:
         shutil.copyfile(path, unfinished)
         done = rpm.run(
-            ["rpmsign", "--define", f"_gpg_name {key}", "--resign", unfinished.absolute()], environment=environment
+            ["rpmsign", "--define", f"_gpg_name {key}", "--define", f"__gpg {gpg}", "--resign", unfinished.absolute()],
+            environment=environment,
         )
         if done.returncode or not read_archive(unfinished).is_signed:
             raise MetworkError(f"it cannot be signed:\n{done.stderr.strip()}", where=str(path))

@@ -74,6 +74,8 @@ def _ignored_by(folder: Path) -> list[str]:
 def _fault(folder: Path, path: PurePath) -> MetworkError | None:
     status = (folder / path).lstat()
     where = str(folder / path)
+    if any(ord(char) < 32 for char in path.name):
+        return PluginError(f"the name of this file, {path.name!r}, cannot be in an archive", where=str(folder))
     if stat.S_ISLNK(status.st_mode):
         target = str((folder / path).readlink())
         if escapes(path, target):

@@ -134,7 +134,13 @@ class Transaction:
     def settle_database(self) -> None:
         """Bring rpm's database to say what the folders say."""
         database = Database(self.home)
-        known, installed = database.known(), markers(self.home)
+        try:
+            known = database.known()
+        except MetworkError:
+            # It says nothing that the folders and the archives do not say.
+            database.discard()
+            known = {}
+        installed = markers(self.home)
         gone = [name for name in known if name not in installed]
         if gone:
             database.forget(gone)

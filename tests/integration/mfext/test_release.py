@@ -1,0 +1,240 @@
+"""Archives of plugins, made by the real rpmbuild and read by the real rpm."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mfext.errors import MetworkError
+from mfext.plugin import rpmversion
+from mfext.plugin.archive import check_payload, extract, read_archive
+from tests.integration.mfext.conftest import GOOD, Site
+from tests.unit.mfext.plugin.test_rpmversion import ORDER
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def query(archive: Path, *options: str) -> list[str]:
+    done = subprocess.run(["rpm", "-qp", *options, str(archive)], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_an_archive_is_an_rpm_with_one_prefix_and_no_scripts(site: Site) -> None:
+    archive = site.release(
+        "one", "1.2", "summary = 100 % useful\nlicense = MIT\nurl = https://example.org\nvendor = Us"
+    )
+    assert archive.name == "one-1.2-1.metwork.mfdata.plugin"
+    facts = query(archive, "--qf", "%{NAME}|%{VERSION}|%{RELEASE}|%{SUMMARY}|%{LICENSE}|%{URL}|%{VENDOR}|%{ARCH}\n")
+    assert facts == ["one|1.2|1|100 % useful|MIT|https://example.org|Us|noarch"]
+    assert "Relocations : /metwork_plugin " in query(archive, "-i")
+    assert query(archive, "--scripts") == query(archive, "--triggers") == query(archive, "--obsoletes") == []
+    assert query(archive, "--provides") == ["metwork_plugin(one) = 1.2-1", "one = 1.2-1"]
+    assert [name for name in query(archive, "--requires") if not name.startswith("rpmlib")] == ["metwork-mfdata"]
+    assert query(archive, "-l") == [f"/metwork_plugin/one{name}" for name in ("", "/config.ini", "/main.py")]
+
+
+def test_two_builds_are_the_same_bit_for_bit_whatever_folder_times_mask_and_environment(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = site.release("one")
+    copy = tmp_path / "elsewhere" / "called otherwise"
+    shutil.copytree(tmp_path / "sources" / "one", copy)
+    for path in copy.rglob("*"):
+        os.utime(path, (5, 5))
+    (copy / "main.pyc").write_bytes(b"x")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "99999")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".rpmmacros").write_text("%_buildhost other\n%_binary_payload w1.bzdio\n%packager Nobody\n")
+    mask = os.umask(0o077)
+    try:
+        site.does("release", copy)
+    finally:
+        os.umask(mask)
+    assert sha256(copy / first.name) == sha256(first)
+
+
+def test_make_release_puts_it_into_the_folder(site: Site) -> None:
+    folder = site.plugin("one")
+    (folder / "Makefile").write_text("include $(shell metwork plugins makefile)\n")
+    for _ in range(2):
+        done = subprocess.run(["make", "release"], cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert [path.name for path in folder.glob("*.plugin")] == ["one-1.0-1.metwork.mfdata.plugin"]
+    assert not any("plugin" in line.rpartition("/")[2] for line in query(next(folder.glob("*.plugin")), "-l"))
+
+
+def test_a_plugin_without_a_version_has_that_of_the_module_in_what_rpm_takes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfext.plugin.manifest.software_version", lambda: "fix-it.1b4fc52")
+    assert site.release("one", "").name == "one-fix_it.1b4fc52-1.metwork.mfdata.plugin"
+
+
+def test_a_release_of_the_module_is_required_where_the_module_is_one(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfext.plugin.release.software_version", lambda: "1.4.2")
+    requires = query(site.release("one", general="requires = two >= 1.1, three\n"), "--requires")
+    assert {"metwork-mfdata >= 1.4", "metwork_plugin(two) >= 1.1", "metwork_plugin(three)"} <= set(requires)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "general", "message"),
+    [
+        ("numproceses = 1\n", GOOD, "", "sources/one/config.ini:6 [step_main] numproceses: unknown key"),
+        ("", "def f(:\n", "", "sources/one/main.py:1: Python cannot compile this"),
+        (
+            "",
+            "from mfdata import Step\nimport nothing_like_it\nStep.main()\n",
+            "",
+            "sources/one/main.py: cannot be imp",
+        ),
+        ("switch_logical_condition = x[\n", GOOD, "", "sources/one/config.ini:6"),
+        ("", GOOD, "requires = two ==> 1\n", "[general] requires: "),
+        ("", GOOD, "requires = metwork-mfserv\n", "a plugin of mfdata cannot require metwork-mfserv"),
+    ],
+)
+def test_what_check_refuses_is_not_released_and_is_named_as_the_author_knows_it(
+    site: Site, tmp_path: Path, more: str, code: str, general: str, message: str
+) -> None:
+    folder = site.plugin("one", "1.0", general, more, code)
+    assert message in site.refuses("release", folder)
+    assert list(tmp_path.rglob("*.plugin")) == []
+
+
+def test_links_out_of_the_plugin_are_not_released(site: Site) -> None:
+    folder = site.plugin("one")
+    (folder / "data").symlink_to("/etc/hostname")
+    assert f'{folder}/data: this link leads out of the plugin: "/etc/hostname"' in site.refuses("release", folder)
+
+
+def test_a_name_that_no_archive_can_hold_is_refused(site: Site) -> None:
+    folder = site.plugin("one")
+    (folder / "new\nline").write_text("")
+    assert "the name of this file" in site.refuses("release", folder)
+
+
+def test_any_name_of_a_file_comes_through(site: Site, tmp_path: Path) -> None:
+    folder = site.plugin("one")
+    names = ["with space", "-dash", "100%d %{name}", 'quote"s', "ünïcode", os.fsdecode(b"b\xffd"), "a;b'c$(d)"]
+    for name in names:
+        (folder / name).write_text(name.encode("unicode_escape").decode())
+    (folder / "link").symlink_to("with space")
+    (folder / "empty").mkdir()
+    site.does("release", "--to", tmp_path, folder)
+    archive = read_archive(next(tmp_path.glob("*.plugin")))
+    extract(archive, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*names, "link", "empty", "config.ini", "main.py"}
+    site.does("install", archive.path)
+    assert site.rpm("-V", "--nodeps", "--nouser", "--nogroup", "--nomtime", "one") == ""
+
+
+def test_an_archive_that_is_cut_off_or_changed_is_told_as_such(site: Site, tmp_path: Path) -> None:
+    archive = site.release("one")
+    data, whole = archive.read_bytes(), read_archive(archive)
+    damaged = tmp_path / "damaged"
+    for place in range(0, len(data), 191):
+        for wrong in (data[:place], data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :]):
+            damaged.write_bytes(wrong)
+            told = fault(damaged)
+            if told:
+                assert str(damaged) in told
+            else:
+                # What nobody reads: rpm's lead, and the room that is left for a signature.
+                assert 4 <= place < whole.header.size
+                assert read_archive(damaged).header.values == whole.header.values
+
+
+def fault(path: Path) -> str:
+    """What is wrong with an archive; '' when nothing is."""
+    try:
+        check_payload(read_archive(path))
+    except MetworkError as error:
+        return error.message
+    return ""
+
+
+def test_versions_have_the_order_that_the_real_rpm_gives_them() -> None:
+    pairs = [(one, other) for one in (*ORDER, "1.0.", "1..0", "a") for other in ORDER]
+    wanted = "\n".join(f'print(rpm.vercmp("{one}", "{other}") .. " ")' for one, other in pairs)
+    done = subprocess.run(["rpm", "--eval", f"%{{lua:{wanted}}}"], capture_output=True, text=True, check=True)
+    assert [rpmversion.compare(*pair) for pair in pairs] == list(map(int, done.stdout.split()))
+
+
+# -- requirements
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a package, where nothing else is to be had."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "greetings-1.5-py3-none-any.whl", "w") as wheel:
+        info = "greetings-1.5.dist-info"
+        wheel.writestr("greetings.py", "def hello() -> str:\n    return 'hello'\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greetings\nVersion: 1.5\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngreet = greetings:hello\n")
+        wheel.writestr(f"{info}/RECORD", "greetings.py,,\n")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    for tool in ("UV", "PIP"):
+        monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
+        monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
+    return folder
+
+
+USES = "from greetings import hello\n" + GOOD
+
+
+def test_requirements_come_with_the_plugin_and_are_locked(site: Site, wheels: Path, tmp_path: Path) -> None:
+    folder = site.plugin("one", code=USES)
+    assert "No module named 'greetings'" in site.refuses("release", folder)
+    (folder / "requirements.txt").write_text("greetings>=1\n")
+    site.does("release", "--to", tmp_path, folder)
+    lock = (folder / "requirements.lock").read_text()
+    assert "greetings==1.5" in lock
+    assert hashlib.sha256(next(wheels.iterdir()).read_bytes()).hexdigest() in lock
+    archive = next(tmp_path.glob("*.plugin"))
+    files = query(archive, "-l")
+    assert "/metwork_plugin/one/.requirements/greetings.py" in files
+    assert not any("/bin/" in file or "__pycache__" in file for file in files)
+    first = sha256(archive)
+    site.does("release", "--to", tmp_path, folder)
+    assert sha256(archive) == first
+
+
+@pytest.mark.usefixtures("wheels")
+def test_what_came_with_a_plugin_is_found_where_it_runs_and_nowhere_else(running: Site, tmp_path: Path) -> None:
+    folder = running.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    running.does("release", "--to", tmp_path, folder)
+    running.does("install", next(tmp_path.glob("*.plugin")))
+    assert running.listed()["one"]["state"] == "running"
+    assert "greetings" in running.refuses("check", running.plugin("two", code=USES))
+
+
+@pytest.mark.usefixtures("wheels")
+def test_requirements_that_cannot_be_had_are_an_error(site: Site) -> None:
+    folder = site.plugin("one")
+    (folder / "requirements.txt").write_text("farewells\n")
+    message = site.refuses("release", folder)
+    assert f"{folder}/requirements.txt: its requirements cannot be had:" in message
+    assert "farewells" in message
+
+
+def test_a_package_that_is_not_the_one_that_was_locked_is_refused(site: Site, wheels: Path, tmp_path: Path) -> None:
+    folder = site.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    site.does("release", "--to", tmp_path, folder)
+    wheel = next(wheels.iterdir())
+    with zipfile.ZipFile(wheel, "a") as changed:
+        changed.writestr("evil.py", "")
+    assert "requirements cannot be had" in site.refuses("release", "--to", tmp_path, folder)
