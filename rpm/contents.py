@@ -49,6 +49,7 @@ MODULES = (
 )
 LAYERS = (
     LayerPackage("scientific", "MetWork layer: Python software for meteorology and other sciences of the earth"),
+    LayerPackage("magics", "MetWork layer: Magics, plots of meteorological data"),
 )
 
 

@@ -35,7 +35,8 @@ def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path
 
 def stage_layer(package: LayerPackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
     """Fill the folder *tree* with what the RPM of a layer holds: nothing that mfext brings in its own version."""
-    site = site_of(lock_of(package.layer), target, build, without=names_in(lock_of("mfext")))
+    there = names_in(site_of(lock_of("mfext"), target, build))
+    site = site_of(lock_of(package.layer), target, build, without=there)
     shutil.copytree(site, tree / "opt" / package.name / target.site)
     _finish(tree, target, epoch)
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection
+from importlib.metadata import distributions
 from pathlib import Path
 
 from rpm.target import Target
@@ -16,9 +17,12 @@ from rpm.target import Target
 def site_of(lock: Path, target: Target, build: Path, without: Collection[str] = ()) -> Path:
     """A folder with everything that *lock* names installed, but for *without*; made anew when the lock has changed."""
     wanted = _requirements(lock, without)
-    folder = build / f"{lock.stem}-{target.version}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    family = f"{lock.stem}-{target.version}"
+    folder = build / f"{family}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
     site = folder / "site"
     if not site.is_dir():
+        for older in build.glob(f"{family}-*"):
+            shutil.rmtree(older)
         folder.mkdir(parents=True, exist_ok=True)
         requirements = folder / "requirements.txt"
         requirements.write_text(wanted, "utf-8")
@@ -28,9 +32,9 @@ def site_of(lock: Path, target: Target, build: Path, without: Collection[str] = 
     return site
 
 
-def names_in(lock: Path) -> set[str]:
-    """The names of all packages in *lock*."""
-    return set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==", lock.read_text("utf-8"), re.MULTILINE))
+def names_in(site: Path) -> set[str]:
+    """The names of all distributions in the folder *site*, as locks write them."""
+    return {re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower() for one in distributions(path=[str(site)])}
 
 
 def _requirements(lock: Path, without: Collection[str]) -> str:
