@@ -12,6 +12,7 @@ from mfext.environment import Home
 from mfext.section import Config
 from mfserv.app import App, apps_of
 from mfserv.haproxynames import server
+from mfserv.jobs.commands import jobs
 from mfserv.routerlink import RouterLink
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def limits(here: Here, as_json: bool) -> None:
     _show("Limits", found, "limit", as_json)
 
 
-COMMANDS = (routes, apps, clients, limits)
+COMMANDS = (routes, apps, clients, limits, jobs)
 
 
 def state(home: Home, config: Config, found_apps: Sequence[App]) -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -12,28 +13,57 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
 from mfext.errors import ServiceUnavailable
 from mfext.testing import wait_until
 from mfserv.jobs.job import Job, Result, Status, new_id
+from mfserv.jobs.rabbit_store import RabbitStore
 from mfserv.jobs.sqlite_store import SqliteStore
 from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, QueueFull
+from tests.servers import RabbitMQ, Redis, rabbitmq_server, redis_server
 
 Open = Callable[[], JobStore]
+
+
+class Engine(NamedTuple):
+    """A kind of store, and where it is."""
+
+    kind: type[SqliteStore] | type[RabbitStore]
+    places: tuple[Any, ...]
+
+    def open(self) -> JobStore:
+        return self.kind(*self.places)
+
 
 LIMITS = Limits(queue=1000, client=1000)
 ANSWER = Result(200, (("Content-Type", "text/plain"),), "file", 4)
 
 
-@pytest.fixture(params=["sqlite"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
-    """Opens the same store as often as is wanted, as processes would."""
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[RabbitMQ, Redis]]:
+    with redis_server() as redis, rabbitmq_server() as rabbitmq:
+        yield rabbitmq, redis
+
+
+@pytest.fixture(params=["sqlite", "rabbitmq"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
+    """Makes what is needed to open the same store as often as is wanted, as processes would."""
+    if request.param == "sqlite":
+        return Engine(SqliteStore, (tmp_path / "jobs.sqlite", tmp_path / "bell"))
+    rabbitmq, redis = request.getfixturevalue("servers")
+    return Engine(RabbitStore, (rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}"))
+
+
+@pytest.fixture
+def opened(engine: Engine) -> Iterator[Open]:
+    """Opens the store once more."""
     made: list[JobStore] = []
 
     def make() -> JobStore:
-        made.append(SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell"))
+        made.append(engine.open())
         return made[-1]
 
     yield make
@@ -178,11 +208,13 @@ def test_an_attempt_that_does_not_count_is_not_counted(store: JobStore) -> None:
     assert claim(store).attempts == 1
 
 
-def test_a_job_keeps_its_place_when_it_is_given_back(store: JobStore) -> None:
+def test_a_job_keeps_its_place_when_it_is_given_back_to_one_host(tmp_path: Path) -> None:
+    # A broker puts it behind the others of its priority.
+    store = SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell")
     first, second = submit(store), submit(store)
     assert store.give_back(claim(store), "again")
-    store.tend()
     assert [claim(store).id, claim(store).id] == [first.id, second.id]
+    store.close()
 
 
 def test_a_dead_worker_gives_its_job_back(store: JobStore) -> None:
@@ -318,8 +350,13 @@ def test_every_submitted_job_is_in_one_state(store: JobStore) -> None:
     store.remove(made[4].id)
     counts = dict(store.counts())
     assert counts == {
-        "submitted": 6, "expired": 1, "accepted": 1, "running": 1,
-        "successful": 1, "failed": 1, "dismissed": 1,
+        "submitted": 6,
+        "expired": 1,
+        "accepted": 1,
+        "running": 1,
+        "successful": 1,
+        "failed": 1,
+        "dismissed": 1,
     }
 
 
@@ -342,15 +379,14 @@ def test_the_bell_tells_of_work_and_of_ends(store: JobStore, opened: Open) -> No
     bell.close()
 
 
-def test_the_queue_lives_on_when_a_process_is_killed(store: JobStore, opened: Open, tmp_path: Path) -> None:
-    # All that the other process was told to be kept is there, and no more.
+def test_what_a_killed_process_was_told_is_kept(engine: Engine, store: JobStore) -> None:
+    name = engine.kind.__name__
     code = f"""
 import sys
 sys.path[:0] = {sys.path!r}
-from mfserv.jobs.sqlite_store import SqliteStore
-from tests.contracts.test_job_store import LIMITS, job
-from pathlib import Path
-store = SqliteStore(Path({str(tmp_path)!r}) / "jobs.sqlite", Path({str(tmp_path)!r}) / "bell")
+from pathlib import Path, PosixPath
+from tests.contracts.test_job_store import LIMITS, {name}, job
+store = {name}(*{engine.places!r})
 while True:
     print(store.submit(job(), LIMITS).id, flush=True)
 """
@@ -359,9 +395,20 @@ while True:
         told = [writer.stdout.readline().strip() for _ in range(20)]
         os.kill(writer.pid, signal.SIGKILL)
         told += writer.stdout.read().split()
-    kept = {one.id for one in opened().listed(limit=10_000)}
+    kept = {one.id for one in store.listed(limit=10_000)}
     assert set(told) - {""} <= kept
     assert len(kept) <= len(told) + 1
+    # And every one of them is in the queue, once those are seen to that he died over.
+    claimed: set[str] = set()
+
+    def all_claimed() -> bool:
+        store.tend()
+        while one := store.claim("worker", 30):
+            assert one.id not in claimed
+            claimed.add(one.id)
+        return claimed == kept
+
+    wait_until(all_claimed, what="every job claimed")
 
 
 def test_what_cannot_be_reached_says_so(tmp_path: Path) -> None:
@@ -369,3 +416,58 @@ def test_what_cannot_be_reached_says_so(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "file" / "jobs.sqlite", tmp_path / "bell")
     with pytest.raises(ServiceUnavailable):
         store.submit(job(), LIMITS)
+
+
+def test_servers_that_are_away_say_so() -> None:
+    store = RabbitStore("amqp://guest:guest@127.0.0.1:1/%2F", "unix:///nowhere.sock", "q")
+    with pytest.raises(ServiceUnavailable, match="redis"):
+        store.submit(job(), LIMITS)
+
+
+def test_a_redis_that_would_lose_jobs_is_refused() -> None:
+    with redis_server() as redis:
+        store = RabbitStore("amqp://guest:guest@127.0.0.1:1/%2F", redis.url, "q")
+        with pytest.raises(ServiceUnavailable, match="RabbitMQ"):
+            store.submit(job(), LIMITS)
+        assert store.listed() == []
+        assert set(store.counts().values()) == {0}
+        store.close()
+        change(redis.url, "appendfsync", "everysec")
+        with pytest.raises(ServiceUnavailable, match="appendfsync always"):
+            store.submit(job(), LIMITS)
+
+
+def test_jobs_outlive_both_servers(servers: tuple[RabbitMQ, Redis]) -> None:
+    rabbitmq, redis = servers
+    store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
+    made = [submit(store).id for _ in range(30)]
+    held = claim(store)
+    rabbitmq.kill()
+    with pytest.raises(ServiceUnavailable, match="RabbitMQ"):
+        submit(store)
+    # Its record changes without the broker; it is queued when there is one again.
+    assert store.give_back(held, "again")
+    redis.kill()
+    with pytest.raises(ServiceUnavailable, match="redis"):
+        store.get(made[0])
+    redis.start()
+    rabbitmq.start()
+    claimed: list[str] = []
+
+    def all_claimed() -> bool:
+        store.tend()
+        while one := store.claim("worker", 30):
+            claimed.append(one.id)
+        return len(claimed) >= len(made)
+
+    wait_until(all_claimed, 20, what="every job claimed")
+    assert sorted(claimed) == sorted(made)
+    assert store.counts()["submitted"] == 30
+    store.close()
+
+
+def change(url: str, name: str, value: str) -> None:
+    import redis
+
+    with redis.Redis.from_url(url) as client:
+        client.config_set(name, value)

@@ -1,0 +1,139 @@
+"""``mfserv.jobs``: what an operator sees of jobs, and how one is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mfext.commands import JSON, print_json
+from mfext.errors import UsageError
+from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
+from mfserv.jobs.job import Job, Status
+from mfserv.jobs.spool import Spool
+from mfserv.jobs.store import JobStore, open_store
+
+if TYPE_CHECKING:
+    from mfext.modulecommands import Target as Here
+
+
+@click.group()
+def jobs() -> None:
+    """Requests that are answered later: list, show, dismiss."""
+
+
+@jobs.command("list")
+@JSON
+@click.option("--client", help="Of this client only.")
+@click.option("--status", "statuses", multiple=True, type=click.Choice([*Status]), help="In this state only.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="So many at most.")
+@click.pass_obj
+def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List jobs from the newest, and count those in each state."""
+    from mfext.table import duration, listing
+
+    with _store(here) as store:
+        found = store.listed(client, statuses=frozenset(map(Status, statuses)), limit=limit)
+        counts = store.counts()
+    if as_json:
+        print_json({"counts": dict(counts), "jobs": [facts(job) for job in found]})
+        return
+    now = time.time()
+    columns = ("JOB", "PROCESS", "CLIENT", "STATUS", "ATTEMPTS", "AGE", "MESSAGE")
+    rows = [
+        (job.id, job.process, job.client, str(job.status), str(job.attempts), duration(now - job.created), job.message)
+        for job in found
+    ]
+    click.echo(listing("Jobs", columns, rows, "job"))
+    click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+@jobs.command()
+@JSON
+@click.argument("job_id", metavar="JOB")
+@click.pass_obj
+def show(here: Here, job_id: str, as_json: bool) -> None:
+    """Show all that is known of a job."""
+    with _store(here) as store:
+        job = store.get(job_id)
+        if job is None:
+            raise _unknown(job_id)
+        told = facts(job, store.position(job) if job.status is Status.ACCEPTED else None)
+    if as_json:
+        print_json(told)
+    else:
+        click.echo("\n".join(f"{name}: {value}" for name, value in told.items() if value not in ("", None)))
+
+
+@jobs.command()
+@JSON
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.pass_obj
+def dismiss(here: Here, job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Stop jobs that wait or are under way; of those that are done, remove the results."""
+    told: list[dict[str, Any]] = []
+    with _store(here) as store:
+        spool = Spool(jobs_folder(here.home, _settings(here)))
+        for job_id in job_ids:
+            job = store.get(job_id)
+            dismissed = store.dismiss(job_id)
+            if job is None or dismissed is None:
+                raise _unknown(job_id)
+            spool.forget(job_id, job.result.file if job.result else "")
+            told.append({"job": job_id, "was": str(job.status), "status": str(dismissed.status)})
+    if as_json:
+        print_json(told)
+    else:
+        click.echo("\n".join(f"{one['job']} is dismissed, it was {one['was']}" for one in told))
+
+
+def facts(job: Job, position: int | None = None) -> dict[str, Any]:
+    """What is told of *job*; headers and the token of its attempt are for nobody."""
+    from mfext.log import utc
+
+    times: Mapping[str, float] = {
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "expires": job.expires,
+        "not_before": job.due,
+    }
+    return {
+        "job": job.id,
+        "process": job.process,
+        "client": job.client,
+        "request": f"{job.method} {job.uri}",
+        "body_size": job.body_size,
+        "priority": job.priority,
+        "status": str(job.status),
+        "position": None if position is None else position + 1,
+        "progress": job.progress,
+        "message": job.message,
+        "attempts": job.attempts,
+        "worker": job.worker,
+        **{name: utc(seconds) if seconds else None for name, seconds in times.items()},
+        "http_status": job.result.http_status if job.result else None,
+        "result_size": job.result.size if job.result else None,
+    }
+
+
+@contextmanager
+def _store(here: Here) -> Iterator[JobStore]:
+    store = open_store(here.home, _settings(here))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _settings(here: Here) -> JobsConfig:
+    from mfext.config import module_config
+
+    return jobs_config(module_config(here.module, here.home))
+
+
+def _unknown(job_id: str) -> UsageError:
+    return UsageError(f'there is no job "{job_id}"', mend='"mfserv.jobs list" shows those there are.')
