@@ -15,7 +15,8 @@ from mfdata.file import Tags, decode_tags, read_tags
 from mfdata.guardian import is_delayed, undelayed
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.quarantine import files_with_reason
-from mfdata.recovery import claimed_file, worker_folders
+from mfdata.recovery import claimed_files as files_in_hand
+from mfdata.recovery import worker_folders
 from mfdata.trace import counts
 
 _QUEUE = "step."
@@ -107,9 +108,7 @@ def targets_on_disk(places: Places) -> set[Target]:
 def claimed_files(places: Places, target: Target | None = None) -> Iterator[Path]:
     """The files that workers, alive or dead, of *target* or of all steps, have in hand."""
     for folder in worker_folders(places, target):
-        file = claimed_file(folder)
-        if file:
-            yield file
+        yield from files_in_hand(folder)
 
 
 def visible(folder: Path) -> Iterator[str]:

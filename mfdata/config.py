@@ -52,6 +52,44 @@ class Safety(Section):
 
 
 @dataclass(frozen=True)
+class Pressure(Section):
+    """When no more files are taken for a while: they stay in their incoming directories, and receivers refuse them."""
+
+    max_waiting: int = option(
+        0, minimum=0, help="Intake pauses when more files than this wait, in all queues together; 0 = never."
+    )
+    resume_waiting: int = option(
+        0, minimum=0, help="It goes on when no more than this wait; 0 = four fifths of max_waiting."
+    )
+    min_free: int = option(
+        200_000_000,
+        unit="bytes",
+        minimum=0,
+        help="Intake pauses when less than this is free on the disk of var or log; on a small disk when less than "
+        "min_free_percent is free.",
+    )
+    min_free_percent: float = option(
+        1.0, minimum=0, maximum=100, help="Of a disk and of its inodes: see min_free; 0 = it never pauses for a disk."
+    )
+    resume_free: int = option(
+        0, unit="bytes", minimum=0, help="It goes on when this is free again; 0 = a quarter more than made it pause."
+    )
+
+
+@dataclass(frozen=True)
+class Quarantine(Section):
+    """Files that are kept for somebody to look at."""
+
+    lifetime: float = option(
+        0.0,
+        unit="s",
+        minimum=0,
+        help="A file that has been in quarantine for longer than this is deleted, with a line in the trace; 0 = never.",
+        example="604800",
+    )
+
+
+@dataclass(frozen=True)
 class InternalPlugins(Section):
     """Built-in plugins."""
 
@@ -120,7 +158,19 @@ class StepConfig(CommandConfig):
         "{{AUTO}} stands for step.PLUGIN.STEP.",
     )
     timeout: float = option(
-        600.0, unit="s", minimum=0, help="Time that one file may take; then the process is killed; 0 = no limit."
+        600.0,
+        unit="s",
+        minimum=0,
+        help="Time that one file, or one batch, may take; then the process is killed; 0 = no limit.",
+    )
+    batch_max_size: int = option(
+        100, minimum=1, help="For a step that takes batches: number of files that it gets at once, at most."
+    )
+    batch_max_wait: float = option(
+        1.0,
+        unit="s",
+        minimum=0,
+        help="For a step that takes batches: time for which the first file waits for others; it is part of timeout.",
     )
     retry_total: int = option(0, minimum=0, help="Number of new tries when a file failed.")
     retry_min_wait: float = option(10.0, unit="s", minimum=0, help="Wait before the first new try.")
@@ -172,7 +222,16 @@ class ExtraDaemonConfig(CommandConfig):
     )
 
 
-MODULE_SECTIONS = Schema({"incoming": Incoming, "safety": Safety, "internal_plugins": InternalPlugins, "trace": Trace})
+MODULE_SECTIONS = Schema(
+    {
+        "incoming": Incoming,
+        "safety": Safety,
+        "pressure": Pressure,
+        "quarantine": Quarantine,
+        "internal_plugins": InternalPlugins,
+        "trace": Trace,
+    }
+)
 
 PLUGIN_SECTIONS = Schema(
     {"step_*": StepConfig, "extra_daemon_*": ExtraDaemonConfig, "switch_rules:*": FreeSection},

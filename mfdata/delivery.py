@@ -8,6 +8,7 @@ Entries of a transaction, each a folder so that the name in it can be any:
 ``q.PLUGIN.STEP/WAITING_NAME``    a file for the queue of a step
 ``s.PLUGIN.STEP/WAITING_NAME``    an empty mark: the claimed file itself goes there, last
 ``p.N/file`` and ``p.N/path``     a file for the path that is written in ``path``
+``e/NAME``                        an empty mark: the claimed file NAME beside ends with this one, as a batch does
 """
 
 from __future__ import annotations
@@ -60,13 +61,17 @@ class Delivery:
         self._durable = durable
         self._queues: dict[Target, str] = {}
 
-    def hand_over(self, claimed: Path, legs: Sequence[Leg]) -> None:
+    def hand_over(self, claimed: Path, legs: Sequence[Leg], ends: Sequence[Path] = ()) -> None:
         """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
+
+        *ends* are files claimed by the same worker which end with this one, in the same instant.
 
         Raises:
             OSError: nothing was delivered, *claimed* is where it was (full disk, no permission).
         """
-        if not legs:
+        if ends:
+            self._hand_over_all(claimed, legs, ends)
+        elif not legs:
             discard(claimed, self._sidecars)
         elif len(legs) == 1 and legs[0].source == claimed:
             self._hand_over_itself(legs[0])
@@ -98,7 +103,7 @@ class Delivery:
             found = self._queues[target] = os.fspath(self._places.queue(target))
         return found
 
-    def _hand_over_all(self, claimed: Path, legs: Sequence[Leg]) -> None:
+    def _hand_over_all(self, claimed: Path, legs: Sequence[Leg], ends: Sequence[Path] = ()) -> None:
         transaction = Path(f"{claimed}{PREPARED}")
         transaction.mkdir(exist_ok=True)
         if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
@@ -111,6 +116,8 @@ class Delivery:
             self._prepare(transaction, number, leg, take=last and leg.source != claimed)
         if itself:
             self._prepare_itself(transaction, itself)
+        if ends:
+            _mark_ends(transaction / "e", ends)
         if self._durable:
             _sync_tree(transaction)
         committed = transaction.with_name(f"{claimed.name}{COMMITTED}")
@@ -159,6 +166,9 @@ class Delivery:
                 self._deliver_path(folder, reached)
             elif folder.name.startswith("q."):
                 self._deliver_queue(folder, reached)
+            elif folder.name == "e":
+                for name in os.listdir(folder):
+                    discard(committed.with_name(name), self._sidecars)
         mark = next((folder for folder in folders if folder.name.startswith("s.")), None)
         if mark is None:
             discard(claimed, self._sidecars)
@@ -210,6 +220,12 @@ def remove_transaction(transaction: Path) -> None:
     """Remove a transaction and all that is still in it."""
     if transaction.is_dir():
         shutil.rmtree(transaction)
+
+
+def _mark_ends(folder: Path, ends: Sequence[Path]) -> None:
+    folder.mkdir()
+    for path in ends:
+        (folder / path.name).touch()
 
 
 def _new_name(leg: Leg) -> str:

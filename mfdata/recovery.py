@@ -27,6 +27,8 @@ log = get_logger(__name__)
 
 #: What the guardian leaves in the folder of a worker that it kills: why, as JSON.
 KILLED = "killed"
+#: What a worker leaves in its folder while it has a batch in hand: which of the files killed it cannot be known.
+BATCH = "batch"
 #: A folder that its worker has not yet made public after this long is a dead worker's.
 _HIDDEN_FOR_S = 60.0
 _TRY_AGAIN_AFTER_S = 10.0
@@ -68,8 +70,9 @@ class Recovery:
         for transaction in committed:
             self._finish(transaction, target)
         claimed = sorted(path for path in folder.iterdir() if _is_claimed(path))
+        is_batch = (folder / BATCH).exists()
         for path in claimed:
-            self._take_back(path, target, cause)
+            self._take_back(path, target, cause, may_keep=not is_batch)
         remove_worker_folder(folder)
         return len(claimed) + len(committed)
 
@@ -80,15 +83,15 @@ class Recovery:
             self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
         self._delivery.deliver(committed)
 
-    def _take_back(self, path: Path, target: Target, cause: dict[str, Any]) -> None:
-        """Put a file back into its queue, or into quarantine when workers died on it too often."""
+    def _take_back(self, path: Path, target: Target, cause: dict[str, Any], *, may_keep: bool) -> None:
+        """Put a file back into its queue, or into quarantine when workers died on it too often, and on it alone."""
         # The worker may have died between its last word on the tags and the rename that publishes them.
         tags = before_entry(read_tags(path, self._places.sidecars), target.plugin, target.step)
         crashes = int(tags.get("latest.core.crashes", b"0")) + (1 if cause["counts"] else 0)
         if crashes:
             tags["latest.core.crashes"] = str(crashes).encode()
         event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
-        if crashes < self._max_crashes:
+        if crashes < self._max_crashes or not may_keep:
             self._trace.write(event)
             if not is_own(path):
                 own_copy(path)
@@ -113,10 +116,14 @@ def worker_folders(places: Places, target: Target | None = None) -> Iterator[Pat
 
 
 def claimed_file(folder: Path) -> Path | None:
-    """The file that the worker of *folder* has in hand, if any."""
+    """The file that the worker of *folder* has in hand, if any; of a batch, one of them."""
+    return next(claimed_files(folder), None)
+
+
+def claimed_files(folder: Path) -> Iterator[Path]:
+    """All files that the worker of *folder* has in hand."""
     with suppress(FileNotFoundError):
-        return next((path for path in folder.iterdir() if _is_claimed(path)), None)
-    return None
+        yield from (path for path in folder.iterdir() if _is_claimed(path))
 
 
 def remove_worker_folder(folder: Path) -> None:

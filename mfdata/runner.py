@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from mfdata.batch import BatchStep
 from mfdata.config import Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
 from mfdata.module import MODULE
@@ -46,10 +47,18 @@ def run_process(kind: type[Step]) -> None:
             for folder in step.watched:
                 queue.watch(folder)
             loop.ready()
-            Worker(step, queue, trace, safety).run(loop)
+            _worker(step)(step, queue, trace, safety).run(loop)
         finally:
             queue.close()
             step.close()
+
+
+def _worker(step: Step) -> type[Worker]:
+    if not isinstance(step, BatchStep):
+        return Worker
+    from mfdata.batch_worker import BatchWorker
+
+    return BatchWorker
 
 
 def made(kind: type[Step], plugin: Plugin, name: str, home: Home) -> Step:

@@ -40,6 +40,9 @@ from mfdata.trace import Trace
 from mfext.log import utc
 from mfext.mainloop import Mainloop
 
+#: Uid, name and destinations of an output.
+Made = tuple[str, str, list[Leg]]
+
 #: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_PAUSE_S = 30.0
@@ -151,10 +154,10 @@ class Worker:
         try:
             return self.step.process(file)
         except Exception as error:  # the step is not ours: whatever it raises is an outcome
-            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            if is_no_room(error):
                 raise
             self.step.log.exception("the step failed", uid=file.uid, file=file.basename)
-            return Failed(_one_line(error), traceback=traceback.format_exc())
+            return Failed(one_line(error), traceback=traceback.format_exc())
 
     def _settle(self, claim: Claim, file: File, decision: Decision, duration: float) -> None:
         told = {"uid": file.uid, "name": file.basename, "duration": round(duration, 6)}
@@ -175,7 +178,7 @@ class Worker:
             case Divert(to, reason):
                 self._tell({"event": "failed", **told, "reason": reason, "to": [to]})
                 target = Target.of(to, self.target.plugin)
-                leg = Leg(claim.path, target, _passed_on(file.tags), priority=claim.priority)
+                leg = Leg(claim.path, target, passed_on(file.tags), priority=claim.priority)
                 self._delivery.hand_over(claim.path, [leg])
             case Expired(rule, reason):
                 self._tell({"event": "expired", **told, "rule": rule, "reason": reason})
@@ -187,10 +190,10 @@ class Worker:
                 self._held_until = time.monotonic() + wait
         if self.step.made_outputs:
             with suppress(OSError):
-                remove_transaction(Path(f"{claim.path}{PREPARED}"))
+                remove_transaction(prepared(claim))
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
-        tags = _passed_on(file.tags) | outcome.tags
+        tags = passed_on(file.tags) | outcome.tags
         all_say = all(output.to for output in outcome.outputs)
         own = [self._leg(claim, claim.path, to, tags, outcome) for to in (outcome.to if all_say else ())]
         made = list(self._outputs(claim, outcome, file, tags))
@@ -198,14 +201,10 @@ class Worker:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:
             event = {"event": "done", **told, "to": [str(leg.to) for leg in own]}
-        outputs = (
-            {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
-            for uid, name, legs in made
-        )
-        self._tell(event, *outputs)
+        self._tell(event, *made_events(made, file))
         self._delivery.hand_over(claim.path, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
 
-    def _outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> Iterator[tuple[str, str, list[Leg]]]:
+    def _outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> Iterator[Made]:
         """Uid, name and destinations of each output; the uid is the same at each try."""
         for number, output in enumerate(outcome.outputs, 1):
             name = output.path.name
@@ -249,21 +248,21 @@ class Worker:
 
     def _return(self, claim: Claim) -> None:
         self._unfinished.append(claim)
-        if not _committed(claim).exists():
+        if not committed(claim).exists():
             with suppress(OSError):
                 self._take_back(claim)
                 self._unfinished.pop()
 
     def _finish(self, claim: Claim) -> None:
-        committed = _committed(claim)
-        if committed.exists():
-            self._delivery.deliver(committed)
+        transaction = committed(claim)
+        if transaction.exists():
+            self._delivery.deliver(transaction)
         else:
             self._take_back(claim)
 
     def _take_back(self, claim: Claim) -> None:
         """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
-        remove_transaction(Path(f"{claim.path}{PREPARED}"))
+        remove_transaction(prepared(claim))
         if not claim.path.exists():
             return  # it had gone on, and what failed came after
         tags = read_tags(claim.path, self._sidecars)
@@ -281,11 +280,22 @@ class Worker:
 
     def _wait_longer(self, error: OSError, name: str) -> None:
         self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
-        self.step.log.error("a file must wait", reason=_one_line(error), file=name, pause_s=self._pause)
+        self.step.log.error("a file must wait", reason=one_line(error), file=name, pause_s=self._pause)
 
 
-def _committed(claim: Claim) -> Path:
+def committed(claim: Claim) -> Path:
+    """The transaction of *claim* once it counts."""
     return Path(f"{claim.path}{COMMITTED}")
+
+
+def prepared(claim: Claim) -> Path:
+    """The transaction of *claim* while it is made."""
+    return Path(f"{claim.path}{PREPARED}")
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether *error* says that the disk is full: nobody's fault."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def policy_of(config: StepConfig) -> Policy:
@@ -318,7 +328,13 @@ def _deadline_of(target: Target, config: StepConfig) -> Deadline | None:
     return Deadline(target, config.deadline, config.deadline_policy == "drop") if config.deadline else None
 
 
-def _passed_on(tags: Tags) -> Tags:
+def made_events(made: list[Made], file: File) -> Iterator[dict[str, object]]:
+    """What the trace says of what was *made* of *file*."""
+    for uid, name, legs in made:
+        yield {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
+
+
+def passed_on(tags: Tags) -> Tags:
     """*tags* for the next step: what counted the tries of this one is left out."""
     return {name: value for name, value in tags.items() if name not in quarantine.COUNTERS}
 
@@ -342,6 +358,7 @@ def _name_bytes(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Kind and text of *error* on one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -32,6 +32,7 @@ REMOVERS = {
     "mfdata/quarantine.py": "the reason beside a file",
     "mfdata/recovery.py": "what a dead worker left unfinished",
     "mfdata/transfer.py": "what stands for a file while it is copied in, and its source once the copy is safe",
+    "mfdata/batch_worker.py": "the mark that a batch is in hand",
     "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
     "mfdata/testing.py": "the folder made for a try of a step",
 }

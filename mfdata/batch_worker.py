@@ -1,0 +1,202 @@
+"""Batch worker: claims several files, gives them to the step in one call, settles each.
+
+A file on which a worker died goes alone, and so do all files of a batch that failed: whoever is to blame is then known.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mfdata.batch import BatchStep, outcomes_of
+from mfdata.config import Safety
+from mfdata.delivery import remove_transaction
+from mfdata.file import File, Tags, read_tags
+from mfdata.outcome import Done, Failed, Outcome, decide
+from mfdata.queue import Claim, Queue
+from mfdata.recovery import BATCH
+from mfdata.trace import Trace
+from mfdata.worker import Worker, committed, is_no_room, made_events, one_line, passed_on, prepared
+from mfext.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mfdata.step import Step
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One file of a batch."""
+
+    claim: Claim
+    file: File
+
+
+class BatchWorker(Worker):
+    """Gives the files of one queue to one batch step."""
+
+    def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
+        super().__init__(step, queue, trace, safety)
+        assert isinstance(step, BatchStep)
+        self._batch_step = step
+        self._size, self._wait = step.config.batch_max_size, step.config.batch_max_wait
+        if 0 < step.config.timeout <= self._wait:
+            found = f"batch_max_wait = {self._wait:g} s is no shorter than timeout = {step.config.timeout:g} s"
+            raise ConfigError(found, where=f"plugin {step.plugin} [step_{step.name}]")
+        self._batch: list[Taken] = []
+        self._is_complete = False
+        self._due = 0.0
+
+    def let_go(self) -> None:
+        batch, self._batch = self._batch, []
+        for taken in batch:
+            self._queue.release(taken.claim)
+        self._end(batch)
+
+    def _work_next(self) -> bool:
+        self._collect()
+        if not self._batch or not (self._is_complete or time.monotonic() >= self._due):
+            return False
+        batch, self._batch = self._batch, []
+        self.work_batch(batch)
+        self._end(batch)
+        return True
+
+    def _time_to_sleep(self) -> float | None:
+        usual = super()._time_to_sleep()
+        if not self._batch:
+            return usual
+        left = max(0.0, self._due - time.monotonic())
+        return left if usual is None else min(usual, left)
+
+    def _collect(self) -> None:
+        """Claim until the batch is complete or nothing more waits."""
+        if not self._batch:
+            self._is_complete = False
+        while not self._is_complete:
+            claim = self._queue.claim()
+            if claim is None:
+                return
+            file = File(claim.path, read_tags(claim.path, self._sidecars))
+            goes_alone = "latest.core.crashes" in file.tags
+            if goes_alone and self._batch:
+                self._queue.release(claim)
+            else:
+                self._add(Taken(claim, file))
+            self._is_complete = goes_alone or len(self._batch) >= self._size
+
+    def _add(self, taken: Taken) -> None:
+        if not self._batch:
+            self._due = time.monotonic() + self._wait
+        elif len(self._batch) == 1:
+            taken.claim.path.with_name(BATCH).touch()
+        self._batch.append(taken)
+
+    def _end(self, batch: Sequence[Taken]) -> None:
+        if len(batch) > 1 and not self._unfinished:
+            batch[0].claim.path.with_name(BATCH).unlink(missing_ok=True)
+
+    def work_batch(self, batch: Sequence[Taken]) -> None:
+        """Bring the claimed files of a batch to their next states."""
+        if len(batch) == 1:
+            self.work(batch[0].claim)
+            return
+        start = time.time()
+        refused = [(taken, why) for taken in batch if (why := self._refused(taken.file, start))]
+        self._settle_each(refused, start)
+        kept_out = [taken for taken, _ in refused]
+        ready = [taken for taken in batch if taken not in kept_out]
+        if len(ready) > 1:
+            self._work_together(ready, start)
+        elif ready:
+            self.work(ready[0].claim)
+
+    def _work_together(self, batch: Sequence[Taken], start: float) -> None:
+        try:
+            said = self._run_batch(batch)
+        except OSError as error:  # there is no room
+            self._give_back(batch, error, was_told=False)
+            return
+        if isinstance(said, Failed):
+            remove_transaction(prepared(batch[0].claim))
+            for taken in batch:
+                self.work(taken.claim)
+        elif isinstance(said, Done):
+            self._hand_over_together(batch, said, time.time() - start)
+        else:
+            # What the files make lies with the first one, which therefore is the last to go.
+            pairs = list(zip(batch, said, strict=True))
+            self._settle_each([*pairs[1:], pairs[0]], start)
+
+    def _run_batch(self, batch: Sequence[Taken]) -> Failed | Done | list[Outcome]:
+        """What the step says: that they failed, that all went into its outputs, or an outcome for each."""
+        self.step.begin(batch[0].claim.path)
+        try:
+            said = self._batch_step.process_batch([taken.file for taken in batch])
+            if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
+                return said
+            return outcomes_of(said, len(batch))
+        except Exception as error:  # the step is not ours: whatever it raises is an outcome
+            if is_no_room(error):
+                raise
+            self.step.log.exception("the batch failed; its files are tried one by one", files=len(batch))
+            return Failed(one_line(error), traceback=traceback.format_exc())
+
+    def _settle_each(self, pairs: Sequence[tuple[Taken, Outcome]], start: float) -> None:
+        duration = (time.time() - start) / max(1, len(pairs))
+        for number, (taken, outcome) in enumerate(pairs):
+            attempts = int(taken.file.tags.get("latest.core.attempt", b"0"))
+            self._is_told = False
+            try:
+                decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
+                self._settle(taken.claim, taken.file, decision, duration)
+            except OSError as error:
+                self._put_back(taken.claim, error)
+                self._give_back([later for later, _ in pairs[number + 1 :]], None, was_told=False)
+                return
+        self._pause = 0.0
+
+    def _hand_over_together(self, batch: Sequence[Taken], outcome: Done, duration: float) -> None:
+        """All files end and the outputs are handed over, in one instant."""
+        first, *others = batch
+        self._is_told = False
+        try:
+            made = list(self._outputs(first.claim, outcome, first.file, _shared_tags(batch) | outcome.tags))
+            into = [uid for uid, _, _ in made]
+            each = {"event": "done", "duration": round(duration / len(batch), 6), "to": [], "into": into}
+            self._tell(
+                *({**each, "uid": one.file.uid, "name": one.file.basename} for one in batch),
+                *made_events(made, first.file),
+            )
+            legs = [leg for _, _, legs in made for leg in legs]
+            self._delivery.hand_over(first.claim.path, legs, [taken.claim.path for taken in others])
+            self._pause = 0.0
+        except OSError as error:
+            # Once it is committed all of it can only go forward, and the first file stands for all.
+            self._give_back(batch[:1] if committed(first.claim).exists() else batch, error, was_told=self._is_told)
+
+    def _give_back(self, batch: Sequence[Taken], error: OSError | None, *, was_told: bool) -> None:
+        """Let the files wait again; those for which even that cannot be done are tried again later."""
+        if error:
+            self._wait_longer(error, batch[0].claim.name)
+        for taken in batch:
+            self._is_told = was_told
+            self._return(taken.claim)
+
+
+def _shared_tags(batch: Sequence[Taken]) -> Tags:
+    """The tags of what is made of all: those that all files have, and where the first one came from (pure)."""
+    first, *others = (passed_on(taken.file.tags) for taken in batch)
+    counts = (int(taken.file.tags.get("latest.core.step_counter", b"0")) for taken in batch)
+    shared = {
+        name: value
+        for name, value in first.items()
+        if name.startswith("first.core.")
+        or name.endswith(".enter_step")
+        or all(tags.get(name) == value for tags in others)
+    }
+    # The longest way counts, so that nothing can run in a circle.
+    return shared | {"latest.core.step_counter": str(max(counts)).encode()}
