@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench rpm clean
+.PHONY: help setup demo test unit lint format docs bench rpm model crash-matrix soak clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when already done)
 	@:
@@ -36,6 +36,15 @@ bench: setup  ## measure, beside the reference
 
 rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository for dnf
 	@tools/rpm
+
+model:  ## search every state of the claim-commit-recover protocol (needs spin)
+	@tools/model
+
+crash-matrix: setup  ## die at every commit point, and in every bad world; minutes
+	@tools/crash-matrix
+
+soak: setup  ## SECONDS=1800 of 200 files/s with a kill every few seconds
+	@tools/soak $(SECONDS)
 
 clean:  ## remove what the other targets made (asks before it removes a runtime home)
 	@tools/clean
