@@ -1,4 +1,7 @@
-"""Guardian: once a second, files whose retry is due go back to their queues, and workers that are stuck are killed."""
+"""Guardian: once a second, files whose retry is due go back to their queues, and workers that are stuck are killed.
+
+It also lets what has been in quarantine for too long expire.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mfdata.expiry import Expiry
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.recovery import KILLED, Recovery, claimed_file
 from mfdata.trace import encoded
@@ -39,17 +43,18 @@ _COARSE_S = 0.1
 class Guardian:
     """Looks after what no worker looks after."""
 
-    def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts) -> None:
+    def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts, expiry: Expiry | None = None) -> None:
         self.delays = Delays(places)
         self.watch = Watch(places, timeouts)
         self._recovery = recovery
+        self._acts = [self.delays.put_back, self.watch.kill_stuck, self._recover, *([expiry.look] if expiry else [])]
         self._recover_at = 0.0
         self._trouble = ""
 
     def look(self) -> None:
         """Do all that is to be done now."""
         trouble = ""
-        for act in (self.delays.put_back, self.watch.kill_stuck, self._recover):
+        for act in self._acts:
             try:
                 act()
             except OSError as error:  # a full disk: what could not be done is done another time

@@ -154,10 +154,12 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
 def _status(home: Home, _config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
     from mfdata.breaker import open_breakers
     from mfdata.inhand import in_hand
+    from mfdata.pressure import pause
 
     names = {plugin.name for plugin in plugins}
     return {
         "Files in hand for more than a second": in_hand(home),
+        "Intake pauses": [found] if (found := pause(home)) else [],
         "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
     }
 

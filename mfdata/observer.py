@@ -23,13 +23,15 @@ from inotify_simple import INotify
 from inotify_simple import flags as inotify
 
 from mfdata.completeness import Verdict
-from mfdata.config import Incoming, Safety, StepConfig
+from mfdata.config import Incoming, Pressure, Quarantine, Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
+from mfdata.expiry import Expiry
 from mfdata.external import ExternalDirectory, external_directories
 from mfdata.guardian import Guardian
 from mfdata.intake import Intake
 from mfdata.module import MODULE
 from mfdata.places import Places, Target
+from mfdata.pressure import Gauge
 from mfdata.recovery import Recovery
 from mfdata.trace import Trace
 from mfdata.watched import Watched, identity
@@ -61,11 +63,18 @@ class Observer:
     """Sees files come into the external directories and has each taken when it is complete."""
 
     def __init__(
-        self, directories: Sequence[ExternalDirectory], settings: Incoming, intake: Intake, guardian: Guardian
+        self,
+        directories: Sequence[ExternalDirectory],
+        settings: Incoming,
+        intake: Intake,
+        guardian: Guardian,
+        gauge: Gauge,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._guardian = guardian
+        self._gauge = gauge
+        self._say = _say_nothing
         self._watched = [Watched(directory) for directory in directories]
         self._by_descriptor: dict[int, Watched] = {}
         self._to_list: deque[Watched] = deque()
@@ -80,6 +89,8 @@ class Observer:
     def run(self, loop: Mainloop) -> None:
         """Work until told to stop."""
         self._watch_all()
+        self._say = loop.ready
+        self._obey_pressure(self._gauge.look())
         loop.ready()
         while not loop.stopping:
             if loop.draining:
@@ -137,9 +148,25 @@ class Observer:
             return
         if verdict is Verdict.STRANGE:
             self._tell_strangers()
-        elif verdict is Verdict.TAKE and self._pause:
-            log.info("incoming files are taken again")
-            self._pause = 0.0
+        elif verdict is Verdict.TAKE:
+            self._obey_pressure(self._gauge.took_one())
+            if self._pause:
+                log.info("incoming files are taken again")
+                self._pause = 0.0
+
+    def _obey_pressure(self, has_changed: bool) -> None:
+        """Pause until the pressure is gone; files stay where they are."""
+        if not has_changed:
+            return
+        reason = self._gauge.reason
+        self._say(pressure=reason)
+        if reason:
+            log.error("intake pauses: files stay in their incoming directories", reason=reason)
+            self._paused_until = float("inf")
+        else:
+            log.warning("intake goes on")
+            self._paused_until = 0.0
+            self._list_all()
 
     def _failed(self, path: str, error: OSError) -> None:
         """A file could not be taken: it stays where it is, and is tried again."""
@@ -158,6 +185,7 @@ class Observer:
         now = time.monotonic()
         self._next_tick = now + _TICK_S
         self._guardian.look()
+        self._obey_pressure(self._gauge.look())
         for watched in self._watched:
             if watched.descriptor < 0 or identity(watched.directory.path) != watched.identity:
                 self._lose(watched)
@@ -250,6 +278,10 @@ class Observer:
             log.warning("something in an incoming directory is left alone", path=path, reason=reason)
 
 
+def _say_nothing(**_facts: str) -> None:
+    return None
+
+
 def main() -> None:
     """Run as the supervised process ``observer``."""
     home = home_of(current_module())
@@ -278,9 +310,15 @@ def made(home: Home) -> Observer:
     intake.recall_promise(PROCESS)
     durable = safety.durability == "power"
     recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable)
-    guardian = Guardian(places, recovery, lambda: {target: step.timeout for target, step in _steps(home).items()})
+    expiry = Expiry(places, trace, config.section("quarantine", Quarantine).lifetime)
+
+    def timeouts() -> dict[Target, float]:
+        return {target: step.timeout for target, step in _steps(home).items()}
+
+    guardian = Guardian(places, recovery, timeouts, expiry)
     directories = external_directories(places, settings, listened, priorities)
-    return Observer(directories, settings, intake, guardian)
+    gauge = Gauge(places, config.section("pressure", Pressure))
+    return Observer(directories, settings, intake, guardian, gauge)
 
 
 def _steps(home: Home) -> dict[Target, StepConfig]:

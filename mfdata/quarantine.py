@@ -46,6 +46,11 @@ class Kept:
         return str(self.reason.get("kind", "unknown"))
 
     @property
+    def why(self) -> str:
+        """Why it is here, in a sentence."""
+        return str(self.reason.get("reason", ""))
+
+    @property
     def facts(self) -> dict[str, Any]:
         """For JSON: all that is known of it."""
         own = {"step": str(self.target), "uid": self.uid, "name": self.name, "kind": self.kind, "time": self.time}
@@ -139,7 +144,16 @@ def put_back(places: Places, kept: Kept, trace: Trace, to: Target | None = None)
 
 def drop(places: Places, kept: Kept, trace: Trace, by: str) -> None:
     """Delete *kept* for ever. *by* says whose will it was, for the trace."""
-    trace.write({"event": "dropped", **_told(kept), "rule": by, "reason": f"dropped from quarantine by {by}"})
+    _delete(places, kept, trace, {"event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"})
+
+
+def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> None:
+    """Delete *kept*, which has been there for too long, by the named *rule*."""
+    _delete(places, kept, trace, {"event": "expired", "rule": rule, "reason": f"it was {kept.kind}: {kept.why}"})
+
+
+def _delete(places: Places, kept: Kept, trace: Trace, event: Mapping[str, object]) -> None:
+    trace.write({**_told(kept), **event})
     discard(kept.path, places.sidecars)
     _forget_reason(kept.path)
 

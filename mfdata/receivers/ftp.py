@@ -16,9 +16,10 @@ from pyftpdlib.ioloop import IOLoop  # first: it silences what importing asyncor
 from pyftpdlib.servers import FTPServer
 
 from mfdata.completeness import ignored_names
-from mfdata.config import Incoming
+from mfdata.config import Incoming, Pressure
 from mfdata.module import MODULE
 from mfdata.places import Places
+from mfdata.pressure import refusal
 from mfdata.receivers.ftp_authorizer import Authorizer, made_folder
 from mfdata.receivers.ftp_channel import UploadChannel
 from mfdata.receivers.ftp_session import Session
@@ -122,7 +123,9 @@ class WakeUp:
 class FtpReceiver:
     """The server and its loop."""
 
-    def __init__(self, home: Home, plugin: str, keys: FtpReceiverKeys, incoming: Incoming) -> None:
+    def __init__(
+        self, home: Home, plugin: str, keys: FtpReceiverKeys, incoming: Incoming, pressure: Pressure | None = None
+    ) -> None:
         """Listen.
 
         Raises:
@@ -132,6 +135,7 @@ class FtpReceiver:
         self._home = home
         self._where = f"{plugin} [custom]"
         self._keys = keys
+        self._pressure = pressure or Pressure()
         self._loop = IOLoop()
         self._is_listening = True
         users = self._users()
@@ -210,6 +214,7 @@ class FtpReceiver:
             "owners": {},
             "max_size": keys.max_size,
             "may_delete": keys.allow_delete,
+            "pressure": staticmethod(lambda: refusal(Places(self._home), self._pressure)),
             "strict_end": keys.strict_end,
             "timeout": keys.timeout,
             "dtp_handler": type("UploadChannel", (UploadChannel,), {"timeout": keys.timeout}),
@@ -276,9 +281,10 @@ def main() -> None:
     try:
         plugin = load_plugin(Path.cwd(), MODULE, home)
         keys = plugin.config.section("custom", FtpReceiverKeys)
-        incoming = module_config(MODULE, home).section("incoming", Incoming)
+        config = module_config(MODULE, home)
+        incoming, pressure = config.section("incoming", Incoming), config.section("pressure", Pressure)
         with Mainloop(home, process) as mainloop:
-            receiver = FtpReceiver(home, plugin.name, keys, incoming)
+            receiver = FtpReceiver(home, plugin.name, keys, incoming, pressure)
             try:
                 receiver.run(mainloop)
             finally:

@@ -92,6 +92,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     strict_end: bool
     #: Files that wait may be removed.
     may_delete: bool
+    #: Why nothing is received at present; '' = files are.
+    pressure: Callable[[], str]
     # What FTPHandler gives.
     _restart_position: int
     _rnfr: str | None
@@ -130,6 +132,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         resumed = bool(self._restart_position)
         self._restart_position = 0
         refusal = "554 An upload cannot be resumed: send the whole file." if resumed else self._refusal(path)
+        refusal = refusal or self._refusal_for_now()
         if refusal:
             self.respond(refusal)
             return
@@ -191,6 +194,11 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
             discard(real, self.sidecars)
             self._disown(path)
             self.respond("250 The file is removed.")
+
+    def _refusal_for_now(self) -> str:
+        """Why no file at all is received now; '' when files are."""
+        reason = self.pressure()
+        return f"452 Try again later: intake pauses, {reason}." if reason else ""
 
     def _refusal(self, path: str) -> str:
         """Why no file can be called *path*; '' when one can."""

@@ -730,3 +730,15 @@ def test_tls_from_the_start(tmp_path: Path) -> None:
         connection = socket.create_connection(("127.0.0.1", receiver.port), timeout=5)
         with context.wrap_socket(connection, server_hostname="localhost") as protected:
             assert protected.recv(1000).startswith(b"220 ")
+
+
+def test_while_intake_pauses_a_file_is_refused_for_now(receiver: Receiver) -> None:
+    told = receiver.home.run / "pressure.json"
+    told.write_text('{"reason": "7 files wait (max_waiting = 5)", "since": 1}')
+    with client(receiver) as ftp:
+        with pytest.raises(ftplib.error_temp) as caught:
+            store(ftp, "radar.png")
+        assert str(caught.value) == "452 Try again later: intake pauses, 7 files wait (max_waiting = 5)."
+        assert receiver.files() == {}
+        told.unlink()
+        assert store(ftp, "radar.png").startswith("226")
