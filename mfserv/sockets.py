@@ -159,6 +159,7 @@ def listen(path: str, kind: int = socket.SOCK_STREAM) -> socket.socket:
 
 def refuse(listening: socket.socket) -> None:
     """Answer a request that has nobody to serve it."""
+    listening.setblocking(False)  # a program that had it may have changed that, for all who have it
     with suppress(OSError):
         connection = listening.accept()[0]
         with connection:
@@ -220,7 +221,9 @@ def take_seat(home: Home, path: str, is_stopping: Callable[[], bool], timeout: f
 def own_seat(home: Home, path: str, inherited: int) -> Seat:
     """A seat that nobody else holds, on a socket that this process inherited."""
     never_ends = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    return Seat(home, path, never_ends, socket.socket(fileno=inherited))
+    listening = socket.socket(fileno=inherited)
+    listening.setblocking(False)
+    return Seat(home, path, never_ends, listening)
 
 
 def _taken(home: Home, path: str, held: socket.socket | None = None) -> tuple[socket.socket, socket.socket]:

@@ -100,7 +100,11 @@ def serving(target: str, kind: str = "auto", folder: Path | None = None, prefix:
             yield Service(home.run / "app.sock") if not prefix else _Prefixed(home.run / "app.sock", prefix)
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 class _Prefixed(Service):

@@ -1,4 +1,4 @@
-"""Every template of mfserv gives a plugin that is correct, whose own tests pass, and that answers through the router."""
+"""Every template of mfserv gives a correct plugin whose own tests pass, and that answers through the router."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def test_a_plugin_of_the_template_is_correct_passes_its_tests_and_answers(serv: 
     answer = serv.service.get(f"/my_{name}/")
     assert answer.status == 200, answer.body
     assert answer.headers["x-request-id"]
+
+
+def test_a_plugin_of_template_proxy_answers_for_a_service_elsewhere(serv: Serv) -> None:
+    folder = serv.plugin("my_proxy", "proxy", upstream=f"http://127.0.0.1:{serv.port}", routes="/there")
+    serv.run("plugins.check", ".", folder=folder)
+    serv.run("metwork", "plugins", "test", ".", folder=folder)
+    serv.develop(folder)
+    # The service elsewhere is the router itself, where / is the page of services.
+    answer = serv.service.get("/there/")
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"/there/" in answer.body
