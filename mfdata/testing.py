@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import StepConfig
 from mfdata.file import File, Tags, copy, first_tags, new_uid, waiting_name, write_tags
 from mfdata.outcome import Done, Expired, Failed, Hold, Outcome, Retry
@@ -82,9 +83,7 @@ def run_step(
         UsageError: there is no such file.
         ConfigError: *custom* is not as the step declares it.
     """
-    source = Path(file)
-    if not source.is_file():
-        raise UsageError("there is no such file", where=str(source))
+    source = _sure_file(file)
     work = folder or Path(tempfile.mkdtemp(prefix="metwork-step-"))
     step = _made(kind, plugin, custom or {}, Home("mfdata", work))
     claimed, known = _claimed(source, name, work, step)
@@ -96,6 +95,46 @@ def run_step(
     finally:
         if not keep_outputs:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def run_batch(
+    kind: type[BatchStep],
+    files: Sequence[str | Path],
+    *,
+    custom: Mapping[str, str] | None = None,
+    plugin: Plugin | None = None,
+    folder: Path | None = None,
+) -> list[Result]:
+    """Run the batch step *kind* once on copies of *files*; what became of each, in order.
+
+    Args:
+        kind: the step.
+        files: paths of the files; they stay as they are.
+        custom: keys of [custom], as texts.
+        plugin: take configuration and names from this plugin.
+        folder: where to work; by default a new temporary folder, which is the caller's to remove.
+
+    Raises:
+        UsageError: one of *files* is not there.
+        ConfigError: *custom* is not as the step declares it.
+    """
+    sources = [_sure_file(file) for file in files]
+    work = folder or Path(tempfile.mkdtemp(prefix="metwork-step-"))
+    step = _made(kind, plugin, custom or {}, Home("mfdata", work))
+    assert isinstance(step, BatchStep)
+    claimed = [File(*_claimed(source, "", work, step)) for source in sources]
+    step.open()
+    step.begin(claimed[0].path)
+    outcomes = _outcomes(lambda: outcomes_of(step.process_batch(claimed), len(claimed)), len(claimed))
+    step.close()
+    return [_result(outcome, file) for outcome, file in zip(outcomes, claimed, strict=True)]
+
+
+def _sure_file(file: str | Path) -> Path:
+    source = Path(file)
+    if not source.is_file():
+        raise UsageError("there is no such file", where=str(source))
+    return source
 
 
 def _made(kind: type[Step], plugin: Plugin | None, custom: Mapping[str, str], home: Home) -> Step:
@@ -121,17 +160,23 @@ def _claimed(source: Path, name: str, work: Path, step: Step) -> tuple[Path, Tag
 
 
 def _run(step: Step, file: File, claimed: Path) -> Result:
+    step.begin(claimed)
+    (outcome,) = _outcomes(lambda: [step.process(file) or Done()], 1)
+    return _result(outcome, file)
+
+
+def _outcomes(act: Callable[[], list[Outcome]], count: int) -> list[Outcome]:
     import traceback
 
-    step.begin(claimed)
     try:
-        outcome = step.process(file) or Done()
+        return act()
     except Exception as error:  # as the worker does
-        outcome = Failed(f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-    outputs = {}
-    if isinstance(outcome, Done):
-        outputs = {output.path.name: output.path for output in outcome.outputs}
-    return Result(outcome, file.tags, outputs, claimed)
+        return [Failed(f"{type(error).__name__}: {error}", traceback=traceback.format_exc())] * count
+
+
+def _result(outcome: Outcome, file: File) -> Result:
+    outputs = {output.path.name: output.path for output in outcome.outputs} if isinstance(outcome, Done) else {}
+    return Result(outcome, file.tags, outputs, file.path)
 
 
 def _described(outcome: Outcome) -> str:
