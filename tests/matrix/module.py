@@ -161,15 +161,26 @@ class ModuleUnderTest:
 
     def send(self, kinds: Iterable[str] = QUICK_KINDS) -> None:
         """Let one file of each of *kinds* come in."""
+        self.show(self.prepare(kinds))
+
+    def prepare(self, kinds: Iterable[str] = QUICK_KINDS) -> list[str]:
+        """Write one file of each of *kinds* under a hidden name in the incoming directory; their names."""
+        names = []
         for kind in kinds:
             self._number += 1
             name = f"{kind}-{self._number:07d}"
-            self.sent[name] = kind
             part = self.flow.incoming / f".{name}"
             part.write_bytes(name.encode())
             if kind == "held":
                 os.link(part, self.flow.folder / "held" / name)
-            part.rename(self.flow.incoming / name)
+            names.append(name)
+        return names
+
+    def show(self, names: Iterable[str]) -> None:
+        """Let the files that were prepared as *names* come in."""
+        for name in names:
+            self.sent[name] = name.partition("-")[0]
+            (self.flow.incoming / f".{name}").rename(self.flow.incoming / name)
 
     def settle(self, timeout: float = 60.0) -> None:
         """Wait until nothing is on its way."""
