@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench rpm model crash-matrix soak clean
+.PHONY: help setup demo test unit lint format docs bench install-kills rpm model crash-matrix soak clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ crash-matrix: setup  ## die at every commit point, and in every bad world; minut
 
 soak: setup  ## SECONDS=1800 of 200 files/s with a kill every few seconds
 	@tools/soak $(SECONDS)
+
+install-kills: setup  ## kill 200 installations of plugins at random instants (ten minutes)
+	@tools/install-kills
 
 clean:  ## remove what the other targets made (asks before it removes a runtime home)
 	@tools/clean

@@ -7,15 +7,24 @@ import os
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Callable
+from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from mfext.errors import MetworkError
+from mfext.errors import MetworkError, PluginError
 from mfext.plugin import rpmversion
 from mfext.plugin.archive import check_payload, extract, read_archive
+from mfext.plugin.cpio import entries
+from mfext.plugin.rpm import payload
 from tests.integration.mfext.conftest import GOOD, Site
+from tests.unit.mfext.plugin.test_cpio import END, entry
 from tests.unit.mfext.plugin.test_rpmversion import ORDER
+
+#: Name, content and mode.
+File = tuple[str, bytes, int]
 
 
 def sha256(path: Path) -> str:
@@ -151,6 +160,39 @@ def test_an_archive_that_is_cut_off_or_changed_is_told_as_such(site: Site, tmp_p
                 # What nobody reads: rpm's lead, and the room that is left for a signature.
                 assert 4 <= place < whole.header.size
                 assert read_archive(damaged).header.values == whole.header.values
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda files: [*files, ("./metwork_plugin/one/more", b"x", 0o100644)],
+            "does not announce: ./metwork_plugin/o",
+        ),
+        (lambda files: [("./metwork_plugin/one/../../x", b"x", 0o100644), *files], "what its header does not announce"),
+        (lambda files: [("/etc/x", b"x", 0o100644), *files], "what its header does not announce: /etc/x"),
+        (lambda files: [*files, files[1]], "what its header does not announce"),
+        (lambda files: files[:-1], "its payload lacks /metwork_plugin/one/main.py"),
+        (
+            lambda files: [(name, data.upper(), mode) for name, data, mode in files],
+            "its payload is damaged: config.ini",
+        ),
+        (lambda files: [(name, data + b"x", mode) for name, data, mode in files], "what its header does not announce"),
+        (lambda files: [(name, data, mode | 0o4000) for name, data, mode in files], "its header does not announce"),
+    ],
+)
+def test_a_payload_that_is_not_what_the_header_says_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch, change: Callable[[list[File]], list[File]], message: str
+) -> None:
+    archive = read_archive(site.release("one"))
+    with payload(archive.path) as stream:
+        files = [(one.name, b"".join(one.content), one.mode) for one in entries(stream)]
+    changed = b"".join(entry(*file) for file in change(files)) + END
+    monkeypatch.setattr("mfext.plugin.rpm.payload", lambda _: nullcontext(BytesIO(changed)))
+    with pytest.raises(PluginError) as error:
+        extract(archive, site.folder / "out" / "one")
+    assert message in error.value.message
+    assert not any(path.name in ("more", "x") for path in site.folder.rglob("*"))
 
 
 def fault(path: Path) -> str:
