@@ -110,8 +110,7 @@ def of_all(module: ModuleUnderTest, times: int, seed: int = 6) -> Row:
 
 def kill_all(module: ModuleUnderTest) -> None:
     """kill -9 whatever runs for the home of *module*; supervisor first, so that it starts nothing again."""
-    mine = {"METWORK_HOME": str(module.home.path.parent)}
-    found = [process for process in psutil.process_iter() if _belongs(process, mine)]
+    found = belonging_to(module)
     found.sort(key=lambda process: "mfext.arbiter" not in _command(process))
     for process in found:
         with suppress(ProcessLookupError):
@@ -119,10 +118,14 @@ def kill_all(module: ModuleUnderTest) -> None:
     psutil.wait_procs(found, timeout=5)
 
 
-def _belongs(process: psutil.Process, variables: dict[str, str]) -> bool:
+def belonging_to(module: ModuleUnderTest) -> list[psutil.Process]:
+    """Every process that runs for the home of *module*."""
+    return [process for process in psutil.process_iter() if _is_of(process, str(module.home.path.parent))]
+
+
+def _is_of(process: psutil.Process, homes: str) -> bool:
     with suppress(psutil.Error):
-        environment = process.environ()
-        return all(environment.get(name) == value for name, value in variables.items())
+        return bool(process.environ().get("METWORK_HOME") == homes)
     return False
 
 
