@@ -13,6 +13,8 @@ from pathlib import Path
 
 #: The extended attribute that holds all tags (user namespace: xattr(7)).
 ATTRIBUTE = "user.metwork"
+#: The tag that tells of which file a file is a replay.
+REPLAY_OF = "latest.core.replay_of"
 #: In the middle of 0 to 9.
 USUAL_PRIORITY = 5
 #: Suffix of the copy that is about to replace a shared file.

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata.file import Tags, read_tags, uid_of
+from mfdata.file import REPLAY_OF, Tags, read_tags, uid_of
 from mfdata.injection import into_queue
 from mfdata.life import uids_of
 from mfdata.places import Places, Target
@@ -17,8 +17,6 @@ from mfdata.quarantine import kept_files
 from mfdata.trace import Trace, encoded, events, life
 from mfext.errors import MetworkError, UsageError
 
-#: The tag that tells of which file a file is a replay.
-REPLAY_OF = "latest.core.replay_of"
 #: Suffix of the file beside an archived one that tells its tags.
 TAGS_SUFFIX = ".tags"
 
