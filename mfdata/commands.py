@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfdata.module import MODULE
 from mfdata.places import Places
 from mfdata.quarantinecommands import quarantine
 from mfdata.site import Site
 from mfext.commands import JSON, print_json
 from mfext.errors import MetworkError, UsageError
-from mfext.log import printable
+from mfext.log import printable, utc
 
 if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
@@ -116,6 +117,32 @@ def replay(here: Here, what: str, folder: Path | None, step: str, as_json: bool)
     print_json(done) if as_json else click.echo(f"{printable(done['from'])} -> {target} as {uid}")
 
 
+@click.command("diff-rules")
+@JSON
+@click.option("--last", default=1000, show_default=True, type=click.IntRange(1), help="Look at the last so many files.")
+@click.argument("folder", required=False, metavar="[PLUGIN_FOLDER]", type=click.Path(path_type=Path))
+@click.pass_obj
+def diff_rules(here: Here, last: int, folder: Path | None, as_json: bool) -> None:
+    """Tell which of the files that came in last would go elsewhere by the rules on disk than by those in force.
+
+    With PLUGIN_FOLDER, as if that plugin were installed, in place of the one of its name. Nothing is moved.
+    """
+    from mfdata.rule_changes import changes, summary
+    from mfdata.switch import Published, published, rules_file
+    from mfext.plugin.manifest import load_plugin
+
+    site, places = Site(here.home), Places(here.home)
+    if not rules_file(places).is_file():
+        raise MetworkError("no rules are in force", mend='"mfdata.start" puts those of the plugins in force.')
+    plugins = {plugin.name: plugin for plugin in site.plugins}
+    if folder:
+        added = load_plugin(folder, MODULE, here.home)
+        plugins[added.name] = added
+    new = published(site.config, [*plugins.values()])
+    found = summary(*changes(places, Published.read(places), new, last))
+    print_json(found) if as_json else click.echo(_changes_text(found))
+
+
 @click.command()
 @JSON
 @click.pass_obj
@@ -162,13 +189,31 @@ def inventory(here: Here, as_json: bool) -> int:
     return 0 if found["balanced"] else 1
 
 
-COMMANDS = (trace, explain, inject, replay, queues, quarantine, inventory)
+COMMANDS = (trace, explain, inject, replay, diff_rules, queues, quarantine, inventory)
 
 
 def _check_is_file(file: Path) -> None:
     if not file.is_file():
         found = "this is not a file" if file.exists() else "there is no such file"
         raise UsageError(found, where=str(file))
+
+
+def _changes_text(found: dict[str, Any]) -> str:
+    """For a person: one line a file, then how many there are of each."""
+    rows = [*found["changed"], *found["unknown"]]
+    lines = [f"{utc(row['time'])[:19]} {row['uid']} {printable(row['name'])}{_change_text(row)}" for row in rows]
+    lines.append(
+        f"of {found['files']} files {found['same']} would go where they go now, {len(found['changed'])} elsewhere; "
+        f"of {len(found['unknown'])} it cannot be told"
+    )
+    if found["content_not_at_hand"]:
+        lines.append(f"of {found['content_not_at_hand']} files the content is not at hand: what it is, is not known")
+    return "\n".join(lines)
+
+
+def _change_text(row: dict[str, Any]) -> str:
+    signs = {"gains": "+", "loses": "-", "unknown": "?"}
+    return "".join(f" {sign}{to}" for key, sign in signs.items() for to in row[key])
 
 
 def _sum_text(counts: dict[str, int]) -> str:
