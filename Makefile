@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test unit lint format docs bench install-kills rpm model crash-matrix soak clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when already done)
 	@:

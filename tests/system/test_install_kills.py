@@ -66,8 +66,8 @@ def test_an_installation_that_is_killed_leaves_old_or_new_and_the_next_command_r
     wait_until(flow.is_idle, timeout=60, what="all files at their end")
     arrived = sorted(path.name for path in (flow.folder / "out").iterdir())
     print(
-        f"{KILLS} kills ({dict(tally.acts)}, {tally.late} more came too late), {tally.interrupted.total()} of them in a "
-        f"change ({dict(tally.interrupted)}): no plugin half, {len(sent)} files sent, {len(arrived)} arrived"
+        f"{KILLS} kills ({dict(tally.acts)}, {tally.late} more came too late), {tally.interrupted.total()} of them in "
+        f"a change ({dict(tally.interrupted)}): no plugin half, {len(sent)} files sent, {len(arrived)} arrived"
     )
     assert arrived == sorted(sent)
     assert flow.quarantine("kept/main") == []

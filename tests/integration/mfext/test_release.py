@@ -167,7 +167,7 @@ def test_an_archive_that_is_cut_off_or_changed_is_told_as_such(site: Site, tmp_p
     [
         (
             lambda files: [*files, ("./metwork_plugin/one/more", b"x", 0o100644)],
-            "does not announce: ./metwork_plugin/o",
+            "announce: ./metwork_plugin/one/more",
         ),
         (lambda files: [("./metwork_plugin/one/../../x", b"x", 0o100644), *files], "what its header does not announce"),
         (lambda files: [("/etc/x", b"x", 0o100644), *files], "what its header does not announce: /etc/x"),
@@ -175,7 +175,7 @@ def test_an_archive_that_is_cut_off_or_changed_is_told_as_such(site: Site, tmp_p
         (lambda files: files[:-1], "its payload lacks /metwork_plugin/one/main.py"),
         (
             lambda files: [(name, data.upper(), mode) for name, data, mode in files],
-            "its payload is damaged: config.ini",
+            "payload is damaged: config.ini",
         ),
         (lambda files: [(name, data + b"x", mode) for name, data, mode in files], "what its header does not announce"),
         (lambda files: [(name, data, mode | 0o4000) for name, data, mode in files], "its header does not announce"),
