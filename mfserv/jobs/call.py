@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfserv.jobs.job import Job, Result
-from mfserv.jobs.spool import CHUNK, Spool, SpoolFile
+from mfserv.jobs.spool import CHUNK, SMALL, Spool, SpoolFile
 from mfserv.jobs.verdict import Answered, BrokenOff, Hopeless, Outcome, Stopped, Unreachable
 
 #: Headers of an answer that are of the connection, or of one client.
@@ -26,8 +26,12 @@ _NOT_KEPT = frozenset(
 class Call:
     """One attempt, in a thread of its own."""
 
-    def __init__(self, job: Job, router: Path, spool: Spool, max_result: int, done: Callable[[Call], None]) -> None:
+    def __init__(
+        self, job: Job, body: bytes, router: Path, spool: Spool, max_result: int, done: Callable[[Call], None]
+    ) -> None:
+        """Begins nothing yet; *body* is the one of the job, unless that is in the spool."""
         self.job = job
+        self._body = body
         #: How it ended, once it has.
         self.outcome: Outcome = BrokenOff("it never began")
         self._router = router
@@ -56,7 +60,7 @@ class Call:
         except Exception as error:  # a thread that ends without a word would leave the job to its lease
             outcome = BrokenOff(f"{type(error).__name__}: {error}")
         if self._stopped:
-            if isinstance(outcome, Answered):
+            if isinstance(outcome, Answered) and outcome.result.file:
                 self._spool.result(outcome.result.file).unlink(missing_ok=True)
             outcome = self._stopped
         self.outcome = outcome
@@ -89,10 +93,10 @@ class Call:
         connection.putheader("X-Metwork-Job", job.id)
         connection.putheader("X-Metwork-Attempt", str(job.attempts))
         connection.putheader("X-Metwork-Progress", f"/jobs/{job.id}/progress/{job.token}")
-        if job.has_body or job.method in ("POST", "PUT", "PATCH"):
+        if job.body_size or job.method in ("POST", "PUT", "PATCH"):
             connection.putheader("Content-Length", str(job.body_size))
-        if not job.has_body:
-            connection.endheaders()
+        if not job.in_spool:
+            connection.endheaders(self._body or None)
             return
         with self._spool.body(job.id).open("rb") as body:
             connection.endheaders()
@@ -105,24 +109,24 @@ class Call:
         length = answer.length
         if length is not None and length > self._max_result:
             return self._too_large()
-        file = SpoolFile(self._spool.result(f"{self.job.id}.{self.job.token}"))
+        body = ResultBody(self._spool.result(f"{self.job.id}.{self.job.token}"))
         try:
-            fault = self._copy(answer, file)
-            if fault is None and length is not None and file.size != length:
-                fault = BrokenOff(f"the service broke off after {file.size} of {length} bytes")
+            fault = self._copy(answer, body)
+            if fault is None and length is not None and body.size != length:
+                fault = BrokenOff(f"the service broke off after {body.size} of {length} bytes")
             if fault:
-                file.discard()
+                body.discard()
                 return fault
-            file.keep()
+            file = body.keep()
         except BaseException:
-            file.discard()
+            body.discard()
             raise
         headers = tuple((name, value) for name, value in answer.getheaders() if name.lower() not in _NOT_KEPT)
-        result = Result(answer.status, headers, file.path.name, file.size)
-        return Answered(result, _seconds(answer.getheader("Retry-After", "")))
+        result = Result(answer.status, headers, file, body.size)
+        return Answered(result, bytes(body.content), _seconds(answer.getheader("Retry-After", "")))
 
-    def _copy(self, answer: http.client.HTTPResponse, file: SpoolFile) -> Outcome | None:
-        """The body of *answer* into *file*; what is wrong with it."""
+    def _copy(self, answer: http.client.HTTPResponse, body: ResultBody) -> Outcome | None:
+        """The body of *answer* into *body*; what is wrong with it."""
         while True:
             try:
                 data = answer.read1(CHUNK)
@@ -130,12 +134,49 @@ class Call:
                 return BrokenOff(f"the service broke off: {_words(error)}")
             if not data:
                 return None
-            if file.size + len(data) > self._max_result:
+            if body.size + len(data) > self._max_result:
                 return self._too_large()
-            file.write(data)
+            body.write(data)
 
     def _too_large(self) -> Hopeless:
         return Hopeless(f"the result is larger than {self._max_result} bytes")
+
+
+class ResultBody:
+    """What a service answers, in memory as long as it is small."""
+
+    def __init__(self, path: Path) -> None:
+        self.content = bytearray()
+        self._path = path
+        self._file: SpoolFile | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._file.size if self._file else len(self.content)
+
+    def write(self, data: bytes) -> None:
+        """Add *data*."""
+        if self._file is None and len(self.content) + len(data) > SMALL:
+            self._file = SpoolFile(self._path)
+            self._file.write(bytes(self.content))
+            self.content.clear()
+        if self._file:
+            self._file.write(data)
+        else:
+            self.content += data
+
+    def keep(self) -> str:
+        """Bring it to disk; the name of its file, or '' when it has none."""
+        if self._file is None:
+            return ""
+        self._file.keep()
+        return self._path.name
+
+    def discard(self) -> None:
+        """Remove it."""
+        if self._file:
+            self._file.discard()
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from tornado.httpserver import HTTPServer
@@ -30,7 +31,7 @@ from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job
 from mfserv.jobs.route import Routes
 from mfserv.jobs.spool import CHUNK, Spool
-from mfserv.jobs.store import DONE, Bell, JobStore, open_store
+from mfserv.jobs.store import DONE, Bell, JobStore, KeyReused, Limits, QueueFull, open_store
 from mfserv.jobs.waiting import Waiting
 
 log = get_logger(__name__)
@@ -59,6 +60,8 @@ class Gateway:
         self.active: set[RequestHandler] = set()
         self.changed = asyncio.Event()
         self._store = store
+        self._submitted: list[tuple[Job, bytes, asyncio.Future[Job]]] = []
+        self._submitting: asyncio.Task[None] | None = None
         # One thread: the store is for one at a time, and what it writes comes one after the other anyway.
         self._store_thread = ThreadPoolExecutor(1, "store")
         self._disk_threads = ThreadPoolExecutor(_DISK_THREADS, "disk")
@@ -66,6 +69,14 @@ class Gateway:
     async def ask(self, question: Callable[[JobStore], T]) -> T:
         """What the store answers to *question*."""
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, question, self._store)
+
+    async def submit(self, job: Job, body: bytes) -> Job:
+        """*job* as the store has it. Those that come at the same time are brought to disk together."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        self._submitted.append((job, body, future))
+        if self._submitting is None:
+            self._submitting = asyncio.create_task(self._submit())
+        return await future
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         """What *work* gives, which may have to wait for the disk."""
@@ -112,8 +123,39 @@ class Gateway:
         finally:
             loop.remove_reader(bell.fd)
 
+    async def _submit(self) -> None:
+        limits = Limits(self.settings.max_queue, self.settings.max_queue_client)
+        while self._submitted:
+            batch, self._submitted = self._submitted, []
+            jobs = [(job, body) for job, body, _ in batch]
+            outcomes: Sequence[Job | Exception]
+            try:
+                outcomes = await self.ask(partial(submit_all, jobs=jobs, limits=limits))
+            except Exception as error:  # theirs, each
+                outcomes = [error] * len(batch)
+            for (_, _, future), outcome in zip(batch, outcomes, strict=True):
+                if future.cancelled():
+                    continue
+                if isinstance(outcome, Exception):
+                    future.set_exception(outcome)
+                else:
+                    future.set_result(outcome)
+        self._submitting = None
+
     async def _all(self, names: Sequence[str]) -> Sequence[Job]:
         return await self.ask(lambda store: [job for job in map(store.get, names) if job])
+
+
+def submit_all(store: JobStore, jobs: Sequence[tuple[Job, bytes]], limits: Limits) -> list[Job | Exception]:
+    """What became of each."""
+    outcomes: list[Job | Exception] = []
+    with store.together():
+        for job, body in jobs:
+            try:
+                outcomes.append(store.submit(job, limits, body))
+            except (QueueFull, KeyReused) as refused:
+                outcomes.append(refused)
+    return outcomes
 
 
 def application(gateway: Gateway) -> Application:

@@ -107,7 +107,11 @@ class Handler(RequestHandler):
         if self.request.method == "HEAD" or not result.size:
             self.finish()
             return
-        await self._stream(self.gateway.spool.result(result.file), first, last - first + 1)
+        if result.file:
+            await self._stream(self.gateway.spool.result(result.file), first, last - first + 1)
+        else:
+            content = await self.gateway.ask(lambda store: store.content(job.id))
+            self.finish(content[first : last + 1])
 
     def _asked_range(self, result: Result) -> tuple[int, int]:
         """First and last byte to send."""

@@ -26,12 +26,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """What the service answered; its body lies in the spool."""
+    """What the service answered."""
 
     #: Status of the answer.
     http_status: int
     headers: tuple[tuple[str, str], ...]
-    #: Name of the file in the spool.
+    #: Name of the file with its body in the spool; '' = it is small and with the record.
     file: str
     size: int
 
@@ -50,8 +50,8 @@ class Job:
     uri: str
     headers: tuple[tuple[str, str], ...]
     created: float
-    #: Whether there is a body in the spool, under the name of the job.
-    has_body: bool = False
+    #: Whether its body lies in the spool, under the name of the job; a small one is with its record.
+    in_spool: bool = False
     body_size: int = 0
     #: 0 is done first.
     priority: int = 0

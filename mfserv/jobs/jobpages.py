@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from mfserv.jobs.handler import Handler
@@ -102,26 +101,40 @@ async def give_process_result(handler: Handler, job: Job) -> None:
     if result is None or not job.as_document or job.status is not Status.SUCCESSFUL:
         await handler.give_result(job)
         return
-    path = handler.gateway.spool.result(result.file)
-    handler.give(await handler.gateway.on_disk(lambda: _document(job, result, path)))
+    document = None
+    if result.size <= _INLINE:
+        document = _written_out(result, await _content(handler, job, result))
+    handler.give(document or reference(job, _media_type(result)))
 
 
-def _document(job: Job, result: Result, path: Path) -> dict[str, Any]:
-    """The results of *job* in one document: small JSON and text as values, anything else by reference."""
-    media_type = next((value for name, value in result.headers if name.lower() == "content-type"), "")
+async def _content(handler: Handler, job: Job, result: Result) -> bytes:
+    gateway = handler.gateway
+    if not result.file:
+        return await gateway.ask(lambda store: store.content(job.id))
+    try:
+        return await gateway.on_disk(gateway.spool.result(result.file).read_bytes)
+    except FileNotFoundError:
+        raise Problem(410, "The result is gone", "It was removed before its time.") from None
+
+
+def _written_out(result: Result, content: bytes) -> dict[str, Any] | None:
+    """A document of results with the value in it, for JSON and text; None for anything else."""
+    media_type = _media_type(result)
     kind = media_type.partition(";")[0].strip().lower()
-    is_plain = not any(name.lower() == "content-encoding" for name, _ in result.headers)
-    if result.size <= _INLINE and is_plain:
-        try:
-            if kind == JSON or kind.endswith("+json"):
-                return {OUTPUT: {"value": json.loads(path.read_bytes()), "mediaType": media_type}}
-            if kind.startswith("text/"):
-                return {OUTPUT: {"value": path.read_text("utf-8"), "mediaType": media_type}}
-        except FileNotFoundError:
-            raise Problem(410, "The result is gone", "It was removed before its time.") from None
-        except ValueError:
-            return reference(job, media_type)
-    return reference(job, media_type)
+    if any(name.lower() == "content-encoding" for name, _ in result.headers):
+        return None
+    try:
+        if kind == JSON or kind.endswith("+json"):
+            return {OUTPUT: {"value": json.loads(content), "mediaType": media_type}}
+        if kind.startswith("text/"):
+            return {OUTPUT: {"value": content.decode(), "mediaType": media_type}}
+    except ValueError:
+        return None
+    return None
+
+
+def _media_type(result: Result) -> str:
+    return next((value for name, value in result.headers if name.lower() == "content-type"), "")
 
 
 def _status(word: str) -> Status:

@@ -41,14 +41,16 @@ _OUTBOX_S, _COMPARE_S = 5.0, 30.0
 _TIMEOUT_S = 5.0
 _BATCH = 200
 
-#: KEYS: job. ARGV: its record as it must be now ('' = none), commands as JSON. Gives whether it was so.
+#: KEYS: job, its content. ARGV: its record as it must be now ('' = none), commands as JSON, content to keep.
+#: Gives whether it was so.
 _CHANGE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
 for _, command in ipairs(cjson.decode(ARGV[2])) do redis.call(unpack(command)) end
+if ARGV[3] ~= '' then redis.call('SET', KEYS[2], ARGV[3]) end
 return 1
 """
-#: KEYS: what the key of the client stands for, all waiting jobs, those of the client.
-#: ARGV: whether there is a key, limits, commands. Gives what stands in the way, with its number or name.
+#: KEYS: what the key of the client stands for, all waiting jobs, those of the client, the body of the job.
+#: ARGV: whether there is a key, limits, commands, body. Gives what stands in the way, with its number or name.
 _SUBMIT = """
 if ARGV[1] == '1' then
     local earlier = redis.call('GET', KEYS[1])
@@ -59,6 +61,7 @@ if waiting >= tonumber(ARGV[2]) then return {'full', tostring(waiting)} end
 local own = redis.call('ZCARD', KEYS[3])
 if own >= tonumber(ARGV[3]) then return {'own', tostring(own)} end
 for _, command in ipairs(cjson.decode(ARGV[4])) do redis.call(unpack(command)) end
+if ARGV[5] ~= '' then redis.call('SET', KEYS[4], ARGV[5]) end
 return {'submitted', ''}
 """
 
@@ -74,10 +77,10 @@ class RabbitStore(JobStore):
         self._connected: redis.Redis | None = None
         self._compare_at = 0.0
 
-    def submit(self, job: Job, limits: Limits) -> Job:
+    def submit(self, job: Job, limits: Limits, body: bytes = b"") -> Job:
         with self._redis() as database:
             job = replace(job, seq=int(database.incr(self.keys.seq)))
-            outcome = self._add(database, job, limits)
+            outcome = self._add(database, job, limits, body)
             if outcome is not job:
                 return outcome
             try:
@@ -94,6 +97,11 @@ class RabbitStore(JobStore):
         with self._redis() as database:
             return self._get(database, job_id)
 
+    def content(self, job_id: str) -> bytes:
+        with self._redis() as database:
+            found: Any = database.get(self.keys.content(job_id))
+            return bytes(found or b"")
+
     def claim(self, worker: str, lease: float) -> Job | None:
         with self._redis() as database:
             while message := self._broker.take():
@@ -108,13 +116,13 @@ class RabbitStore(JobStore):
                     return claimed_job
             return None
 
-    def change(self, job_id: str, change: Change) -> Job | None:
+    def change(self, job_id: str, change: Change, content: bytes = b"") -> Job | None:
         with self._redis() as database:
             while found := self._get(database, job_id):
                 changed = change(found, _now(database))
                 if changed is None or changed is found:
                     return changed
-                if self._change(database, found, changed):
+                if self._change(database, found, changed, content=content if changed.status.is_final else b""):
                     self._queue_again(database, found, changed)
                     return changed
             return None
@@ -189,12 +197,12 @@ class RabbitStore(JobStore):
             self._connected.close()
             self._connected = None
 
-    def _add(self, database: redis.Redis, job: Job, limits: Limits) -> Job:
+    def _add(self, database: redis.Redis, job: Job, limits: Limits, body: bytes) -> Job:
         """*job* once it is recorded, or the one there was."""
         commands = [*moves(self.keys, None, job), ["HINCRBY", self.keys.counts, "submitted", "1"]]
         commands.append(["ZADD", self.keys.outbox, str(_now(database)), job.id])
-        keys = [self.keys.key(job), self.keys.waiting, self.keys.waiting_of(job.client)]
-        arguments = ["1" if job.key else "0", str(limits.queue), str(limits.client), json.dumps(commands)]
+        keys = [self.keys.key(job), self.keys.waiting, self.keys.waiting_of(job.client), self.keys.content(job.id)]
+        arguments = ["1" if job.key else "0", str(limits.queue), str(limits.client), json.dumps(commands), body]
         answer: Any = database.eval(_SUBMIT, len(keys), *keys, *arguments)
         what, detail = answer[0].decode(), answer[1].decode()
         if what == "full":
@@ -207,7 +215,7 @@ class RabbitStore(JobStore):
         if earlier and earlier.fingerprint != job.fingerprint:
             raise KeyReused
         # It has been forgotten this instant.
-        return earlier or self._add(database, job, limits)
+        return earlier or self._add(database, job, limits, body)
 
     def _claim(self, database: redis.Redis, job_id: str, worker: str, lease: float) -> Job | None:
         """The job of that name in the hands of *worker*; None when it is not to be had."""
@@ -221,14 +229,17 @@ class RabbitStore(JobStore):
         text: Any = database.get(self.keys.job(job_id))
         return Job.from_json(text) if text else None
 
-    def _change(self, database: redis.Redis, found: Job, changed: Job | None, *more: list[str]) -> bool:
+    def _change(
+        self, database: redis.Redis, found: Job, changed: Job | None, *more: list[str], content: bytes = b""
+    ) -> bool:
         """Put *changed* in the place of *found*, if that is what there still is."""
         commands = [*moves(self.keys, found, changed), *more]
         for kind in sorted(kinds_of(found, changed) - {WORK}) if changed else ():
             commands.append(["PUBLISH", self.keys.bell, kind])
         if changed and changed.status is Status.ACCEPTED and not changed.due:
             commands.append(["ZADD", self.keys.outbox, str(changed.updated), changed.id])
-        return bool(database.eval(_CHANGE, 1, self.keys.job(found.id), found.to_json(), json.dumps(commands)))
+        keys = [self.keys.job(found.id), self.keys.content(found.id)]
+        return bool(database.eval(_CHANGE, len(keys), *keys, found.to_json(), json.dumps(commands), content))
 
     def _queue_again(self, database: redis.Redis, before: Job, after: Job) -> None:
         """Queue a job that waits again. When the broker is away it stays in the outbox."""
@@ -287,6 +298,10 @@ class Keys:
         """Record of a job."""
         return f"{self.prefix}:job:{job_id}"
 
+    def content(self, job_id: str) -> str:
+        """Body or result that is kept with a job."""
+        return f"{self.prefix}:content:{job_id}"
+
     def of(self, client: str) -> str:
         """Jobs of a client."""
         return f"{self.prefix}:client:{client}"
@@ -313,6 +328,8 @@ def moves(keys: Keys, old: Job | None, new: Job | None) -> list[list[str]]:
     if new and (old is None or new.status is not old.status):
         commands.append(["HINCRBY", keys.counts, str(new.status), "1"])
     commands.append(["SET", keys.job(job.id), new.to_json()] if new else ["DEL", keys.job(job.id)])
+    if old and (new is None or (new.status.is_final and new.status is not old.status)):
+        commands.append(["DEL", keys.content(job.id)])
     if job.key and (old is None or new is None):
         commands.append(["SET", keys.key(job), job.id] if new else ["DEL", keys.key(job)])
     return commands

@@ -10,7 +10,7 @@ import os
 import queue
 import secrets
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from mfext import log as logs
@@ -22,6 +22,7 @@ from mfext.mainloop import Mainloop
 from mfext.module import load_module
 from mfserv.jobs.call import Call
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
+from mfserv.jobs.job import Job
 from mfserv.jobs.spool import Spool
 from mfserv.jobs.store import STOP, Bell, JobStore, open_store
 from mfserv.jobs.verdict import Answered, BrokenOff, Fail, Keep, Stopped, TryAgain, verdict
@@ -70,11 +71,10 @@ class Runner:
     def turn(self, *, may_claim: bool) -> bool:
         """Do all that is to do now; whether the store can be reached."""
         try:
-            self._settle()
+            self._take_ended()
             self._beat()
             self._tend()
-            while may_claim and len(self.calls) < self.settings.concurrency and self._begin():
-                pass
+            self._work(may_claim=may_claim)
         except ServiceUnavailable as error:
             if not self._is_away:
                 log.warning("the store of the jobs is away", reason=error.message)
@@ -93,15 +93,30 @@ class Runner:
         os.close(self._wake_read)
         os.close(self._wake_write)
 
-    def _begin(self) -> bool:
-        """Begin with the next job, if there is one."""
-        job = self.store.claim(self.name, self.settings.lease)
-        if job is None:
-            return False
-        call = Call(job, self.router, self.spool, self.settings.max_result, self._on_end)
+    def _work(self, *, may_claim: bool) -> None:
+        """Write down what became of jobs, and claim others; all of it gets to disk at once."""
+        free = self.settings.concurrency - len(self.calls) + len(self._unsettled) if may_claim else 0
+        if not self._unsettled and not free:
+            return
+        done: list[Path] = []
+        claimed: list[tuple[Job, bytes]] = []
+        with self.store.together() if self._unsettled else nullcontext():
+            for call in self._unsettled:
+                done += self._settle(call)
+            while len(claimed) < free and (job := self.store.claim(self.name, self.settings.lease)):
+                claimed.append((job, self.store.content(job.id)))
+        for path in done:
+            path.unlink(missing_ok=True)
+        for call in self._unsettled:
+            self.calls.pop(call.job.token, None)
+        self._unsettled.clear()
+        for job, body in claimed:
+            self._begin(job, body)
+
+    def _begin(self, job: Job, body: bytes) -> None:
+        call = Call(job, body, self.router, self.spool, self.settings.max_result, self._on_end)
         self.calls[job.token] = (call, time.monotonic() + job.timeout)
         call.start()
-        return True
 
     def _on_end(self, call: Call) -> None:
         """In the thread of the call."""
@@ -109,33 +124,31 @@ class Runner:
         with suppress(BlockingIOError, OSError):
             os.write(self._wake_write, b"x")
 
-    def _settle(self) -> None:
-        """Write down what became of the jobs whose attempts ended."""
+    def _take_ended(self) -> None:
         with suppress(queue.Empty):
             while True:
                 self._unsettled.append(self._ended.get_nowait())
-        while self._unsettled:
-            self._settle_one(self._unsettled[0])
-            call = self._unsettled.pop(0)
-            self.calls.pop(call.job.token, None)
 
-    def _settle_one(self, call: Call) -> None:
+    def _settle(self, call: Call) -> list[Path]:
+        """Write down what became of the job of *call*; the files that are of no use then."""
         job, outcome = call.job, call.outcome
-        result = outcome.result if isinstance(outcome, Answered) else None
+        result, content = (outcome.result, outcome.content) if isinstance(outcome, Answered) else (None, b"")
         decided = verdict(job, outcome, self.store.now(), self.settings)
         match decided:
             case Keep(kept):
-                is_ours = self.store.answer(job, kept)
+                is_ours = self.store.answer(job, kept, content)
             case Fail(reason):
                 is_ours = self.store.fail(job, reason)
             case TryAgain(reason, wait, counts):
                 is_ours = self.store.give_back(job, reason, wait, counts=counts)
                 if is_ours:
                     log.warning("a job is tried again", job=job.id, attempt=job.attempts, reason=reason)
-        if result and not (is_ours and isinstance(decided, Keep)):
-            self.spool.result(result.file).unlink(missing_ok=True)
-        if is_ours and not isinstance(decided, TryAgain):
-            self.spool.body(job.id).unlink(missing_ok=True)
+        useless: list[Path] = []
+        if result and result.file and not (is_ours and isinstance(decided, Keep)):
+            useless.append(self.spool.result(result.file))
+        if job.in_spool and is_ours and not isinstance(decided, TryAgain):
+            useless.append(self.spool.body(job.id))
+        return useless
 
     def _beat(self) -> None:
         """Give a sign of life for every job in hand; stop what is not ours any more, or takes too long."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 #: Bytes read or written at once: all the memory that a body of any size needs.
 CHUNK = 256 * 1024
+#: What is not larger, body or result, is kept with the record of its job: that saves to bring a file to disk as well.
+SMALL = 64 * 1024
 #: So much is written before the kernel is asked to begin bringing it to disk, so that the end need not wait long.
 _WRITE_BACK = 16 * 1024 * 1024
 

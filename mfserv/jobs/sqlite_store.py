@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +32,8 @@ CREATE TABLE IF NOT EXISTS job (
     due REAL NOT NULL,
     lease REAL NOT NULL,
     expires REAL NOT NULL,
-    record TEXT NOT NULL
+    record TEXT NOT NULL,
+    content BLOB
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS job_key ON job (client, key) WHERE key <> '';
 CREATE INDEX IF NOT EXISTS job_waiting ON job (priority, seq, due) WHERE status = 'accepted';
@@ -51,26 +54,47 @@ class SqliteStore(JobStore):
         self.path = path
         self.bell_folder = bell_folder
         self._opened: sqlite3.Connection | None = None
+        self._lock = -1
+        self._is_together = False
+        self._to_ring: set[str] = set()
 
-    def submit(self, job: Job, limits: Limits) -> Job:
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        try:
+            with self._transaction():
+                self._is_together = True
+                try:
+                    yield
+                finally:
+                    self._is_together = False
+            self._ring(frozenset())
+        finally:
+            self._to_ring.clear()
+
+    def submit(self, job: Job, limits: Limits, body: bytes = b"") -> Job:
         with self._transaction() as database:
             earlier = _of_key(database, job)
             if earlier:
                 return earlier
             _check_room(database, job, limits)
             added = database.execute(
-                "INSERT INTO job (id, client, process, key, priority, status, due, lease, expires, record)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (job.id, job.client, job.process, job.key, job.priority, job.status, job.due, 0.0, 0.0, job.to_json()),
+                "INSERT INTO job (id, client, process, key, priority, status, due, lease, expires, record, content)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",
+                (job.id, job.client, job.process, job.key, job.priority, job.status, job.due, job.to_json(), body),
             )
             _count(database, "submitted")
             submitted = replace(job, seq=added.lastrowid or 0)
-        ring(self.bell_folder, WORK)
+        self._ring(frozenset((WORK,)))
         return submitted
 
     def get(self, job_id: str) -> Job | None:
         with self._reading() as database:
             return _get(database, job_id)
+
+    def content(self, job_id: str) -> bytes:
+        with self._reading() as database:
+            row = database.execute("SELECT content FROM job WHERE id = ?", (job_id,)).fetchone()
+            return bytes(row[0] or b"") if row else b""
 
     def claim(self, worker: str, lease: float) -> Job | None:
         with self._reading() as database:
@@ -85,14 +109,16 @@ class SqliteStore(JobStore):
                 _put(database, job)
             return job
 
-    def change(self, job_id: str, change: Change) -> Job | None:
+    def change(self, job_id: str, change: Change, content: bytes = b"") -> Job | None:
         with self._transaction() as database:
             found = _get(database, job_id)
             changed = change(found, time.time()) if found else None
             if changed and changed is not found:
                 _put(database, changed)
-        for kind in kinds_of(found, changed) if found and changed else ():
-            ring(self.bell_folder, kind)
+                if changed.status.is_final:
+                    database.execute("UPDATE job SET content = ? WHERE id = ?", (content, job_id))
+        if found and changed:
+            self._ring(kinds_of(found, changed))
         return changed
 
     def remove(self, job_id: str) -> None:
@@ -164,6 +190,9 @@ class SqliteStore(JobStore):
         if self._opened:
             self._opened.close()
             self._opened = None
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -177,14 +206,35 @@ class SqliteStore(JobStore):
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing, and on disk when it is over. Who begins as a reader could never become a writer."""
         with self._reading() as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
+            if self._is_together:
                 yield database
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    database.execute("ROLLBACK")
-                raise
-            database.execute("COMMIT")
+                return
+            with self._turn():
+                database.execute("BEGIN IMMEDIATE")
+                try:
+                    yield database
+                except BaseException:
+                    with suppress(sqlite3.Error):
+                        database.execute("ROLLBACK")
+                    raise
+                database.execute("COMMIT")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Nobody else of us writes meanwhile. SQLite would wait by sleeping, which may last long and is not fair."""
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _ring(self, kinds: frozenset[str]) -> None:
+        """Tell everybody, once what is done together is done."""
+        self._to_ring |= kinds
+        if not self._is_together:
+            for kind in sorted(self._to_ring):
+                ring(self.bell_folder, kind)
+            self._to_ring.clear()
 
     def _database(self) -> sqlite3.Connection:
         if self._opened is None:
@@ -196,6 +246,7 @@ class SqliteStore(JobStore):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Bodies of requests are not in it, but names of clients are.
             self.path.touch(mode=0o600)
+            self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ServiceUnavailable(f"the jobs cannot be reached: {error.strerror}", where=str(self.path)) from None
         database = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)

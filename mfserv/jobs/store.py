@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,25 +75,42 @@ class JobStore(ABC):
     """
 
     @abstractmethod
-    def submit(self, job: Job, limits: Limits) -> Job:
+    def submit(self, job: Job, limits: Limits, body: bytes = b"") -> Job:
         """Keep and queue a new *job*; the one there is already when the client used the same Idempotency-Key before.
+
+        Args:
+            job: what is to be done.
+            limits: how many may wait.
+            body: its body, unless that is in the spool.
 
         Raises:
             QueueFull: there are too many.
             KeyReused: the key was used for something else.
         """
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is done inside is on disk when this is over, not before; an engine may so save time, or not."""
+        yield
+
     @abstractmethod
     def get(self, job_id: str) -> Job | None:
         """The job of that name."""
+
+    @abstractmethod
+    def content(self, job_id: str) -> bytes:
+        """What is kept with a job: its body as long as it has not ended, its result once it has."""
 
     @abstractmethod
     def claim(self, worker: str, lease: float) -> Job | None:
         """The job to do next, now in the hands of *worker* for *lease* seconds; None when there is none."""
 
     @abstractmethod
-    def change(self, job_id: str, change: Change) -> Job | None:
-        """Put what *change* makes of the job and of the time in its place, all at once; None = nothing was changed."""
+    def change(self, job_id: str, change: Change, content: bytes = b"") -> Job | None:
+        """Put what *change* makes of the job and of the time in its place, all at once; None = nothing was changed.
+
+        A job that ends so keeps *content*.
+        """
 
     @abstractmethod
     def remove(self, job_id: str) -> None:
@@ -158,9 +176,15 @@ class JobStore(ABC):
         """Note how far an attempt is; whether it still has the job."""
         return self.change(job_id, lambda found, now: progressed(found, token, now, progress, message)) is not None
 
-    def answer(self, job: Job, result: Result) -> bool:
-        """End the attempt *job* with what the service said; False = it was too late, the result is nobody's."""
-        return self.change(job.id, lambda found, now: answered(found, job.token, now, result)) is not None
+    def answer(self, job: Job, result: Result, content: bytes = b"") -> bool:
+        """End the attempt *job* with what the service said; False = it was too late, the result is nobody's.
+
+        Args:
+            job: as it was claimed.
+            result: what the service said.
+            content: the body of that, unless it is in the spool.
+        """
+        return self.change(job.id, lambda found, now: answered(found, job.token, now, result), content) is not None
 
     def fail(self, job: Job, reason: str) -> bool:
         """End the attempt *job*, and the job."""

@@ -20,8 +20,8 @@ from mfserv.jobs.prefer import come_back, preference
 from mfserv.jobs.problem import Problem, no_such_process
 from mfserv.jobs.processes import execution
 from mfserv.jobs.route import ONLY, JobRoute
-from mfserv.jobs.spool import CHUNK, SpoolFile
-from mfserv.jobs.store import KeyReused, Limits, QueueFull
+from mfserv.jobs.spool import SMALL, SpoolFile
+from mfserv.jobs.store import KeyReused, QueueFull
 
 #: Headers that end at the gateway: of the connection, of the waiting, of what the router says; and secrets, which are
 #: for the router and are never written to disk.
@@ -123,7 +123,7 @@ class Taking(Receiving):
 
     async def take(self, data: bytes) -> None:
         self._pending += data
-        if len(self._pending) >= CHUNK:
+        if len(self._pending) > SMALL:
             await self.gateway.on_disk(self._write)
 
     async def submit(self, job: Job) -> Job:
@@ -132,12 +132,11 @@ class Taking(Receiving):
         Raises:
             Problem: it cannot be accepted.
         """
-        if job.has_body:
+        if job.in_spool:
             await self.gateway.on_disk(self._keep)
         settings = self.gateway.settings
-        limits = Limits(settings.max_queue, settings.max_queue_client)
         try:
-            submitted = await self.gateway.ask(lambda store: store.submit(job, limits))
+            submitted = await self.gateway.submit(job, bytes(self._pending))
         except QueueFull as full:
             waiting = settings.max_queue_client if full.of_client else settings.max_queue
             later = {"Retry-After": str(come_back(waiting, settings.runners * settings.concurrency))}
@@ -183,7 +182,7 @@ class Taking(Receiving):
             uri=self.request.uri or "",
             headers=passed_on(headers),
             created=time.time(),
-            has_body=size > 0,
+            in_spool=size > SMALL,
             body_size=size,
             priority=self.gateway.routes.now().priority(headers.get("X-Metwork-Class", "")),
             ttl=route.result_ttl or settings.result_ttl,

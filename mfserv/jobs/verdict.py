@@ -15,9 +15,11 @@ _BROKEN = (502, 504)
 
 @dataclass(frozen=True)
 class Answered:
-    """The service answered; its body is in the spool."""
+    """The service answered."""
 
     result: Result
+    #: The body, unless it is in the spool.
+    content: bytes = b""
     #: What ``Retry-After`` says; 0 = nothing.
     retry_after: float = 0.0
 
@@ -89,11 +91,11 @@ def verdict(job: Job, outcome: Outcome, now: float, settings: JobsConfig) -> Ver
             return _later(job, outcome.reason, 0, now, settings)
         case BrokenOff():
             return _again(job, outcome.reason, None, settings)
-        case Answered(result, retry_after) if result.http_status in _BUSY:
+        case Answered(result=result, retry_after=retry_after) if result.http_status in _BUSY:
             return _later(job, f"the service answered {result.http_status}", retry_after, now, settings)
-        case Answered(result, _) if result.http_status in _BROKEN:
+        case Answered(result=result) if result.http_status in _BROKEN:
             return _again(job, f"the service answered {result.http_status}", result, settings)
-        case Answered(result, _):
+        case Answered(result=result):
             return Keep(result)
 
 

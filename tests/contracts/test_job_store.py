@@ -23,7 +23,7 @@ from mfserv.jobs.job import Job, Result, Status, new_id
 from mfserv.jobs.rabbit_store import RabbitStore
 from mfserv.jobs.sqlite_store import SqliteStore
 from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, QueueFull
-from tests.servers import RabbitMQ, Redis, rabbitmq_server, redis_server
+from tests.servers import RabbitMQ, Redis, redis_server
 
 Open = Callable[[], JobStore]
 
@@ -42,18 +42,12 @@ LIMITS = Limits(queue=1000, client=1000)
 ANSWER = Result(200, (("Content-Type", "text/plain"),), "file", 4)
 
 
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[RabbitMQ, Redis]]:
-    with redis_server() as redis, rabbitmq_server() as rabbitmq:
-        yield rabbitmq, redis
-
-
 @pytest.fixture(params=["sqlite", "rabbitmq"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """Makes what is needed to open the same store as often as is wanted, as processes would."""
     if request.param == "sqlite":
         return Engine(SqliteStore, (tmp_path / "jobs.sqlite", tmp_path / "bell"))
-    rabbitmq, redis = request.getfixturevalue("servers")
+    redis, rabbitmq = request.getfixturevalue("redis"), request.getfixturevalue("rabbitmq")
     return Engine(RabbitStore, (rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}"))
 
 
@@ -85,7 +79,7 @@ def job(**fields: object) -> Job:
         uri="/p?a=1",
         headers=(("Accept", "text/plain"), ("X-Name", "é")),
         created=time.time(),
-        has_body=True,
+        in_spool=True,
         body_size=3,
     )
     return replace(made, **fields)  # type: ignore[arg-type]
@@ -243,6 +237,34 @@ def test_a_job_at_which_every_worker_dies_has_failed(store: JobStore) -> None:
     (failed,) = store.recover(attempts=1)
     assert (failed.status, failed.message) == ("failed", "the runner died at each of 1 attempts")
     assert get(store, claimed) == failed
+
+
+def test_a_small_body_is_kept_until_a_small_result_takes_its_place(store: JobStore) -> None:
+    body = b"\x00\xff" * 100
+    submitted = store.submit(job(in_spool=False), LIMITS, body)
+    assert store.content(submitted.id) == body
+    assert store.give_back(claim(store), "again")
+    assert store.content(submitted.id) == body
+    store.tend()
+    store.answer(claim(store), ANSWER, b"ok\x00\xff")
+    assert store.content(submitted.id) == b"ok\x00\xff"
+    store.dismiss(submitted.id)
+    assert store.content(submitted.id) == b""
+
+
+def test_an_answer_without_a_body_does_not_give_the_request_back(store: JobStore) -> None:
+    submitted = store.submit(job(in_spool=False), LIMITS, b"request")
+    store.answer(claim(store), replace(ANSWER, size=0))
+    assert store.content(submitted.id) == b""
+
+
+def test_what_is_done_together_is_done(store: JobStore, opened: Open) -> None:
+    with store.together():
+        made = [submit(store) for _ in range(3)]
+        taken = claim(store)
+        assert store.answer(taken, ANSWER)
+    assert [one.id for one in opened().listed()] == [one.id for one in reversed(made)]
+    assert get(opened(), taken).status is Status.SUCCESSFUL
 
 
 def test_progress_is_told(store: JobStore) -> None:
@@ -437,8 +459,7 @@ def test_a_redis_that_would_lose_jobs_is_refused() -> None:
             store.submit(job(), LIMITS)
 
 
-def test_jobs_outlive_both_servers(servers: tuple[RabbitMQ, Redis]) -> None:
-    rabbitmq, redis = servers
+def test_jobs_outlive_both_servers(rabbitmq: RabbitMQ, redis: Redis) -> None:
     store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
     made = [submit(store).id for _ in range(30)]
     held = claim(store)

@@ -1,0 +1,204 @@
+"""How long a client waits until its job is accepted: recorded, queued and on disk.
+
+A gateway and a runner as processes, a service that answers at once, clients that submit one job after the other over
+the unix socket of the gateway. Beside it, by turns, the least that makes a request durable: a file with its body,
+brought to disk, and a row committed in SQLite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import socketserver
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+from mfext.environment import Home
+from mfext.testing import temporary_home, wait_until
+from mfserv.jobs.call import UnixConnection
+from mfserv.jobs.config import JobsConfig
+from mfserv.jobs.route import ONLY, JobRoute, Published, publish_routes
+from mfserv.jobs.runner import ROUTER
+from mfserv.jobs.sqlite_store import SqliteStore
+from mfserv.jobs.store import open_store
+
+GOAL_MS = 20
+_PROCESS = """
+import json, sys
+from pathlib import Path
+from mfext.environment import Home
+from mfserv.jobs import {0}
+from mfserv.jobs.config import JobsConfig
+{0}.serve(Home("mfserv", Path(sys.argv[1])), JobsConfig(**json.loads(sys.argv[2])))
+"""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs of each turn (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns, of which the median counts (default %(default)s)")
+    parser.add_argument("--size", type=int, default=1000, help="bytes of each body (default %(default)s)")
+    parser.add_argument("--folder", type=Path, help="where jobs are kept (default: the system's for such)")
+    options = parser.parse_args()
+    body = os.urandom(options.size)
+    print(f"jobs with {options.size:,} bytes, accepted durably; ms\n")
+    print(f"{'':34}{'p50':>8}{'p99':>8}{'most':>8}{'jobs/s':>9}{'p99 / ref':>11}   goal")
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="jobs-") as folder:
+        reference = _median([bare(Path(folder), options.jobs, body) for _ in range(options.rounds)])
+        _show("file + fsync, SQLite commit", reference, reference)
+        for title, clients, with_runner in (
+            ("1 client, nobody does the jobs", 1, False),
+            ("1 client, jobs are done", 1, True),
+            ("8 clients, jobs are done", 8, True),
+        ):
+            turns = [ours(Path(folder), options.jobs, body, clients, with_runner) for _ in range(options.rounds)]
+            _show(title, _median(turns), reference)
+    print(f"\n{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
+
+
+def bare(folder: Path, count: int, body: bytes) -> list[float]:
+    """Seconds of each job when nothing else is done than what durability needs."""
+    place = Path(tempfile.mkdtemp(dir=folder))
+    database = sqlite3.connect(place / "jobs.sqlite", isolation_level=None)
+    database.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE job (id TEXT, text TEXT)"
+    )
+    taken = []
+    for number in range(count):
+        begun = time.perf_counter()
+        with (place / str(number)).open("xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        database.execute("INSERT INTO job VALUES (?, ?)", (str(number), "x" * 500))
+        taken.append(time.perf_counter() - begun)
+    database.close()
+    return taken
+
+
+def ours(folder: Path, count: int, body: bytes, clients: int, with_runner: bool) -> list[float]:
+    """Seconds of each job, as the clients see them."""
+    home = temporary_home(Path(tempfile.mkdtemp(dir=folder)), "mfserv")
+    publish_routes(home, Published((JobRoute("service", "/service", ONLY),), ("interactive",)))
+    taken: list[float] = []
+
+    def client() -> None:
+        connection = UnixConnection(home.run / "gateway.sock", timeout=60)
+        headers = {"Prefer": "respond-async", "X-Metwork-Client": threading.current_thread().name}
+        for _ in range(count // clients):
+            begun = time.perf_counter()
+            connection.request("POST", "/service", body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            taken.append(time.perf_counter() - begun)
+            if answer.status != 202:
+                raise RuntimeError(f"the gateway answered {answer.status}")
+        connection.close()
+
+    with service(home), process(home, "gateway"), process(home, "runner" if with_runner else ""):
+        threads = [threading.Thread(target=client) for _ in range(clients)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if with_runner:
+            _check_all_done(home, len(taken))
+    return taken
+
+
+@contextmanager
+def process(home: Home, name: str) -> Iterator[None]:
+    """The process *name* runs; '' = none."""
+    if not name:
+        yield
+        return
+    settings = json.dumps({"max_queue": 1_000_000, "max_queue_client": 1_000_000})
+    environment = {**os.environ, "METWORK_PROCESS": name, "METWORK_HOME": str(home.path.parent), "MFMODULE": "MFSERV"}
+    words = [sys.executable, "-c", _PROCESS.format(name), str(home.path), settings]
+    with subprocess.Popen(words, env=environment) as started:
+        try:
+            wait_until(lambda: any(home.run.glob(f"ready/{name}/*")), what=f"{name} ready")
+            yield
+        finally:
+            started.terminate()
+
+
+@contextmanager
+def service(home: Home) -> Iterator[None]:
+    """Something answers at the router's place."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def address_string(self) -> str:
+            return "unix"
+
+        log_message: Callable[..., None] = lambda *_: None
+
+    class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+        daemon_threads = True
+        request_queue_size = 100
+
+    with Server(str(home.run / ROUTER), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _check_all_done(home: Home, count: int) -> None:
+    store = open_store(home, JobsConfig())
+    if not isinstance(store, SqliteStore):
+        raise TypeError
+    wait_until(lambda: store.counts()["successful"] == count, 120, what="every job done")
+    store.close()
+
+
+def _median(turns: list[list[float]]) -> tuple[float, float, float, float]:
+    """p50, p99 and the longest in milliseconds, and jobs a second of one client."""
+    columns = zip(
+        *(
+            (
+                statistics.median(taken) * 1000,
+                sorted(taken)[int(len(taken) * 0.99)] * 1000,
+                max(taken) * 1000,
+                len(taken) / sum(taken),
+            )
+            for taken in turns
+        ),
+        strict=True,
+    )
+    p50, p99, most, rate = (statistics.median(column) for column in columns)
+    return p50, p99, most, rate
+
+
+def _show(title: str, own: tuple[float, float, float, float], reference: tuple[float, float, float, float]) -> None:
+    p50, p99, most, rate = own
+    goal = "" if own is reference else f"p99 <= {GOAL_MS}"
+    print(f"{title:34}{p50:8.2f}{p99:8.2f}{most:8.1f}{rate:9.0f}{p99 / reference[1]:11.1f}   {goal}")
+
+
+if __name__ == "__main__":
+    main()
