@@ -39,6 +39,10 @@ class Stranger(NamedTuple):
     reason: str
 
 
+class Closed(OSError):
+    """Nothing can be put into the queue: that is no file's fault, and the next one would fare no better."""
+
+
 class Intake:
     """Takes files. One process of a home at a time has one.
 
@@ -81,6 +85,8 @@ class Intake:
         except (FileNotFoundError, NotADirectoryError):
             self.stillness.forget(path)
             return Verdict.GONE
+        except Closed:
+            raise
         except OSError as error:
             if error.errno not in _NO_RIGHT and error.errno != errno.ELOOP:
                 raise
@@ -243,6 +249,9 @@ class Intake:
             return self._rename_in(arrival, descriptor, status)
         if error.errno == errno.EXDEV:
             return False  # mounted from another part of the same disk
+        if error.errno in _NO_RIGHT and not os.access(queue, os.W_OK | os.X_OK):
+            # The promise stands, and is kept when the queue is open again.
+            raise Closed(error.errno, error.strerror, queue)
         if error.errno in (errno.ENOENT, *_NO_RIGHT):
             self._break_promise(error.strerror or str(error))
         raise error

@@ -254,7 +254,10 @@ def cuts(folder: Path, disk: Path, durability: str, times: int = 6) -> Row:
             kill_all(module)
         with mounted(where, "-o", "loop", str(disk)):
             module.flow.run("mfdata.start")
-            module.settle()
+            try:
+                module.settle(20)
+            except TimeoutError as error:
+                lost.append(str(error))
             lost += wrong(module, taken)
             module.stop()
     fault = f"{times} power cuts, durability = {durability}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -383,3 +384,23 @@ def test_a_copy_that_was_cut_off_is_not_taken_for_the_file(home: Home, incoming:
     source.write_bytes(CONTENT)
     copy(source, incoming.path / ".metwork-1.tmp")
     assert intake_of(home, ignore=()).take(incoming, ".metwork-1.tmp", told=True) is Verdict.GONE
+
+
+def test_a_queue_that_cannot_be_written_is_no_fault_of_the_file(
+    home: Home, incoming: ExternalDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (incoming.path / "file").write_bytes(CONTENT)
+    intake = intake_of(home)
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refused)
+        patch.setattr(os, "access", lambda *_: False)
+        with pytest.raises(PermissionError):
+            intake.take(incoming, "file", told=True)
+    assert intake.has_promised
+    assert intake.take(incoming, "file", told=True) is Verdict.TAKE
+    assert len(waiting(home)) == len(accepted(home)) - 1 == 1
+    assert len({event["uid"] for event in accepted(home)}) == 1
