@@ -22,6 +22,7 @@ GATES = {
     "PIL": ("mfdata/steps/",),
     "ftplib": ("mfdata/steps/",),
     "yaml": ("mfdata/rule_cases.py",),
+    "zstandard": ("mfdata/steps/",),
 }
 
 #: Who removes something from disk in mfdata, and what it is.

@@ -1,4 +1,4 @@
-"""Uncompress: gzip, bzip2 and xz, streaming with constant memory, bounded against bombs."""
+"""Uncompress: gzip, bzip2, xz and zstd, streaming with constant memory, bounded against bombs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ CHUNK = 256 * 1024
 ALWAYS_ALLOWED = 16 * 1024 * 1024
 #: What an xz file may make us allocate: ``xz -9`` wants 65 MiB.
 XZ_MEMORY = 256 * 1024 * 1024
+#: The same for zstd: ``zstd --long`` wants 128 MiB.
+ZSTD_MEMORY = 128 * 1024 * 1024
+#: zstd makes 128 KiB of 4 bytes at most: so much at once bounds what comes of it by 32 MiB.
+_ZSTD_PIECE = 1024
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,40 @@ class Gunzip:
         made = self._member.decompress(self._member.unconsumed_tail + data, max_length)
         self.needs_input = len(made) < max_length and not self._member.unconsumed_tail
         return made
+
+
+class Zstd:
+    """zstandard with the interface of the others; it knows no ``max_length``, so that it is fed in small pieces."""
+
+    def __init__(self) -> None:
+        import zstandard
+
+        self._error = zstandard.ZstdError
+        self._member = zstandard.ZstdDecompressor(max_window_size=ZSTD_MEMORY).decompressobj()
+        self._data = b""
+        self._at = 0
+
+    @property
+    def eof(self) -> bool:
+        return self._member.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return self._at >= len(self._data)
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._member.unused_data + self._data[self._at :]
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:
+            self._data, self._at = data, 0
+        piece = self._data[self._at : self._at + _ZSTD_PIECE]
+        self._at += len(piece)
+        try:
+            return self._member.decompress(piece)
+        except self._error as error:
+            raise ValueError(str(error)) from None
 
 
 class Uncompress(Step):
@@ -138,6 +176,15 @@ class Unxz(Uncompress):
     @staticmethod
     def decompressor() -> lzma.LZMADecompressor:
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+
+class Unzstd(Uncompress):
+    """zstd (RFC 8878), of one or several frames."""
+
+    kind = "zstd"
+    magic = b"\x28\xb5\x2f\xfd"
+    suffixes: ClassVar[Mapping[str, str]] = {".zst": "", ".zstd": "", ".tzst": ".tar"}
+    decompressor = Zstd
 
 
 def shorter_name(name: str, suffixes: Mapping[str, str]) -> str:

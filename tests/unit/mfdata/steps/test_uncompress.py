@@ -1,4 +1,4 @@
-"""ungzip, unbzip2 and unxz: what comes out, and what is refused."""
+"""ungzip, unbzip2, unxz and unzstd: what comes out, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mfdata import Done, Failed
-from mfdata.steps.uncompress import CHUNK, Gunzip, Unbzip2, Uncompress, Ungzip, Unxz, shorter_name, uncompressed
+from mfdata.steps.uncompress import CHUNK, Gunzip, Unbzip2, Uncompress, Ungzip, Unxz, Unzstd, shorter_name, uncompressed
 from mfdata.testing import Result, run_step
 
 Compress = Callable[[bytes], bytes]
@@ -25,8 +26,9 @@ KINDS: list[tuple[type[Uncompress], Compress, str]] = [
     (Ungzip, gzip.compress, ".gz"),
     (Unbzip2, bz2.compress, ".bz2"),
     (Unxz, lzma.compress, ".xz"),
+    (Unzstd, zstandard.ZstdCompressor(write_checksum=True).compress, ".zst"),
 ]
-all_kinds = pytest.mark.parametrize(("kind", "compress", "suffix"), KINDS, ids=["gzip", "bzip2", "xz"])
+all_kinds = pytest.mark.parametrize(("kind", "compress", "suffix"), KINDS, ids=["gzip", "bzip2", "xz", "zstd"])
 #: Larger than a chunk, and compressible only by half.
 CONTENT = b"".join(bytes([n % 251, os.urandom(1)[0]]) for n in range(CHUNK))
 
