@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mfext.configfile import layered
 from mfext.environment import Home, administrators_folder, child_variables
-from mfext.section import Config, Schema
+from mfext.section import Config, Schema, is_pattern
 from mfext.supervision import SECTIONS
 
 if TYPE_CHECKING:
@@ -39,3 +39,11 @@ def config_files(home: Home) -> tuple[Path, Path]:
 def module_variables(home: Home) -> Mapping[str, str]:
     """What ``{{NAME}}`` may name in the configuration of the module, whoever reads it."""
     return {**child_variables(home), "MFMODULE_RUNTIME_HOME": str(home.path)}
+
+
+def default_config(module: Module) -> str:
+    """A ``config.ini`` of *module* that sets nothing and explains everything; what may be there many times is not."""
+    from mfext.reference import commented_ini
+
+    sections = module_schema(module).sections
+    return commented_ini({name: kind for name, kind in sections.items() if not is_pattern(name)})

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mfext.accepted import Accepted, accept, in_force, remember, remembered, remembered_processes
-from mfext.config import config_files, module_config, module_schema
+from mfext.config import config_files, default_config, module_config
 from mfext.environment import Home
 from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable, raise_all
 from mfext.lock import exclusive
@@ -209,8 +209,6 @@ def _make(folder: Path, mode: int = 0o777) -> None:
 def _write_default_config(module: Module, home: Home) -> None:
     file = config_files(home)[0]
     if not file.exists():
-        from mfext.reference import commented_ini
-
         unfinished = file.with_name(f".{file.name}")
-        unfinished.write_text(commented_ini(module_schema(module).sections), encoding="utf-8")
+        unfinished.write_text(default_config(module), encoding="utf-8")
         unfinished.replace(file)

@@ -46,6 +46,7 @@ MODULES = (
         recommends=("bash", "make", "util-linux"),
     ),
     ModulePackage("mfdata", "MetWork mfdata: custom actions on incoming files", recommends=("file-libs",)),
+    ModulePackage("mfserv", "MetWork mfserv: web services and their router", recommends=("haproxy",)),
 )
 LAYERS = (
     LayerPackage("scientific", "MetWork layer: Python software for meteorology and other sciences of the earth"),

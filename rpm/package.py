@@ -38,7 +38,7 @@ def build(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], targe
     spec = folder / f"{package.name}.spec"
     spec.write_text(spec_of(package, {**facts, "tree": tree}, target), "utf-8")
     _rpmbuild(spec, folder, facts["epoch"])
-    shutil.rmtree(tree)
+    shutil.rmtree(folder / "BUILDROOT", ignore_errors=True)
     return next((folder / "RPMS").rglob("*.rpm"))
 
 

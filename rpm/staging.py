@@ -8,9 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mfext.config import module_schema
+from mfext.config import default_config
 from mfext.module import load_module
-from mfext.reference import commented_ini
 from rpm.contents import ROOT, LayerPackage, ModulePackage, commands_of, lock_of
 from rpm.target import Target
 from rpm.wheels import names_in, site_of
@@ -30,21 +29,25 @@ def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path
     else:
         _stage_plain_module(name, tree, home, target)
     _stage_commands(name, home)
-    _finish(tree, target, epoch)
+    _finish(name, tree, target, epoch)
 
 
 def stage_layer(package: LayerPackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
     """Fill the folder *tree* with what the RPM of a layer holds: nothing that mfext brings in its own version."""
-    there = names_in(site_of(lock_of("mfext"), target, build))
-    site = site_of(lock_of(package.layer), target, build, without=there)
-    shutil.copytree(site, tree / "opt" / package.name / target.site)
-    _finish(tree, target, epoch)
+    place = Path("opt") / package.name / target.site
+    there = names_in(_framework_site(target, build))
+    shutil.copytree(site_of(lock_of(package.layer), "/" / place, target, build, without=there), tree / place)
+    _even_out(tree, epoch)
+
+
+def _framework_site(target: Target, build: Path) -> Path:
+    return site_of(lock_of("mfext"), "/" / _MFEXT / target.site, target, build)
 
 
 def _stage_framework(tree: Path, target: Target, build: Path) -> None:
     home = tree / _MFEXT
     site = home / target.site
-    shutil.copytree(site_of(lock_of("mfext"), target, build), site)
+    shutil.copytree(_framework_site(target, build), site)
     shutil.copytree(ROOT / "mfext", site / "mfext", ignore=_JUNK)
     shutil.copytree(ROOT / "docs", home / "share" / "doc", ignore=_JUNK)
     _stage_metadata(site)
@@ -76,7 +79,7 @@ def _stage_plain_module(name: str, tree: Path, home: Path, target: Target) -> No
     _write(tree / f"usr/lib/sysusers.d/metwork-{name}.conf", user)
     config = tree / "etc/metwork.config.d" / name
     (config / "plugins").mkdir(parents=True)
-    _write(config / "config.ini", commented_ini(module_schema(load_module(name)).sections))
+    _write(config / "config.ini", default_config(load_module(name)))
     (tree / "home" / name).mkdir(parents=True)
 
 
@@ -117,13 +120,13 @@ def _setup_cfg() -> configparser.ConfigParser:
     return settings
 
 
-def _finish(tree: Path, target: Target, epoch: int) -> None:
-    """Give all the same time and plain modes, with the bytecode, which takes the time of its source from it."""
+def _finish(module: str, tree: Path, target: Target, epoch: int) -> None:
+    """Give all the same time and plain modes, and make the bytecode, which notes the time of its source."""
     _even_out(tree, epoch)
-    # One process: what several write depends on their order.
+    package = next(tree.glob(f"opt/*/lib/**/{module}/__init__.py")).parent
+    # One process: what several write may come out in another form.
     compiling = [target.python, "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "timestamp"]
-    folders = [folder for folder in sorted(tree.glob("opt/*/lib")) if "metwork" in folder.parent.name]
-    subprocess.run([*compiling, "-s", tree, "-p", "/", *folders], check=True)
+    subprocess.run([*compiling, "-s", tree, "-p", "/", package], check=True)
     _even_out(tree, epoch)
 
 

@@ -14,8 +14,16 @@ from pathlib import Path
 from rpm.target import Target
 
 
-def site_of(lock: Path, target: Target, build: Path, without: Collection[str] = ()) -> Path:
-    """A folder with everything that *lock* names installed, but for *without*; made anew when the lock has changed."""
+def site_of(lock: Path, place: Path, target: Target, build: Path, without: Collection[str] = ()) -> Path:
+    """A folder with everything that *lock* names installed, but for *without*; made anew when the lock has changed.
+
+    Args:
+        lock: what to install, with versions and hashes.
+        place: where it will be in the end, which the bytecode names.
+        target: what it is for.
+        build: where it is kept.
+        without: names of distributions that are not wanted.
+    """
     wanted = _requirements(lock, without)
     family = f"{lock.stem}-{target.version}"
     folder = build / f"{family}-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
@@ -28,6 +36,7 @@ def site_of(lock: Path, target: Target, build: Path, without: Collection[str] = 
         requirements.write_text(wanted, "utf-8")
         _download(requirements, folder / "wheels", target)
         _install(requirements, folder / "wheels", folder / "unfinished", target)
+        _compile(folder / "unfinished", place, target)
         (folder / "unfinished").rename(site)
     return site
 
@@ -64,6 +73,13 @@ def _install(requirements: Path, wheels: Path, site: Path, target: Target) -> No
     _pip(target, "install", *local, "-r", names, "--target", site)
     # Programs of wheels begin with the path of the Python that installed them; whoever wants one has ``python -m``.
     shutil.rmtree(site / "bin", ignore_errors=True)
+
+
+def _compile(site: Path, place: Path, target: Target) -> None:
+    """Make the bytecode. It is never compared with its source, whose time is another one in each RPM."""
+    compiling = [target.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    # Some packages bring templates, or code for another Python, that cannot be compiled.
+    subprocess.run([*compiling, "-s", site, "-p", place, site], stdout=subprocess.DEVNULL, check=False)
 
 
 def _pip(target: Target, command: str, *arguments: str | Path) -> None:

@@ -1,0 +1,196 @@
+"""The RPMs of the modules, as an administrator meets them: installed, upgraded under a flow, verified, removed.
+
+It happens in a copy of the machine, with Debian's or whatever rpm and dnf there are: the machine stays as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mfext.testing import wait_until
+from rpm.contents import ROOT
+from tests.system.machine import Machine, Unavailable, machine
+
+PYTHON = Path("/usr/bin/python3")
+NAMES = ("metwork-mfext", "metwork-mfdata")
+#: What rpm says on a Debian of every package.
+INSTALL = "rpm -Uvh /mnt/{0}/metwork-mfext-*.rpm /mnt/{0}/metwork-mfdata-*.rpm </dev/null"
+
+#: Drops files one by one, under names in turn, until /tmp/flow is gone; /tmp/count tells how many there were.
+FLOW = """
+touch /tmp/flow
+echo 0 > /tmp/count
+(
+    count=0
+    while [ -e /tmp/flow ]; do
+        count=$((count + 1))
+        echo "file $count" > /home/mfdata/.part
+        mv /home/mfdata/.part /home/mfdata/var/in/incoming/flow.$count
+        echo $count > /tmp/count.part
+        mv /tmp/count.part /tmp/count
+        sleep 0.004
+    done
+) < /dev/null > /dev/null 2>&1 &
+"""
+
+
+@pytest.fixture(scope="module")
+def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two releases, each a repository: ``1`` and ``2``."""
+    for program in ("rpmbuild", "createrepo_c"):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program}: tools/system-packages")
+    if b"Python 3.1" not in subprocess.run([PYTHON, "--version"], capture_output=True).stdout:
+        pytest.skip(f"{PYTHON} is too old")
+    folder = tmp_path_factory.mktemp("rpms")
+    for release in ("1", "2"):
+        build(folder / release, release, *NAMES)
+    return folder
+
+
+def build(dist: Path, release: str, *names: str, work: Path | None = None) -> None:
+    elsewhere = ["--work", str(work)] if work else []
+    command = [sys.executable, "-m", "rpm", "--release", release, "--dist", str(dist), *elsewhere, *names]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, rpms: Path) -> Iterator[Machine]:
+    """A machine without MetWork."""
+    (tmp_path / "machine").mkdir()
+    try:
+        with machine(tmp_path / "machine", rpms) as made:
+            yield made
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def installed(fresh: Machine) -> Machine:
+    """A machine with release 1 and a plugin ``keep`` that puts every file into /home/mfdata/kept."""
+    fresh.run(INSTALL.format(1))
+    as_mfdata(fresh, "mfdata.start")
+    settings = "--set custom.dest_dir=/home/mfdata/kept --set step_main.switch_logical_condition=True"
+    as_mfdata(fresh, f"bootstrap_plugin.py create --no-input --template=move {settings} keep && cd keep && rm tests/rules.yaml && make develop")
+    return fresh
+
+
+def as_mfdata(machine: Machine, command: str) -> str:
+    return machine.run(f"su - mfdata -c '{command}'")
+
+
+def test_install_asks_nothing_and_the_commands_are_there_at_login(fresh: Machine) -> None:
+    fresh.run(INSTALL.format(1))
+    said = as_mfdata(fresh, "mfdata.start; mfdata.status; plugins.list; pwd")
+    assert "mfdata is started" in said
+    assert "running" in said
+    assert "Total: 1 plugin(s)" in said
+    assert said.endswith("/home/mfdata\n")
+    assert fresh.run(f"rpm -V {' '.join(NAMES)}") == ""
+
+
+def test_a_person_who_logs_in_sees_the_banner_and_the_prompt(fresh: Machine) -> None:
+    fresh.run(INSTALL.format(1))
+    seen = fresh.run("echo exit | script --quiet --command 'su - mfdata' /dev/null")
+    assert "Welcome on " in seen
+    assert re.search(r"\(module: MFDATA, version \d+\.\d+\.\d+\)", seen)
+    assert "[mfdata:~] $ " in seen
+
+
+def test_a_plugin_made_from_a_template_gets_files(installed: Machine) -> None:
+    installed.run("echo hello > /home/mfdata/.part; mv /home/mfdata/.part /home/mfdata/var/in/incoming/hello.txt")
+    wait_until(lambda: installed.try_to("grep -r hello /home/mfdata/kept").returncode == 0, what="the file")
+    said = as_mfdata(installed, "cd keep && make")
+    assert "is correct" in said
+    assert "passed" in said
+
+
+def test_an_upgrade_under_a_flow_loses_no_file_and_keeps_what_was_edited(installed: Machine) -> None:
+    installed.run("echo '# edited' >> /etc/metwork.config.d/mfdata/config.ini")
+    installed.run(FLOW)
+    wait_until(lambda: int(installed.run("cat /tmp/count")) > 100, what="a flow")
+    before = as_mfdata(installed, "cat var/run/arbiter.lock")
+    said = installed.run(INSTALL.format(2))
+    assert "metwork: start mfdata of user mfdata" in said
+    assert as_mfdata(installed, "cat var/run/arbiter.lock") != before
+    during = int(installed.run("cat /tmp/count"))
+    wait_until(lambda: int(installed.run("cat /tmp/count")) > during + 100, what="more of the flow")
+    installed.run("rm /tmp/flow")
+    wait_until(lambda: not installed.run("ls /home/mfdata/var/in/incoming"), what="the last file")
+    count = int(installed.run("cat /tmp/count"))
+    wait_until(lambda: kept(installed) == count, timeout=20, what=f"{count} files")
+    assert json.loads(as_mfdata(installed, "mfdata.inventory --json"))["missing"] == []
+    assert "-2" in installed.run("rpm -q metwork-mfdata")
+    assert "# edited" in installed.run("cat /etc/metwork.config.d/mfdata/config.ini")
+    # Nothing is changed but what was edited.
+    assert installed.try_to(f"rpm -V {' '.join(NAMES)}").stdout.split()[1:] == ["c", "/etc/metwork.config.d/mfdata/config.ini"]
+    installed.run("test ! -e /run/metwork-upgrade")
+
+
+def kept(machine: Machine) -> int:
+    return int(machine.run("find /home/mfdata/kept -type f 2>/dev/null | wc -l"))
+
+
+def test_what_does_not_run_is_not_started_by_an_upgrade(installed: Machine) -> None:
+    as_mfdata(installed, "mfdata.stop")
+    installed.run(INSTALL.format(2))
+    assert "mfdata is not running" in installed.try_to("su - mfdata -c mfdata.status").stdout
+
+
+def test_removal_leaves_the_data_and_its_user_and_nothing_else(fresh: Machine) -> None:
+    before = fresh.files()
+    fresh.run(INSTALL.format(1))
+    as_mfdata(fresh, "mfdata.start")
+    said = fresh.run("rpm -e metwork-mfdata metwork-mfext")
+    assert "mfdata is stopped" in said
+    assert "/home/mfdata with all data is kept" in said
+    left = {path for path in fresh.files() - before if not path.startswith("/home/mfdata")}
+    # The user is kept with the data: these are copies that the system made of its own files.
+    assert left <= {f"/etc/{name}-" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")}
+    assert fresh.run("ls -d /home/mfdata/var /home/mfdata/log && id -un mfdata").endswith("mfdata\n")
+    # Nobody takes notice in the copy when a process ends.
+    assert not fresh.run("ps -u mfdata -o stat=,args= | grep -v ^Z || true")
+
+
+def test_root_is_told_whose_home_it_is(installed: Machine) -> None:
+    done = installed.try_to("MFMODULE=MFDATA /opt/metwork-mfext/bin/metwork mfdata status")
+    assert done.returncode != 0
+    assert "belongs to user mfdata, and you are root" in done.stderr
+
+
+def test_dnf_installs_a_module_with_what_it_needs_from_the_repository(fresh: Machine) -> None:
+    if fresh.try_to("command -v dnf").returncode:
+        pytest.skip("there is no dnf: tools/system-packages")
+    repository = "--repofrompath=metwork,file:///mnt/{} --repo=metwork --nogpgcheck --releasever=1 --setopt=cachedir=/tmp/dnf"
+    dnf = f"dnf --assumeyes --quiet --installroot=/tmp/other {repository}"
+    fresh.run(f"{dnf.format(1)} install metwork-mfdata")
+    packages = "rpm --root /tmp/other -qa | sort"
+    assert [line.rsplit("-", 2)[0] for line in fresh.run(packages).split()] == sorted(NAMES)
+    assert fresh.run("ls /tmp/other/opt").split() == sorted(NAMES)
+    fresh.run(f"{dnf.format(2)} upgrade")
+    assert fresh.run(packages).count("-2.") == 2
+
+
+def test_two_builds_are_the_same_to_the_bit(rpms: Path, tmp_path: Path) -> None:
+    build(tmp_path / "one", "1", "metwork-mfdata")
+    old = os.umask(0o077)
+    try:
+        build(tmp_path / "other", "1", "metwork-mfdata", work=tmp_path / "elsewhere")
+    finally:
+        os.umask(old)
+    assert digests(tmp_path / "one") == digests(tmp_path / "other")
+
+
+def digests(folder: Path) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("metwork-mfdata-*.rpm"))]
