@@ -87,9 +87,9 @@ class Bench:
             archives[version] = next(self.folder.glob(f"big-{version}-*.plugin"))
             self.timed("build", "bare", *self._rpmbuild(version, source))
             bare[version] = next(self.folder.glob(f"rpms/noarch/bare-{version}-*.rpm"))
-        rpm = ["rpm", "--dbpath", self.folder / "rpmdb"]
-        relocated = ["-U", "--prefix", self.folder / "bare"]
-        for act, ours, theirs in (
+        rpm: list[str | Path] = ["rpm", "--dbpath", self.folder / "rpmdb"]
+        relocated: list[str | Path] = ["-U", "--prefix", self.folder / "bare"]
+        acts: tuple[tuple[str, Sequence[str | Path], Sequence[str | Path]], ...] = (
             ("install until it runs", ["plugins.install", archives["1.0"]], [*rpm, *relocated, bare["1.0"]]),
             (
                 "upgrade until it runs",
@@ -98,7 +98,8 @@ class Bench:
             ),
             ("roll back", ["plugins.rollback", "big"], [*rpm, *relocated, "--oldpackage", bare["1.0"]]),
             ("uninstall", ["plugins.uninstall", "big"], [*rpm, "-e", "bare"]),
-        ):
+        )
+        for act, ours, theirs in acts:
             self.timed(act, "ours", *ours)
             self.timed(act, "bare", *theirs)
 

