@@ -42,7 +42,8 @@ def main() -> int:
     try:
         machine = other_machine.start(OTHER_MACHINE, "mybox")
         port, password = _start(shell)
-        _make_plugins(shell, machine)
+        names = _make_plugins(shell, machine)
+        _deploy(shell, names)
         _work(shell, files, machine, port, password)
         found = _report(shell, files, machine)
     except subprocess.CalledProcessError as error:
@@ -96,7 +97,8 @@ def _start(shell: Shell) -> tuple[int, str]:
     return port, password
 
 
-def _make_plugins(shell: Shell, machine: other_machine.OtherMachine) -> None:
+def _make_plugins(shell: Shell, machine: other_machine.OtherMachine) -> list[str]:
+    """Make and dev-link the plugins of the story; their names."""
     _say("PNG images, known by their content, go into the archive")
     _make_plugin(
         shell, "archive", "archive_image", switch_logical_condition=IS_PNG, dest_basename="{ORIGINAL_BASENAME}"
@@ -110,6 +112,20 @@ def _make_plugins(shell: Shell, machine: other_machine.OtherMachine) -> None:
     )
     _say("Compressed files are uncompressed, and come back to the switch")
     _make_plugin(shell, "ungzip", "ungzip", switch_logical_condition=IS_GZIP)
+    shell.run("plugins.list")
+    return ["archive_image", "ftpsend_to_mybox", "convert_png", "ungzip"]
+
+
+def _deploy(shell: Shell, names: Sequence[str]) -> None:
+    """Release the plugins, remove the dev-links and install the archives instead."""
+    _say("Release! Each plugin becomes one file")
+    for name in names:
+        shell.run("make", "release", folder=name)
+    _say("Deploy! The archives take the place of the working copies")
+    for name in names:
+        shell.run("plugins.uninstall", name)
+    archives = [path.relative_to(shell.home) for name in names for path in (shell.home / name).glob("*.plugin")]
+    shell.run("plugins.install", *map(str, archives))
     shell.run("plugins.list")
 
 
