@@ -83,7 +83,7 @@ class Unarchive(Step):
         zlib.error,
         struct.error,
         EOFError,
-        KeyError,
+        LookupError,
         NotImplementedError,
         OverflowError,
         RuntimeError,
