@@ -14,7 +14,7 @@ from mfext.layer import layers
 #: The longest text of the field License that is a name; some put the whole licence there.
 _LONGEST_NAME = 60
 #: Names under which projects give their home page, best first.
-_HOME_PAGES = ("homepage", "home", "home page", "source", "source code", "repository", "github", "code", "documentation")
+_HOME_PAGES = ("homepage", "home", "home page", "source", "repository", "github", "documentation")
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ def _pages(metadata: PackageMetadata) -> Iterator[tuple[str, str]]:
 
 
 def _field(metadata: PackageMetadata, name: str) -> str:
-    text = metadata.get(name, "") or ""
-    return "" if text.strip() == "UNKNOWN" else str(text).strip()
+    text = (metadata.get_all(name) or [""])[0].strip()
+    return "" if text == "UNKNOWN" else text
 
 
 def _own_folders() -> list[str]:

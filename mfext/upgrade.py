@@ -49,7 +49,7 @@ def stop(module: str = "", notes: Path = NOTES) -> bool:
 
 
 def start(notes: Path = NOTES) -> bool:
-    """Start what ``stop`` stopped; whether all of it is as it should be. What is not is tried after the next upgrade."""
+    """Start what ``stop`` stopped; whether all is well. What is not is tried again after the next upgrade."""
     for note in sorted(notes.glob("*.json")):
         if _tell(Running(**json.loads(note.read_text("utf-8"))), "start"):
             note.unlink()

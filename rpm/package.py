@@ -44,31 +44,29 @@ def build(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], targe
 
 def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], target: Target) -> str:
     """The spec file of *package*."""
-    is_module = isinstance(package, ModulePackage)
-    jinja = Environment(
-        loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    return jinja.get_template("module.spec.j2" if is_module else "layer.spec.j2").render(
-        {
-            **facts,
-            "name": package.name,
-            "summary": package.summary,
-            "description": f"{package.summary}.",
-            "module": package.module if is_module else "",
-            "recommends": package.recommends if is_module else (),
-            "noarch": is_module and package.module != "mfext",
-            "python": target.python,
-            "python_version": target.version,
-            "site": target.site,
-        }
-    )
+    loader = FileSystemLoader(_TEMPLATES)
+    # A spec file is no HTML.
+    jinja = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    common = {
+        **facts,
+        "name": package.name,
+        "summary": package.summary,
+        "description": f"{package.summary}.",
+        "python": target.python,
+        "python_version": target.version,
+        "site": target.site,
+    }
+    if isinstance(package, LayerPackage):
+        return jinja.get_template("layer.spec.j2").render(common, noarch=False)
+    own = {"module": package.module, "recommends": package.recommends, "noarch": package.module != "mfext"}
+    return jinja.get_template("module.spec.j2").render(common, **own)
 
 
 def _rpmbuild(spec: Path, folder: Path, epoch: int) -> None:
     defines = [word for name in ("_topdir", "_tmppath") for word in ("--define", f"{name} {folder}")]
     # The bash of the user would be another one elsewhere, and so would macros of his own.
     environment = {"PATH": os.defpath, "HOME": str(folder), "SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"}
-    command = ["rpmbuild", "-bb", "--quiet", *defines, spec]
+    command = ["rpmbuild", "-bb", "--quiet", *defines, str(spec)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"rpm: {spec.name} cannot be built:\n{done.stdout}{done.stderr}")

@@ -98,7 +98,8 @@ def _stage_metadata(site: Path) -> None:
 
 def _stage_commands(module: str, home: Path) -> None:
     """One program under many names: it does what its name says."""
-    scripts = [line.split("=")[0].strip() for line in _setup_cfg()["options.entry_points"]["console_scripts"].split("\n")]
+    points = _setup_cfg()["options.entry_points"]["console_scripts"].splitlines()
+    scripts = [point.split("=")[0].strip() for point in points]
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
     for name in filter(None, commands_of(module, scripts)):
@@ -125,8 +126,8 @@ def _finish(module: str, tree: Path, target: Target, epoch: int) -> None:
     _even_out(tree, epoch)
     package = next(tree.glob(f"opt/*/lib/**/{module}/__init__.py")).parent
     # One process: what several write may come out in another form.
-    compiling = [target.python, "-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "timestamp"]
-    subprocess.run([*compiling, "-s", tree, "-p", "/", package], check=True)
+    compiling = ["-I", "-m", "compileall", "-q", "-j", "1", "--invalidation-mode", "timestamp"]
+    subprocess.run([target.python, *compiling, "-s", tree, "-p", "/", package], check=True)
     _even_out(tree, epoch)
 
 

@@ -57,9 +57,9 @@ def _download(requirements: Path, wheels: Path, target: Target) -> None:
     print(f"rpm: fetching what {requirements} names", flush=True)
     _pip(target, "download", "--require-hashes", "-r", requirements, "-d", wheels)
     for source in sorted(wheels.glob("*.tar.gz")):
-        build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
+        build = ["-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]
         known = set(wheels.glob("*.whl"))
-        subprocess.run([*build, source, "-w", wheels], check=True)
+        subprocess.run([sys.executable, *build, source, "-w", wheels], check=True)
         if not all(made.name.endswith("-none-any.whl") for made in set(wheels.glob("*.whl")) - known):
             raise SystemExit(f"rpm: {source.name} needs a compiler: what is compiled must come as a wheel")
 
@@ -69,21 +69,23 @@ def _install(requirements: Path, wheels: Path, site: Path, target: Target) -> No
     names = requirements.with_name("names.txt")
     # Hashes were checked when it came; a wheel made here has none.
     names.write_text(re.sub(r" *\\\n *--hash\S*", "", requirements.read_text("utf-8")), "utf-8")
-    local = ("--no-index", "--find-links", wheels, "--no-compile", "--only-binary", ":all:", "--root-user-action", "ignore")
-    _pip(target, "install", *local, "-r", names, "--target", site)
+    local = ("--no-index", "--find-links", wheels, "--only-binary", ":all:")
+    _pip(target, "install", "--no-compile", *local, "-r", names, "--target", site)
     # Programs of wheels begin with the path of the Python that installed them; whoever wants one has ``python -m``.
     shutil.rmtree(site / "bin", ignore_errors=True)
 
 
 def _compile(site: Path, place: Path, target: Target) -> None:
     """Make the bytecode. It is never compared with its source, whose time is another one in each RPM."""
-    compiling = [target.python, "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    compiling = ["-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     # Some packages bring templates, or code for another Python, that cannot be compiled.
-    subprocess.run([*compiling, "-s", site, "-p", place, site], stdout=subprocess.DEVNULL, check=False)
+    command: list[str | Path] = [target.python, *compiling, "-s", site, "-p", place, site]
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
 
 
 def _pip(target: Target, command: str, *arguments: str | Path) -> None:
     """Run pip as the target's Python, for the target's platform rather than for the newer one of this machine."""
     platforms = [word for platform in target.platforms for word in ("--platform", platform)]
-    program = [sys.executable, "-m", "pip", "--python", target.python, "--disable-pip-version-check", "--no-input", "-q"]
-    subprocess.run([*program, command, "--no-deps", *platforms, *arguments], check=True)
+    quiet = ("--disable-pip-version-check", "--no-input", "-q", "--root-user-action", "ignore")
+    program = [sys.executable, "-m", "pip", "--python", str(target.python), command]
+    subprocess.run([*program, *quiet, "--no-deps", *platforms, *arguments], check=True)

@@ -64,14 +64,14 @@ class Machine:
 
 @contextmanager
 def machine(folder: Path, shared: Path) -> Iterator[Machine]:
-    """A copy of this machine that has the folder *shared* as ``/mnt``; *folder* is where it is mounted, for itself only.
+    """A copy of this machine that has the folder *shared* as ``/mnt``; it is mounted on *folder*, for itself only.
 
     Raises:
         Unavailable: this user or this machine may not do so.
     """
     if os.geteuid() != 0:
         raise Unavailable("only root can make a copy of the machine")
-    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "sh", "-c", _SET_UP, "sh", folder, shared]
+    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "sh", "-c", _SET_UP, "sh", str(folder), str(shared)]
     process = subprocess.Popen(unshare, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None

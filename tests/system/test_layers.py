@@ -1,4 +1,4 @@
-"""The layers as they are delivered do their work. They are large: built by ``make rpm`` only, and tested where built."""
+"""The layers as they are delivered do their work. They are large: they are tested where ``make rpm`` has built them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_every_part_of_a_layer_works_without_network(layer: LayerPackage, tmp_pa
         "https_proxy": "http://127.0.0.1:9",
         "http_proxy": "http://127.0.0.1:9",
     }
-    program = [PYTHON, "-s", PROGRAMS / f"{layer.layer}.py", tmp_path]
+    program = [PYTHON, "-s", str(PROGRAMS / f"{layer.layer}.py"), str(tmp_path)]
     done = subprocess.run(program, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert all(json.loads(done.stdout).values())
@@ -51,6 +51,6 @@ def test_no_library_of_a_layer_looks_for_others_where_anybody_may_write(layer: L
     if shutil.which("readelf") is None:
         pytest.skip("there is no readelf")
     libraries = [path for path in site_of(layer.layer).rglob("*.so*") if path.is_file()]
-    said = subprocess.run(["readelf", "-d", *libraries], capture_output=True, text=True).stdout
+    said = subprocess.run(["readelf", "-d", *map(str, libraries)], capture_output=True, text=True).stdout
     paths = {path for found in re.findall(r"R(?:UN)?PATH.*\[(.*)\]", said) for path in found.split(":")}
     assert not [path for path in paths if path.startswith(("/tmp", "/var/tmp", "/dev/shm"))]

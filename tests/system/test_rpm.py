@@ -82,7 +82,8 @@ def installed(fresh: Machine) -> Machine:
     fresh.run(INSTALL.format(1))
     as_mfdata(fresh, "mfdata.start")
     settings = "--set custom.dest_dir=/home/mfdata/kept --set step_main.switch_logical_condition=True"
-    as_mfdata(fresh, f"bootstrap_plugin.py create --no-input --template=move {settings} keep && cd keep && rm tests/rules.yaml && make develop")
+    as_mfdata(fresh, f"bootstrap_plugin.py create --no-input --template=move {settings} keep")
+    as_mfdata(fresh, "cd keep && rm tests/rules.yaml && make develop")
     return fresh
 
 
@@ -134,7 +135,8 @@ def test_an_upgrade_under_a_flow_loses_no_file_and_keeps_what_was_edited(install
     assert "-2" in installed.run("rpm -q metwork-mfdata")
     assert "# edited" in installed.run("cat /etc/metwork.config.d/mfdata/config.ini")
     # Nothing is changed but what was edited.
-    assert installed.try_to(f"rpm -V {' '.join(NAMES)}").stdout.split()[1:] == ["c", "/etc/metwork.config.d/mfdata/config.ini"]
+    changed = installed.try_to(f"rpm -V {' '.join(NAMES)}").stdout
+    assert changed.split()[1:] == ["c", "/etc/metwork.config.d/mfdata/config.ini"]
     installed.run("test ! -e /run/metwork-upgrade")
 
 
@@ -172,8 +174,8 @@ def test_root_is_told_whose_home_it_is(installed: Machine) -> None:
 def test_dnf_installs_a_module_with_what_it_needs_from_the_repository(fresh: Machine) -> None:
     if fresh.try_to("command -v dnf").returncode:
         pytest.skip("there is no dnf: tools/system-packages")
-    repository = "--repofrompath=metwork,file:///mnt/{} --repo=metwork --nogpgcheck --releasever=1 --setopt=cachedir=/tmp/dnf"
-    dnf = f"dnf --assumeyes --quiet --installroot=/tmp/other {repository}"
+    repository = "--repofrompath=metwork,file:///mnt/{} --repo=metwork --nogpgcheck"
+    dnf = f"dnf --assumeyes --quiet --installroot=/tmp/other --releasever=1 --setopt=cachedir=/tmp/dnf {repository}"
     fresh.run(f"{dnf.format(1)} install metwork-mfdata")
     packages = "rpm --root /tmp/other -qa | sort"
     assert [line.rsplit("-", 2)[0] for line in fresh.run(packages).split()] == sorted(NAMES)
