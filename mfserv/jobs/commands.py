@@ -28,7 +28,9 @@ def jobs() -> None:
 @jobs.command("list")
 @JSON
 @click.option("--client", help="Of this client only.")
-@click.option("--status", "statuses", multiple=True, type=click.Choice([*Status]), help="In this state only.")
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice([str(one) for one in Status]), help="In this state only."
+)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="So many at most.")
 @click.pass_obj
 def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: int, as_json: bool) -> None:

@@ -174,9 +174,14 @@ def given_back(job: Job, token: str, now: float, reason: str, wait: float, *, co
     return _waiting(job, now, reason, wait, counts=counts) if is_held(job, token) else None
 
 
-def lapsed(job: Job, now: float, attempts: int) -> Job | None:
-    """*job* when its runner gave no sign of life for too long; None when it did."""
-    if job.status is not Status.RUNNING or job.lease > now:
+def is_orphan(job: Job, now: float, dead: frozenset[str]) -> bool:
+    """Whether the runner of *job* is among the *dead*, or gave no sign of life for too long."""
+    return job.status is Status.RUNNING and (job.lease <= now or job.worker in dead)
+
+
+def lapsed(job: Job, now: float, attempts: int, dead: frozenset[str] = frozenset()) -> Job | None:
+    """*job* when it is an orphan: waiting again, or failed when it has no more attempts; None when it is none."""
+    if not is_orphan(job, now, dead):
         return None
     if job.attempts >= attempts:
         return _ended(job, Status.FAILED, now, f"the runner died at each of {job.attempts} attempts", None)

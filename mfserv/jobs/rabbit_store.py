@@ -26,7 +26,7 @@ from redis.retry import Retry
 
 from mfext.errors import ServiceUnavailable
 from mfext.log import get_logger
-from mfserv.jobs.job import Job, Status, claimed
+from mfserv.jobs.job import Job, Status, claimed, is_orphan
 from mfserv.jobs.store import DONE, KINDS, WORK, Change, JobStore, KeyReused, Limits, QueueFull, kinds_of
 
 log = get_logger(__name__)
@@ -156,9 +156,14 @@ class RabbitStore(JobStore):
                         break
         return found
 
-    def overdue(self) -> list[str]:
+    def orphans(self, dead: frozenset[str] = frozenset()) -> list[str]:
         with self._redis() as database:
-            return _names(database.zrangebyscore(self.keys.running, "-inf", _now(database)))
+            if not dead:
+                return _names(database.zrangebyscore(self.keys.running, "-inf", _now(database)))
+            running = filter(
+                None, (self._get(database, name) for name in _names(database.zrange(self.keys.running, 0, -1)))
+            )
+            return [job.id for job in running if is_orphan(job, _now(database), dead)]
 
     def expired(self) -> list[str]:
         with self._redis() as database:

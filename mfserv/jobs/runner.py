@@ -23,6 +23,7 @@ from mfext.module import load_module
 from mfserv.jobs.call import Call
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job
+from mfserv.jobs.presence import Presence
 from mfserv.jobs.spool import Spool
 from mfserv.jobs.store import STOP, Bell, JobStore, open_store
 from mfserv.jobs.verdict import Answered, BrokenOff, Fail, Keep, Stopped, TryAgain, verdict
@@ -34,6 +35,8 @@ PROCESS = "job_runner"
 ROUTER = "router-internal.sock"
 #: Seconds between two looks without having been told anything.
 _LOOK_S = 1.0
+#: Seconds between two looks after what somebody has to do for all.
+_TEND_S = 2.0
 #: Seconds between two searches for files that no job has, and the age of such a file.
 _SWEEP_S = 3_600.0
 
@@ -41,11 +44,12 @@ _SWEEP_S = 3_600.0
 class Runner:
     """One runner."""
 
-    def __init__(self, settings: JobsConfig, store: JobStore, spool: Spool, router: Path) -> None:
+    def __init__(self, settings: JobsConfig, store: JobStore, spool: Spool, router: Path, presence: Presence) -> None:
         self.settings = settings
         self.store = store
         self.spool = spool
         self.router = router
+        self.presence = presence
         self.name = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(3)}"
         #: Attempts under way, by token, each with when it must be over.
         self.calls: dict[str, tuple[Call, float]] = {}
@@ -60,6 +64,7 @@ class Runner:
 
     def run(self, loop: Mainloop) -> None:
         """Do jobs until told to stop."""
+        self.presence.enter(self.name)
         loop.ready()
         while not loop.stopping:
             is_reached = self.turn(may_claim=not loop.draining)
@@ -90,6 +95,8 @@ class Runner:
         """Let go of everything."""
         self._drop_bell()
         self.store.close()
+        self.presence.forget(frozenset((self.name,)))
+        self.presence.leave()
         os.close(self._wake_read)
         os.close(self._wake_write)
 
@@ -170,8 +177,10 @@ class Runner:
         if now < self._tend_at:
             return
         self.store.tend()
-        for job in self.store.recover(self.settings.attempts):
+        dead = self.presence.dead()
+        for job in self.store.recover(self.settings.attempts, dead):
             log.warning("a runner died with a job", job=job.id, process=job.process, status=str(job.status))
+        self.presence.forget(dead)
         for job_id in self.store.expired():
             job_or_none = self.store.get(job_id)
             # Files first: a job without its files can be told, files without a job would stay.
@@ -180,7 +189,7 @@ class Runner:
         if now > self._sweep_at:
             self._sweep()
             self._sweep_at = now + _SWEEP_S
-        self._tend_at = time.monotonic() + max(_LOOK_S, min(5.0, self.settings.lease / 3))
+        self._tend_at = time.monotonic() + _TEND_S
 
     def _sweep(self) -> None:
         """Remove files that a crash left before a record named them."""
@@ -228,7 +237,9 @@ class Runner:
 
 def serve(home: Home, settings: JobsConfig) -> None:
     """Be a runner of *home* until told to stop."""
-    runner = Runner(settings, open_store(home, settings), Spool(jobs_folder(home, settings)), home.run / ROUTER)
+    spool = Spool(jobs_folder(home, settings))
+    presence = Presence(home.run / "runners")
+    runner = Runner(settings, open_store(home, settings), spool, home.run / ROUTER, presence)
     with Mainloop(home) as loop:
         try:
             runner.run(loop)

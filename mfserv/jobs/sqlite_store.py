@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mfext.errors import ServiceUnavailable
 from mfserv.jobs.doorbell import Doorbell, ring
-from mfserv.jobs.job import Job, Status, claimed
+from mfserv.jobs.job import Job, Status, claimed, is_orphan
 from mfserv.jobs.store import KINDS, WORK, Change, JobStore, KeyReused, Limits, QueueFull, kinds_of
 
 #: Milliseconds to wait for another process that writes.
@@ -30,7 +30,6 @@ CREATE TABLE IF NOT EXISTS job (
     priority INTEGER NOT NULL,
     status TEXT NOT NULL,
     due REAL NOT NULL,
-    lease REAL NOT NULL,
     expires REAL NOT NULL,
     record TEXT NOT NULL,
     content BLOB
@@ -38,7 +37,7 @@ CREATE TABLE IF NOT EXISTS job (
 CREATE UNIQUE INDEX IF NOT EXISTS job_key ON job (client, key) WHERE key <> '';
 CREATE INDEX IF NOT EXISTS job_waiting ON job (priority, seq, due) WHERE status = 'accepted';
 CREATE INDEX IF NOT EXISTS job_waiting_of ON job (client) WHERE status = 'accepted';
-CREATE INDEX IF NOT EXISTS job_running ON job (lease) WHERE status = 'running';
+CREATE INDEX IF NOT EXISTS job_running ON job (seq) WHERE status = 'running';
 CREATE INDEX IF NOT EXISTS job_expires ON job (expires) WHERE expires > 0;
 CREATE INDEX IF NOT EXISTS job_client ON job (client, seq);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
@@ -78,8 +77,8 @@ class SqliteStore(JobStore):
                 return earlier
             _check_room(database, job, limits)
             added = database.execute(
-                "INSERT INTO job (id, client, process, key, priority, status, due, lease, expires, record, content)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",
+                "INSERT INTO job (id, client, process, key, priority, status, due, expires, record, content)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?)",
                 (job.id, job.client, job.process, job.key, job.priority, job.status, job.due, job.to_json(), body),
             )
             _count(database, "submitted")
@@ -160,10 +159,10 @@ class SqliteStore(JobStore):
             values = [value for group in conditions.values() for value in group]
             return [_job(row) for row in database.execute(query, (*values, limit))]
 
-    def overdue(self) -> list[str]:
+    def orphans(self, dead: frozenset[str] = frozenset()) -> list[str]:
         with self._reading() as database:
-            query = "SELECT id FROM job WHERE status = 'running' AND lease <= ?"
-            return [row[0] for row in database.execute(query, (time.time(),))]
+            running = map(_job, database.execute("SELECT seq, record FROM job WHERE status = 'running'"))
+            return [job.id for job in running if is_orphan(job, time.time(), dead)]
 
     def expired(self) -> list[str]:
         with self._reading() as database:
@@ -314,8 +313,8 @@ def _job(row: tuple[int, str]) -> Job:
 
 def _put(database: sqlite3.Connection, job: Job) -> None:
     database.execute(
-        "UPDATE job SET status = ?, due = ?, lease = ?, expires = ?, record = ? WHERE id = ?",
-        (job.status, job.due, job.lease, job.expires, job.to_json(), job.id),
+        "UPDATE job SET status = ?, due = ?, expires = ?, record = ? WHERE id = ?",
+        (job.status, job.due, job.expires, job.to_json(), job.id),
     )
 
 

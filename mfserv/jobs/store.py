@@ -141,8 +141,8 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def overdue(self) -> list[str]:
-        """Running jobs whose lease is over."""
+    def orphans(self, dead: frozenset[str] = frozenset()) -> list[str]:
+        """Running jobs whose lease is over, or whose worker is among the *dead*."""
 
     @abstractmethod
     def expired(self) -> list[str]:
@@ -199,9 +199,15 @@ class JobStore(ABC):
         """Stop a job, or forget the result of a finished one; None when there is no such job."""
         return self.change(job_id, dismissed)
 
-    def recover(self, attempts: int) -> list[Job]:
-        """Give back what dead runners had; the jobs as they are now."""
-        found = (self.change(job_id, lambda job, now: lapsed(job, now, attempts)) for job_id in self.overdue())
+    def recover(self, attempts: int, dead: frozenset[str] = frozenset()) -> list[Job]:
+        """Give back what dead workers had; the jobs as they are now.
+
+        Args:
+            attempts: as many as a job has; after that it has failed.
+            dead: workers that are known to be.
+        """
+        change: Change = lambda job, now: lapsed(job, now, attempts, dead)  # noqa: E731
+        found = (self.change(job_id, change) for job_id in self.orphans(dead))
         return [job for job in found if job]
 
 

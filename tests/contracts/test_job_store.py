@@ -105,7 +105,7 @@ def test_an_empty_store_has_nothing(store: JobStore) -> None:
     assert store.get("x") is None
     assert store.claim("worker", 30) is None
     assert store.listed() == []
-    assert store.overdue() == store.expired() == []
+    assert store.orphans() == store.expired() == []
     assert store.dismiss("x") is None
     assert set(store.counts().values()) == {0}
 
@@ -214,7 +214,7 @@ def test_a_job_keeps_its_place_when_it_is_given_back_to_one_host(tmp_path: Path)
 def test_a_dead_worker_gives_its_job_back(store: JobStore) -> None:
     submit(store)
     claimed = claim(store, lease=0.1)
-    wait_until(store.overdue, what="the end of the lease")
+    wait_until(store.orphans, what="the end of the lease")
     (back,) = store.recover(attempts=3)
     assert (back.status, back.message) == ("accepted", "the runner died")
     store.tend()
@@ -224,16 +224,26 @@ def test_a_dead_worker_gives_its_job_back(store: JobStore) -> None:
 def test_a_sign_of_life_keeps_the_job(store: JobStore) -> None:
     submit(store)
     claimed = claim(store, lease=0.1)
-    wait_until(store.overdue, what="the end of the lease")
+    wait_until(store.orphans, what="the end of the lease")
     assert store.beat(claimed, 30)
-    assert store.overdue() == []
+    assert store.orphans() == []
     assert store.recover(attempts=3) == []
+
+
+def test_a_worker_that_is_known_to_be_dead_gives_its_job_back_at_once(store: JobStore) -> None:
+    submit(store)
+    submit(store)
+    held = claim(store)
+    assert store.claim("other", 30) is not None
+    assert store.recover(3, frozenset({"nobody"})) == []
+    assert [one.id for one in store.recover(3, frozenset({"worker"}))] == [held.id]
+    assert not store.beat(held, 30)
 
 
 def test_a_job_at_which_every_worker_dies_has_failed(store: JobStore) -> None:
     submit(store)
     claimed = claim(store, lease=0.01)
-    wait_until(store.overdue, what="the end of the lease")
+    wait_until(store.orphans, what="the end of the lease")
     (failed,) = store.recover(attempts=1)
     assert (failed.status, failed.message) == ("failed", "the runner died at each of 1 attempts")
     assert get(store, claimed) == failed

@@ -501,7 +501,7 @@ def test_a_killed_runner_loses_no_job(own: Site) -> None:
 
 
 def test_a_job_at_which_every_runner_dies_fails_with_a_reason(tmp_path: Path) -> None:
-    site = Site(tmp_path, attempts=1, lease=1.0)
+    site = Site(tmp_path, attempts=1)
     try:
         site.start("gateway")
         runner = site.start("runner")

@@ -1,0 +1,146 @@
+"""Jobs through the real router: from the client over HAProxy, gateway, runner and HAProxy again to a plugin."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+import pytest
+
+from mfext.testing import wait_until
+from mfserv.testing import Answer
+from tests.integration.mfserv.serv import Serv
+
+CODE = """
+import asyncio, os, urllib.parse
+
+async def app(scope, receive, send):
+    body = b""
+    while True:
+        event = await receive()
+        body += event.get("body", b"")
+        if not event.get("more_body"):
+            break
+    asked = dict(urllib.parse.parse_qsl(scope["query_string"].decode()))
+    await asyncio.sleep(float(asked.get("sleep", 0)))
+    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    text = f"{scope['method']} {scope['path']} {headers.get('x-metwork-job', 'no job')} " \\
+        f"{headers.get('x-metwork-client', '')} {headers.get('x-metwork-class', '')} "
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": text.encode() + body})
+"""
+ASYNC = {"Prefer": "respond-async"}
+
+
+@pytest.fixture(scope="module")
+def async_serv(serv: Serv) -> Serv:
+    """A module with a plugin whose requests may be jobs, and one whose requests all are."""
+    serv.develop(serv.plugin("maybe", code=CODE, **{"async": "allow"}))
+    serv.develop(serv.plugin("always", code=CODE, **{"async": "only"}))
+    return serv
+
+
+def ended(serv: Serv, path: str) -> Any:
+    def final() -> Any:
+        job = serv.service.get(path).json()
+        return job if job["status"] in ("successful", "failed", "dismissed") else None
+
+    return wait_until(final, 30, what=f"the end of {path}")
+
+
+def submit(serv: Serv, path: str, body: bytes = b"body", **headers: str) -> Answer:
+    return serv.service.post(path, body, {**ASYNC, **headers})
+
+
+def test_a_request_becomes_a_job_when_the_client_prefers_it(async_serv: Serv) -> None:
+    direct = async_serv.service.post("/maybe/a?b=c", b"body")
+    assert (direct.status, b"no job" in direct.body) == (200, True)
+    accepted = submit(async_serv, "/maybe/a?b=c")
+    assert accepted.status == 202
+    path = accepted.headers["location"]
+    job = ended(async_serv, path)
+    assert job["status"] == "successful", job
+    result = async_serv.service.get(f"{path}/results")
+    method, place, job_id, client, kind, body = result.body.decode().split(" ")
+    assert (method, body, job_id) == ("POST", "body", path.rpartition("/")[2])
+    assert place in direct.body.decode()
+    assert client == "address:127.0.0.1"
+    assert kind == "batch"
+
+
+def test_every_request_becomes_a_job_where_that_is_so(async_serv: Serv) -> None:
+    accepted = async_serv.service.post("/always/x", b"x")
+    assert accepted.status == 202
+    assert ended(async_serv, accepted.headers["location"])["status"] == "successful"
+
+
+def test_processes_are_the_routes(async_serv: Serv) -> None:
+    listed = async_serv.service.get("/processes").json()["processes"]
+    assert {one["id"]: one["jobControlOptions"] for one in listed} == {
+        "always.main": ["async-execute", "dismiss"],
+        "maybe.main": ["sync-execute", "async-execute", "dismiss"],
+    }
+    assert "conformsTo" in async_serv.service.get("/conformance").json()
+    done = async_serv.service.post(
+        "/processes/maybe.main/execution", b'{"inputs": {"a": 1}}', {"Content-Type": "application/json"}
+    )
+    assert (done.status, done.body.endswith(b'{"a": 1}')) == (200, True)
+
+
+def test_a_client_cannot_say_who_it_is(async_serv: Serv) -> None:
+    accepted = submit(async_serv, "/maybe", **{"X-Metwork-Client": "somebody", "X-Metwork-Class": "interactive"})
+    path = accepted.headers["location"]
+    ended(async_serv, path)
+    assert b"somebody" not in async_serv.service.get(f"{path}/results").body
+    mine = [job["jobID"] for job in async_serv.service.get("/jobs").json()["jobs"]]
+    assert path.rpartition("/")[2] in mine
+    theirs = async_serv.service.get("/jobs", {"X-Metwork-Client": "other"}).json()["jobs"]
+    assert path.rpartition("/")[2] in [job["jobID"] for job in theirs]
+
+
+def test_the_command_lists_shows_and_dismisses(async_serv: Serv) -> None:
+    job = submit(async_serv, "/maybe?sleep=30").headers["location"].rpartition("/")[2]
+    listed = async_serv.ask("mfserv.jobs", "list")
+    assert job in [one["job"] for one in listed["jobs"]]
+    counts = dict(listed["counts"])
+    assert counts.pop("submitted") == sum(counts.values())
+    assert async_serv.ask("mfserv.jobs", "show", job)["process"] == "maybe.main"
+    assert "maybe.main" in async_serv.run("mfserv.jobs", "list", "--status", "running", "--status", "accepted")
+    assert async_serv.ask("mfserv.jobs", "dismiss", job)[0]["status"] == "dismissed"
+    assert async_serv.service.get(f"/jobs/{job}").json()["status"] == "dismissed"
+    refused = async_serv.try_to("mfserv.jobs", "show", "nosuch")
+    assert (refused.returncode, "there is no job" in refused.stderr) == (2, True)
+
+
+@pytest.mark.slow
+def test_no_accepted_job_is_lost_when_gateway_runner_and_worker_are_killed(async_serv: Serv) -> None:
+    accepted: list[str] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                answer = submit(async_serv, "/maybe?sleep=0.02")
+            except OSError:
+                continue
+            if answer.status == 202:
+                accepted.append(answer.headers["location"])
+
+    threads = [threading.Thread(target=client) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    workers = [path.name for path in (async_serv.home.run / "ready").iterdir() if "maybe" in path.name]
+    for process in ("gateway", "job_runner", *workers, "gateway", "job_runner"):
+        (pid, *_) = wait_until(lambda process=process: async_serv.pids(process), 20, what=process)  # type: ignore[misc]
+        os.kill(pid, signal.SIGKILL)
+        count = len(accepted)
+        wait_until(lambda count=count: len(accepted) > count + 10, 20, what="more jobs")  # type: ignore[misc]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    states = [ended(async_serv, path) for path in accepted]
+    assert [job for job in states if job["status"] != "successful" and not job.get("message")] == []
+    counts = dict(async_serv.ask("mfserv.jobs", "list")["counts"])
+    assert counts.pop("submitted") == sum(counts.values())
