@@ -69,7 +69,6 @@ def _workers(app: App, fingerprint: str) -> Iterator[Process]:
         spec = Spec(
             app=app.id,
             slot=slot,
-            slots=len(app.slots),
             kind=one.interface if app.kind == "python" else app.kind,
             target=one.app or one.cmd or one.static,
             socket=app.socket(slot),

@@ -31,6 +31,8 @@ from mfserv.routerlink import RouterLink
 
 #: Seconds that HAProxy may take to listen.
 _START = 10.0
+#: Looks at a router that leaves without any request in hand.
+_IDLE_LOOKS = 4
 #: Seconds between two looks at the certificate, and at HAProxy while it starts or ends.
 _LOOK, _WATCH = 0.02, 5.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
@@ -76,17 +78,20 @@ class Router:
     def run(self, loop: Mainloop) -> int:
         """Keep HAProxy and its log until told to stop; its exit status."""
         deadline = time.monotonic() + _START
-        is_ready = drained = False
-        while not loop.stopping and self.process.poll() is None:
+        is_ready = leaves = False
+        idle = 0
+        while not loop.stopping and self.process.poll() is None and idle < _IDLE_LOOKS:
             if not is_ready and (is_ready := bool(self.link.digest())):
                 loop.ready()
             if not is_ready and time.monotonic() > deadline:
                 print("HAProxy does not answer", file=sys.stderr)
                 return 1
-            if loop.draining and not drained:
+            if loop.draining and not leaves:
                 loop.ready(draining="1")
                 self.process.send_signal(signal.SIGUSR1)
-                drained = True
+                leaves = True
+            if leaves:  # it would wait for idle connections of clients, too
+                idle = 0 if self.link.requests() else idle + 1
             ready = loop.wait(self.output, timeout=_WATCH if is_ready and not loop.draining else _LOOK)
             if self.output in ready:
                 self.keep_log()

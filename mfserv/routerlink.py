@@ -50,6 +50,7 @@ class RouterLink:
                 connection.settimeout(_ANSWER)
                 connection.connect(f"/proc/self/fd/{folder}/{at}")
                 connection.sendall(command.encode() + b"\n")
+                connection.shutdown(socket.SHUT_WR)  # or the answer of a process behind the master does not end
                 parts = []
                 while part := connection.recv(65536):
                     parts.append(part)
@@ -76,10 +77,17 @@ class RouterLink:
     def sessions(self, server: str) -> int:
         """Requests that ``backend/server`` has in hand, from this router and from former ones that still live."""
         backend, _, name = server.partition("/")
+        return self._sum(f"show stat {backend} 4 -1", name)
+
+    def requests(self) -> int:
+        """Requests that the router has in hand, this one and former ones that still live."""
+        return self._sum("show stat -1 2 -1", "BACKEND")
+
+    def _sum(self, command: str, name: str) -> int:
         total = 0
         for process in self._processes():
             with suppress(OSError):
-                answer = self._ask(f"@!{process} show stat {backend} 4 -1", MASTER)
+                answer = self._ask(f"@!{process} {command}", MASTER)
                 total += sum(int(row["scur"]) for row in rows(answer) if row["svname"] == name)
         return total
 

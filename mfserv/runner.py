@@ -81,7 +81,7 @@ class Worker:
         self.spec = spec
         self.loop = loop
         self.seat = seat
-        self.place = Place(home, spec.app, spec.slot, spec.slots)
+        self.place = Place(home, spec.app, spec.slot)
         self.server = server_of(spec, seat)
         self._woken = asyncio.Event()
 

@@ -30,6 +30,8 @@ CONTROL = "sockets.sock"
 _BACKLOG = 1024
 #: Seconds for which requests wait for the next worker of a slot.
 BRIDGE = 10.0
+#: A worker that lived no longer than so many seconds failed; nobody waits for the next one after so many of them.
+_SHORT_LIFE, _FAILURES = 5.0, 3
 #: Seconds between two looks at slots without a worker, as long as there are some.
 _LOOK = 2.0
 _LONGEST_MESSAGE = 1_000_000
@@ -51,12 +53,24 @@ class Slot:
         self.worker: socket.socket | None = None
         #: Since when there is none.
         self.absent_since = time.monotonic()
+        self.taken = 0.0
+        #: Workers in a row that left as soon as they came.
+        self.failures = 0
         #: ``backend/server`` in the router.
         self.server = ""
 
+    def take(self, worker: socket.socket) -> None:
+        """Note that there is a worker."""
+        self.worker, self.taken = worker, time.monotonic()
+
+    def leave(self) -> None:
+        """Note that there is none any more."""
+        self.worker, self.absent_since = None, time.monotonic()
+        self.failures = self.failures + 1 if self.absent_since - self.taken < _SHORT_LIFE else 0
+
     def is_abandoned(self, now: float) -> bool:
         """Whether nobody should wait for a worker any more."""
-        return self.worker is None and now - self.absent_since > BRIDGE
+        return self.worker is None and (now - self.absent_since > BRIDGE or self.failures >= _FAILURES)
 
 
 class Holder:
@@ -126,15 +140,14 @@ class Holder:
         for file in files:
             os.close(file)
         slot = self._slot(path)
-        slot.worker = peer
+        slot.take(peer)
         _send(peer, {"ok": True}, [slot.listening.fileno()])
 
     def _gone(self, peer: socket.socket) -> None:
         self.peers.pop(peer.fileno(), None)
         for path, slot in list(self.slots.items()):
             if slot.worker is peer:
-                slot.worker = None
-                slot.absent_since = time.monotonic()
+                slot.leave()
                 if self.wanted and path not in self.wanted:
                     self._drop(path)
         peer.close()

@@ -12,7 +12,6 @@ class Spec:
 
     app: str
     slot: int
-    slots: int
     #: asgi, wsgi, tornado, auto, command or static.
     kind: str
     #: ``module:object``, a command line, or a folder.

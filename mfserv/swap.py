@@ -23,11 +23,10 @@ _PATIENCE = 0.4
 class Place:
     """The place of one worker of an app in the router."""
 
-    def __init__(self, home: Home, app: str, slot: int, slots: int) -> None:
+    def __init__(self, home: Home, app: str, slot: int) -> None:
         self.home = home
         self.app = app
         self.slot = slot
-        self.slots = slots
         self.router = RouterLink(home)
         self.server = server(app, slot)
         self._turn = home.run / "turns" / app
@@ -51,11 +50,13 @@ class Place:
             while self._router_leaves() and time.monotonic() < deadline:
                 await asyncio.sleep(_LOOK)
             return
-        if self.slots > 1:
+        # In a thread, since requests go on here.
+        if await asyncio.to_thread(
+            self.router.set_state, self.server, "ready"
+        ):  # else there is no such worker any more
             await self._wait_for_turn(time.monotonic() + timeout * _PATIENCE)
-        if not self.router.set_state(self.server, "maint"):
-            return
-        while self.router.sessions(self.server) and time.monotonic() < deadline:
+            await asyncio.to_thread(self.router.set_state, self.server, "maint")
+        while await asyncio.to_thread(self.router.sessions, self.server) and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK)
 
     def _router_leaves(self) -> bool:

@@ -126,7 +126,6 @@ def _start(home: Home, target: str, kind: str, folder: Path) -> subprocess.Popen
     spec = Spec(
         app="test",
         slot=0,
-        slots=1,
         kind=kind,
         target=target,
         socket="app.sock",
