@@ -27,6 +27,7 @@ from mfdata.file import (
     discard,
     has_attribute,
     is_own,
+    make_synced_folder,
     move,
     own_copy,
     sync_file,
@@ -88,9 +89,10 @@ class Delivery:
             sync_file(leg.source)
         if isinstance(leg.to, Path):
             _sure_path(leg.to)
+            self._make_folder(leg.to.parent)
             move(leg.source, leg.to)
         else:
-            _rename_into(leg.source, self._queue(leg.to), name)
+            self._rename_into(leg.source, self._queue(leg.to), name)
         if self._durable:
             sync_folder(leg.to.parent if isinstance(leg.to, Path) else self._queue(leg.to))
             sync_folder(leg.source.parent)
@@ -119,6 +121,7 @@ class Delivery:
         if ends:
             _mark_ends(transaction / "e", ends)
         if self._durable:
+            sync_file(claimed)
             _sync_tree(transaction)
         committed = transaction.with_name(f"{claimed.name}{COMMITTED}")
         transaction.rename(committed)
@@ -182,6 +185,7 @@ class Delivery:
         if not entry.exists():
             return  # it is there already
         target = Path(os.fsdecode((folder / "path").read_bytes()))
+        self._make_folder(target.parent)
         move(entry, target)
         if self._durable:
             sync_folder(target.parent)
@@ -191,7 +195,7 @@ class Delivery:
         target = target_of_folder(folder.name[2:])
         queue = self._queue(target)
         for entry in sorted(folder.iterdir()):
-            _rename_into(entry, queue, entry.name)
+            self._rename_into(entry, queue, entry.name)
             reached.append(str(target))
         if self._durable:
             sync_folder(queue)
@@ -200,7 +204,7 @@ class Delivery:
         target = target_of_folder(mark.name[2:])
         for name in os.listdir(mark):
             with suppress(FileNotFoundError):  # it is there already
-                _rename_into(claimed, self._queue(target), name)
+                self._rename_into(claimed, self._queue(target), name)
                 reached.append(str(target))
         if self._durable:
             sync_folder(self._queue(target))
@@ -210,6 +214,20 @@ class Delivery:
         """Store *tags* with a file that will be called *name*; files that share an inode share what is stored in it."""
         if is_own(path) or not has_attribute(path):
             write_tags(path, tags, self._sidecars, name)
+
+    def _rename_into(self, source: str | Path, folder: str, name: str) -> None:
+        target = f"{folder}/{name}"
+        try:
+            os.rename(source, target)
+        except FileNotFoundError:
+            self._make_folder(Path(folder))
+            os.makedirs(folder, exist_ok=True)
+            os.rename(source, target)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder that a power cut leaves; without that need, it is made by whoever misses it."""
+        if self._durable:
+            make_synced_folder(folder)
 
     def _drop_sidecar(self, name: str) -> None:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -230,15 +248,6 @@ def _mark_ends(folder: Path, ends: Sequence[Path]) -> None:
 
 def _new_name(leg: Leg) -> str:
     return waiting_name(leg.tags.get("latest.core.original_basename", b""), leg.priority)
-
-
-def _rename_into(source: str | Path, folder: str, name: str) -> None:
-    target = f"{folder}/{name}"
-    try:
-        os.rename(source, target)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-        os.rename(source, target)
 
 
 def _sure_path(path: Path) -> None:

@@ -269,6 +269,15 @@ def sync_folder(path: str | Path) -> None:
         os.close(descriptor)
 
 
+def make_synced_folder(path: Path) -> None:
+    """Make a folder, and what is missing above it; their names are on disk."""
+    if path.is_dir():
+        return
+    make_synced_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
 def discard(path: str | Path, sidecars: str | Path) -> None:
     """Delete a file and what belongs to it: the only place where a file ends. Its trace line is written before."""
     for one in (path, f"{sidecars}/{os.path.basename(path)}"):

@@ -8,13 +8,14 @@ import os
 import stat
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from mfdata.arrival import Arrival, arrival_of
 from mfdata.completeness import Stillness, Verdict, Writers, ignored_names, verdict
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory, is_shared
-from mfdata.file import read_tags, sync_file, sync_folder, uid_of, write_tags
+from mfdata.file import make_synced_folder, read_tags, sync_file, sync_folder, uid_of, write_tags
 from mfdata.places import Places, Target
 from mfdata.trace import Trace, events, last_event, time_of
 from mfdata.transfer import Transfers
@@ -228,9 +229,15 @@ class Intake:
         found = self._queues.get(target)
         if found is None:
             path = os.fspath(self.places.queue(Target.of(target)))
-            os.makedirs(path, exist_ok=True)
+            self._make_folder(path)
             found = self._queues[target] = path, os.stat(path).st_dev
         return found
+
+    def _make_folder(self, path: str) -> None:
+        if self._durable:
+            make_synced_folder(Path(path))
+        else:
+            os.makedirs(path, exist_ok=True)
 
     def _tag(self, arrival: Arrival) -> bool:
         try:
@@ -245,7 +252,7 @@ class Intake:
         self, arrival: Arrival, descriptor: int, status: os.stat_result, queue: str, error: OSError
     ) -> bool:
         if error.errno == errno.ENOENT and not os.path.isdir(queue):
-            os.makedirs(queue)
+            self._make_folder(queue)
             return self._rename_in(arrival, descriptor, status)
         if error.errno == errno.EXDEV:
             return False  # mounted from another part of the same disk

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mfdata.arrival import Arrival
 from mfdata.completeness import HIDDEN
-from mfdata.file import copy, sync_file, sync_folder, write_tags
+from mfdata.file import copy, make_synced_folder, sync_file, sync_folder, write_tags
 from mfdata.places import Places, Target
 from mfdata.trace import Trace
 
@@ -114,7 +114,7 @@ class Transfers:
         os.rename(part, target)
         self._trace.write(arrival.accepted)
         queue = self._places.queue(Target.of(arrival.target))
-        queue.mkdir(parents=True, exist_ok=True)
+        make_synced_folder(queue)
         os.rename(target, queue / arrival.waiting)
         sync_folder(queue)
         os.unlink(hidden)

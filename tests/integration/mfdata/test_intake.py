@@ -16,7 +16,7 @@ from mfdata.completeness import Verdict
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory
 from mfdata.file import ATTRIBUTE, copy, read_tags, uid_of
-from mfdata.intake import Intake
+from mfdata.intake import Closed, Intake
 from mfdata.inventory import inventory
 from mfdata.places import Places, Target
 from mfdata.trace import Event, Trace, events
@@ -398,7 +398,7 @@ def test_a_queue_that_cannot_be_written_is_no_fault_of_the_file(
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", refused)
         patch.setattr(os, "access", lambda *_: False)
-        with pytest.raises(PermissionError):
+        with pytest.raises(Closed):
             intake.take(incoming, "file", told=True)
     assert intake.has_promised
     assert intake.take(incoming, "file", told=True) is Verdict.TAKE
