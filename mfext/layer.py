@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +42,21 @@ def layer(name: str, where: str = "") -> Layer:
     """
     known = [one.name for one in layers()]
     if name not in known:
-        guess = nearest(name, known)
-        install = f"Install {PREFIX}{name}." if re.fullmatch(r"[a-z0-9_-]+", name) else ""
-        raise ConfigError(f'there is no layer "{name}" on this machine', where=where, mend=guess or install)
+        raise ConfigError(f'there is no layer "{name}" on this machine', where=where, mend=_mend(name, known))
     found = Layer(name, layers_folder() / f"{PREFIX}{name}")
     if not found.site.is_dir():
         raise ConfigError(
             f'the layer "{name}" is for another Python', where=where, expected=f"packages in {found.site}"
         )
     return found
+
+
+def _mend(name: str, known: Sequence[str]) -> str:
+    """What to do about a layer that is not there: it is mistyped, or to be installed."""
+    guess = nearest(name, known)
+    if guess.startswith("Did you mean") or not re.fullmatch(r"[a-z0-9_-]+", name):
+        return guess
+    return f"Install the package {PREFIX}{name}."
 
 
 def sites(names: Iterable[str], where: str = "") -> list[Path]:

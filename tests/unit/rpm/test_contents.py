@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+from mfext.module import module_names
+from rpm.contents import LAYERS, MODULES, ROOT, ModulePackage, commands_of, lock_of
+from rpm.package import spec_of
+from rpm.repository import publish
+from rpm.target import Target
+
+TARGET = Target(Path("/usr/bin/python3.11"), "x86_64")
+FACTS = {"version": "1.0", "release": "1", "license": "BSD-3-Clause", "epoch": 0, "tree": "/tree"}
+
+
+def test_every_module_has_an_rpm() -> None:
+    assert {package.module for package in MODULES} == {"mfext", *module_names()}
+
+
+def test_every_command_belongs_to_one_rpm() -> None:
+    scripts = [point.name for point in entry_points(group="console_scripts") if point.value == "mfext.commands:alias"]
+    delivered = [name for package in MODULES for name in commands_of(package.module, scripts)]
+    assert sorted(delivered) == sorted(scripts)
+    assert commands_of("mfdata", ["metwork", "mfdata.start", "plugins.list"]) == ["mfdata.start"]
+
+
+@pytest.mark.parametrize("name", ["mfext", *(layer.layer for layer in LAYERS)])
+def test_every_lock_has_hashes_for_all_that_it_names(name: str) -> None:
+    entries = [line for line in lock_of(name).read_text("utf-8").splitlines() if line and line[0].isalpha()]
+    assert entries
+    assert all(line.endswith("\\") for line in entries)
+
+
+def test_what_mfext_brings_is_what_is_tested_here() -> None:
+    tested = (ROOT / "requirements.lock").read_text("utf-8")
+    brought = [line.split(" ")[0] for line in lock_of("mfext").read_text("utf-8").splitlines() if line[:1].isalpha()]
+    assert [one for one in brought if f"\n{one} " not in tested and not one.startswith("pip==")] == []
+
+
+def test_every_layer_says_what_it_brings() -> None:
+    assert all((ROOT / f"rpm/layers/{layer.layer}.in").is_file() for layer in LAYERS)
+
+
+@pytest.mark.parametrize("package", [*MODULES, *LAYERS], ids=lambda package: package.name)
+def test_no_scriptlet_needs_a_shell_and_no_dependency_a_package_of_the_system(package: ModulePackage) -> None:
+    lines = spec_of(package, FACTS, TARGET).splitlines()
+    scriptlets = [line for line in lines if line.startswith(("%pre", "%post", "%preun", "%postun", "%trigger"))]
+    assert scriptlets
+    assert all(line.endswith("-p <lua>") for line in scriptlets)
+    assert all(line.split()[1].startswith("metwork-mfext") for line in lines if line.startswith("Requires:"))
+
+
+def test_what_must_run_on_an_old_c_library_is_asked_for() -> None:
+    assert TARGET.platforms[0] == "manylinux_2_28_x86_64"
+    assert "manylinux2014_x86_64" in TARGET.platforms
+    assert str(TARGET.site) == "lib/python3.11/site-packages"
+
+
+def test_an_rpm_takes_the_place_of_its_older_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpm.repository.subprocess.run", lambda *_, **__: None)
+    for folder, names in {"dist": ("m-1-1.noarch.rpm", "m-x-1-1.noarch.rpm"), "new": ("m-1-2.noarch.rpm",)}.items():
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).touch()
+    publish([tmp_path / "new/m-1-2.noarch.rpm"], tmp_path / "dist")
+    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == ["m-1-2.noarch.rpm", "m-x-1-1.noarch.rpm"]
