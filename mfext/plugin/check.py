@@ -17,6 +17,7 @@ from mfext.environment import Home, child_variables
 from mfext.errors import MetworkError, PluginError, ServiceUnavailable, Several
 from mfext.plugin.manifest import Plugin
 from mfext.plugin.probe import probe
+from mfext.plugin.requirements import environment_for
 from mfext.process import Process
 
 if TYPE_CHECKING:
@@ -91,15 +92,15 @@ def custom_faults(plugin: Plugin, home: Home, module: Module, config: Config) ->
     return found
 
 
-def run_tests(folder: Path) -> int:
-    """Run the tests of the plugin in *folder* with pytest, and give its exit status."""
+def run_tests(plugin: Plugin, home: Home) -> int:
+    """Run the tests of *plugin* with pytest, and give its exit status."""
     if importlib.util.find_spec("pytest") is None:
         raise ServiceUnavailable("pytest is not there", mend=f"Install it for {sys.executable}.")
-    own = any((folder / name).is_file() for name in ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"))
+    own = any((plugin.folder / name).is_file() for name in ("pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"))
     # Without settings of its own, a plugin must not get those of a folder above it.
     settings = [] if own else ["-c", os.devnull, "--rootdir", "."]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *settings, "tests"]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+    return subprocess.run(command, cwd=plugin.folder, env=environment_for(plugin, home), check=False).returncode
 
 
 def script_of(process: Process) -> Path | None:

@@ -182,7 +182,28 @@ def test_command(folder: Path) -> None:
     module, home = here()
     plugin = load_plugin(folder, module, home)
     raise_all([*module.check_plugin(home, module_config(module, home), plugin, ())])
-    raise SystemExit(run_tests(folder))
+    raise SystemExit(run_tests(plugin, home))
+
+
+@plugins.command("run")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(command: tuple[str, ...]) -> int:
+    """Run COMMAND with the packages that the plugin in this folder gets: its requirements and its layers.
+
+    For example: metwork plugins run -- python3 main.py FILE
+    """
+    import subprocess
+
+    from mfext.plugin.manifest import load_plugin
+    from mfext.plugin.requirements import environment_for
+
+    module, home = here()
+    plugin = load_plugin(Path(), module, home)
+    try:
+        done = subprocess.run(command, env=environment_for(plugin, home), check=False)
+    except FileNotFoundError:
+        raise UsageError(f'there is no program "{command[0]}"') from None
+    return done.returncode
 
 
 @plugins.command("makefile")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mfdata.module import MODULE
+from mfext.commands import run
 from mfext.config import module_config
 from mfext.environment import Home
-from mfext.errors import ConfigError
+from mfext.errors import ConfigError, UsageError
 from mfext.plugin.check import faults
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.testing import temporary_home
@@ -67,3 +68,12 @@ def test_a_layer_that_is_not_here_is_a_fault_of_the_plugin_that_asks_for_it(tmp_
     asking = plugin(tmp_path / "asking", home, "scientific")
     with pytest.raises(ConfigError, match=r"config\.ini:3 \[general\] layers: there is no layer .scientific."):
         MODULE.check(home, module_config(MODULE, home), [asking])
+
+
+def test_a_command_is_run_with_the_layers_of_the_plugin_in_this_folder(
+    tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin(tmp_path / "asking", home, "small")
+    monkeypatch.chdir(tmp_path / "asking")
+    assert run(["plugins", "run", "--", sys.executable, "-c", "import tiny; raise SystemExit(tiny.size + 6)"]) == 7
+    assert run(["plugins", "run", "--", "no_such_program"]) == UsageError.exit_code
