@@ -153,7 +153,8 @@ class Handler(RequestHandler):
 
     def write_error(self, status_code: int, **details: Any) -> None:
         error = details.get("exc_info", (None, None, None))[1]
-        self.refuse(_problem(error, status_code, self._reason))
+        # Tornado's word for a method that it does not know itself.
+        self.refuse(not_allowed(*self.methods) if status_code == 405 else _problem(error, status_code, self._reason))
 
     def log_exception(
         self, typ: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None

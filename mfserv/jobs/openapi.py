@@ -75,7 +75,10 @@ def _execution(routes: Sequence[JobRoute]) -> Document:
         _process_id(routes),
         errors=(400, 404, 413, 422, 429, 503),
     )
-    operation["parameters"] += [_header("Prefer", "respond-async, wait=N"), _header("Idempotency-Key", "Any text")]
+    operation["parameters"] += [
+        _header("Prefer", "respond-async, wait=N"),
+        _header("Idempotency-Key", "Any text", maxLength=255),
+    ]
     operation["requestBody"] = {
         "required": True,
         "content": {JSON: {"schema": {"$ref": "#/components/schemas/execute"}}},
@@ -128,8 +131,8 @@ def _number(name: str, least: int, most: int) -> Document:
     return {"name": name, "in": "query", "schema": schema}
 
 
-def _header(name: str, description: str) -> Document:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string", "maxLength": 255}}
+def _header(name: str, description: str, **limits: int) -> Document:
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string", **limits}}
 
 
 def _object(required: tuple[str, ...], **properties: Document) -> Document:
