@@ -50,8 +50,8 @@ def ended(serv: Serv, path: str) -> Any:
     return wait_until(final, 30, what=f"the end of {path}")
 
 
-def submit(serv: Serv, path: str, body: bytes = b"body", **headers: str) -> Answer:
-    return serv.service.post(path, body, {**ASYNC, **headers})
+def submit(serv: Serv, path: str, body: bytes = b"body") -> Answer:
+    return serv.service.post(path, body, ASYNC)
 
 
 def test_a_request_becomes_a_job_when_the_client_prefers_it(async_serv: Serv) -> None:
@@ -90,7 +90,9 @@ def test_processes_are_the_routes(async_serv: Serv) -> None:
 
 
 def test_a_client_cannot_say_who_it_is(async_serv: Serv) -> None:
-    accepted = submit(async_serv, "/maybe", **{"X-Metwork-Client": "somebody", "X-Metwork-Class": "interactive"})
+    accepted = async_serv.service.post(
+        "/maybe", b"", {**ASYNC, "X-Metwork-Client": "somebody", "X-Metwork-Class": "interactive"}
+    )
     path = accepted.headers["location"]
     ended(async_serv, path)
     assert b"somebody" not in async_serv.service.get(f"{path}/results").body

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from mfserv.jobs.presence import Presence
+
+
+def test_who_ends_is_dead_until_that_is_seen_to(tmp_path: Path) -> None:
+    others = Presence(tmp_path / "runners")
+    assert others.dead() == frozenset()
+    one = Presence(tmp_path / "runners")
+    one.enter("host:1:a")
+    assert others.dead() == frozenset()
+    one.leave()
+    assert others.dead() == {"host:1:a"}
+    others.forget(others.dead())
+    assert others.dead() == frozenset()
+
+
+def test_a_process_that_dies_is_dead(tmp_path: Path) -> None:
+    code = "import pathlib, sys; from mfserv.jobs.presence import Presence; Presence(pathlib.Path(sys.argv[1])).enter('child')"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert Presence(tmp_path).dead() == {"child"}
