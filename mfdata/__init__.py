@@ -2,7 +2,7 @@
 
 from mfdata.batch import BatchStep
 from mfdata.file import File
-from mfdata.outcome import Done, Failed, Output, Retry
+from mfdata.outcome import Done, Failed, Hold, Output, Retry
 from mfdata.step import Step
 
-__all__ = ["BatchStep", "Done", "Failed", "File", "Output", "Retry", "Step"]
+__all__ = ["BatchStep", "Done", "Failed", "File", "Hold", "Output", "Retry", "Step"]

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mfdata.file import uid_of
+from mfdata.file import accepted_at
 from mfdata.outcome import Expired, Failed
 from mfdata.places import Target
-
-#: When somebody let a step have the file again, in epoch seconds; whoever does so wants it in spite of its age.
-PUT_BACK = "latest.core.put_back"
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,3 @@ class Deadline:
             return None
         reason = f"{self.rule}: {age:.0f} s after it was accepted"
         return Expired(self.rule, reason) if self.drops else Failed(reason, permanent=True, kind="expired")
-
-
-def accepted_at(tags: Mapping[str, bytes], unknown: float) -> float:
-    """When the file was accepted, or put back by hand, in epoch seconds; *unknown* when its uid does not tell."""
-    try:
-        accepted = int(uid_of(tags)[:14], 16) / 1e6
-    except ValueError:
-        return unknown
-    put_back = tags.get(PUT_BACK, b"")
-    return max(accepted, float(put_back)) if put_back else accepted

@@ -15,6 +15,8 @@ from pathlib import Path
 ATTRIBUTE = "user.metwork"
 #: The tag that tells of which file a file is a replay.
 REPLAY_OF = "latest.core.replay_of"
+#: When somebody let a step have the file again, in epoch seconds; whoever does so wants it in spite of its age.
+PUT_BACK = "latest.core.put_back"
 #: In the middle of 0 to 9.
 USUAL_PRIORITY = 5
 #: Suffix of the copy that is about to replace a shared file.
@@ -70,6 +72,16 @@ class File:
 def uid_of(tags: Mapping[str, bytes]) -> str:
     """The uid that *tags* tell, '' when they tell none."""
     return (tags.get("latest.core.uid") or tags.get("first.core.original_uid", b"")).decode("ascii", "replace")
+
+
+def accepted_at(tags: Mapping[str, bytes], unknown: float) -> float:
+    """When the file was accepted, or put back by hand, in epoch seconds; *unknown* when its uid does not tell."""
+    try:
+        accepted = int(uid_of(tags)[:14], 16) / 1e6
+    except ValueError:
+        return unknown
+    put_back = tags.get(PUT_BACK, b"")
+    return max(accepted, float(put_back)) if put_back else accepted
 
 
 def new_uid() -> str:

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.deadline import PUT_BACK
-from mfdata.file import Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import PUT_BACK, Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.trace import Trace, encoded
 

@@ -34,6 +34,8 @@ REMOVERS = {
     "mfdata/recovery.py": "what a dead worker left unfinished",
     "mfdata/transfer.py": "what stands for a file while it is copied in, and its source once the copy is safe",
     "mfdata/batch_worker.py": "the mark that a batch is in hand",
+    "mfdata/breaker.py": "what is known of a machine, once it answers",
+    "mfdata/pressure.py": "the word that intake pauses",
     "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
     "mfdata/testing.py": "the folder made for a try of a step",
 }
@@ -97,7 +99,15 @@ def removals(path: Path) -> Iterator[int]:
 
 
 def test_ready_made_steps_need_nothing_but_the_public_step_interface() -> None:
-    public = {"mfdata", "mfdata.step", "mfdata.outcome", "mfdata.file", "mfdata.steps"}
+    public = {
+        "mfdata",
+        "mfdata.step",
+        "mfdata.outcome",
+        "mfdata.file",
+        "mfdata.steps",
+        "mfdata.breaker",
+        "mfdata.heading",
+    }
     for path in SOURCES:
         if path.parts[:2] == ("mfdata", "steps"):
             names = {node.module for node in ast.walk(tree(path)) if isinstance(node, ast.ImportFrom) and node.module}

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, File, Retry, Step
-from mfdata.deadline import accepted_at
-from mfdata.file import REPLAY_OF
+from mfdata.file import REPLAY_OF, accepted_at
 from mfdata.heading import HEAD, Heading, bare, heading_of
 from mfext.errors import ConfigError
 from mfext.option import option

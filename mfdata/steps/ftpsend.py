@@ -10,10 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata import Done, Failed, File, Retry, Step
+from mfdata import Done, Failed, File, Hold, Retry, Step
 from mfdata.breaker import Breaker, BreakerKeys
-from mfdata.outcome import Hold, Outcome
-from mfdata.places import Target
+from mfdata.outcome import Outcome
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession, tls_context
 from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
 from mfext.errors import ConfigError
@@ -87,7 +86,7 @@ class FtpSend(Step):
             create_directory=keys.create_directory,
         )
         self._where = f"{keys.machine}:{keys.port}"
-        self._breaker = Breaker(self.home, Target(self.plugin, self.name), self._where, keys)
+        self._breaker = Breaker(self.home, f"{self.plugin}/{self.name}", self._where, keys)
         self._breaker.forget_others()
 
     def process(self, file: File) -> Outcome:

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from mfdata import Done, File, Retry
+from mfdata import Done, File, Hold, Retry
 from mfdata.breaker import Breaker, BreakerKeys, open_breakers
 from mfdata.config import StepConfig
 from mfdata.file import first_tags
-from mfdata.outcome import Hold, Outcome
-from mfdata.places import Target
+from mfdata.outcome import Outcome
 from mfdata.steps.ftpsend import FtpSend, FtpSendKeys
 from mfext.environment import Home
 from mfext.testing import temporary_home, wait_until
 from tests.integration.mfdata.ftp_server import PASSWORD, USER, Server
 
-STEP = Target("p", "main")
+STEP = "p/main"
 KEYS = BreakerKeys(breaker_failures=2, breaker_min_wait=0.1, breaker_max_wait=0.2)
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.deadline import PUT_BACK
-from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
 from mfdata.places import Places, Target
 from mfdata.quarantine import Kept, Selection, drop, keep, kept_files, put_back
 from mfdata.trace import Trace, events

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mfdata.deadline import PUT_BACK, Deadline, accepted_at
-from mfdata.file import Tags, first_tags
+from mfdata.deadline import Deadline
+from mfdata.file import PUT_BACK, Tags, accepted_at, first_tags
 from mfdata.outcome import Expired, Failed
 from mfdata.places import Target
 
