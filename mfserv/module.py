@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
+from mfext.plugin.requirements import plugin_environment
 from mfext.process import Process
 from mfext.section import Config, Schema
 from mfserv.app import App, apps_of, faults
@@ -58,13 +59,14 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
         ),
     ]
     takes_jobs = any(app.settings.async_ != "off" for app in apps)
-    prints = {plugin.name: _fingerprint(plugin) for plugin in plugins}
-    workers = [worker for app in apps for worker in _workers(app, prints[app.plugin])]
+    known = {plugin.name: plugin for plugin in plugins}
+    workers = [worker for app in apps for worker in _workers(app, known[app.plugin])]
     return [*own, *(job_processes(home, config) if takes_jobs else ()), *workers]
 
 
-def _workers(app: App, fingerprint: str) -> Iterator[Process]:
+def _workers(app: App, plugin: Plugin) -> Iterator[Process]:
     one = app.settings
+    fingerprint, environment = _fingerprint(plugin), plugin_environment(plugin)
     for slot in app.slots:
         spec = Spec(
             app=app.id,
@@ -87,6 +89,7 @@ def _workers(app: App, fingerprint: str) -> Iterator[Process]:
             autostart=one.autostart,
             graceful_timeout=one.graceful_timeout,
             rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
+            environment=environment,
             fingerprint=fingerprint,
         )
 
