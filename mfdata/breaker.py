@@ -94,12 +94,12 @@ def open_for(openings: int, keys: BreakerKeys) -> float:
 class Breaker:
     """The breaker of one destination, as one process of a step sees it."""
 
-    def __init__(self, home: Home, step: str | Target, destination: str, keys: BreakerKeys) -> None:
+    def __init__(self, home: Home, step: str, destination: str, keys: BreakerKeys) -> None:
         """*step* is written ``plugin/step``."""
         self._keys = keys
         self._destination = destination
         mark = blake2s(destination.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
-        self._path = _folder(home) / f"{Target.of(str(step)).folder}.{mark}.json"
+        self._path = _folder(home) / f"{Target.of(step).folder}.{mark}.json"
         self._is_probing = False
 
     def wait(self) -> float:

@@ -12,7 +12,6 @@ from urllib.parse import SplitResult, quote, urlsplit
 from mfdata import Done, Failed, File, Retry, Step
 from mfdata.breaker import Breaker, BreakerKeys
 from mfdata.outcome import Hold, Outcome
-from mfdata.places import Target
 from mfdata.steps.ftp_session import tls_context
 from mfdata.steps.http_session import FAULTS, Answer, HttpSession
 from mfdata.steps.naming import PLACEHOLDERS, expanded, values_of
@@ -86,7 +85,7 @@ class HttpSend(Step):
         self._context = context
         self._place = place
         self._where = f"{place.scheme}://{place.netloc}"
-        self._breaker = Breaker(self.home, Target(self.plugin, self.name), self._where, keys)
+        self._breaker = Breaker(self.home, f"{self.plugin}/{self.name}", self._where, keys)
         self._breaker.forget_others()
 
     def process(self, file: File) -> Outcome:
