@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mfext.lifecycle import Result
     from mfext.module import Module
 
+
 def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
     """Dev-link the plugin in *folder* and put it in force; it gives the plugin and what came of that.
 
@@ -28,21 +29,24 @@ def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
     from mfext import lifecycle
     from mfext.config import module_config
     from mfext.plugin.check import custom_faults
+    from mfext.plugin.install import alone
 
     plugin = load_plugin(folder, module, home, dev_link=True)
     lifecycle.init(module, home)
-    config = module_config(module, home)
-    places = survey(home, module, config)
-    # Code that cannot be imported fails when it starts; a wrong configuration is refused now.
-    raise_all([fault for fault in custom_faults(plugin, home, module, config) if isinstance(fault, ConfigError)])
-    link = home.plugins / plugin.name
-    _check_free(link, plugin, places)
-    former = _links_to(plugin.folder, places)
-    _link(link, plugin.folder)
-    for stale in former:
-        # The name in its config.ini was another one when it was linked.
-        if stale != link:
-            stale.unlink()
+    with alone(home, "develop"):
+        Transaction(module, home).recover()
+        config = module_config(module, home)
+        places = survey(home, module, config)
+        # Code that cannot be imported fails when it starts; a wrong configuration is refused now.
+        raise_all([fault for fault in custom_faults(plugin, home, module, config) if isinstance(fault, ConfigError)])
+        link = home.plugins / plugin.name
+        _check_free(link, plugin, places)
+        former = _links_to(plugin.folder, places)
+        _link(link, plugin.folder)
+        for stale in former:
+            # The name in its config.ini was another one when it was linked.
+            if stale != link:
+                stale.unlink()
     try:
         return plugin, lifecycle.apply(module, home, plugins=(plugin.name,))
     except MetworkError:

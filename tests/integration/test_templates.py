@@ -14,6 +14,7 @@ from mfext.commands import run
 from mfext.configfile import read
 from mfext.module import load_module
 from mfext.option import Option
+from mfext.plugin.archive import read_archive
 from mfext.plugin.template import load_template, sections_of, templates
 from mfext.section import declared
 
@@ -59,6 +60,17 @@ def test_a_plugin_of_the_template_is_correct_passes_its_tests_and_runs(
     assert run(["plugins", "list", "--json"]) == 0
     listed = {one["name"]: one for one in json.loads(capfd.readouterr().out)}
     assert (listed[folder.name]["state"], listed[folder.name]["dev_link"]) == ("running", True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_released_as_an_archive_that_is_in_order(name: str, tmp_path: Path) -> None:
+    folder = Path.cwd() / f"my_{name}"
+    assert run(["plugins", "release", "--to", str(tmp_path), str(folder if folder.exists() else _create(name))]) == 0
+    archive = next(tmp_path.glob("*.plugin"))
+    assert run(["plugins", "check", str(archive)]) == 0
+    files = {str(path) for path in read_archive(archive).files}
+    assert f"/metwork_plugin/my_{name}/main.py" in files or name == "command"
+    assert not any("/tests" in path for path in files)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -174,7 +174,7 @@ def _lenient(site: Site, name: str, version: str):  # type: ignore[no-untyped-de
 
     module = load_module("mfdata")
 
-    def load(folder: Path, *_: object) -> object:
+    def load(folder: Path, *_: object, **__: object) -> object:
         other = site.plugin(f"{name}_good", version)
         return replace(load_plugin(other, module, None), name=name, folder=folder)
 
@@ -346,6 +346,25 @@ def test_a_killed_upgrade_is_brought_to_its_end_by_the_next_command(
     assert running.leftovers() == []
     assert running.rpm("-q", "one") == "one-1.1-1.noarch\n"
     wait_until(lambda: running.listed()["one"]["state"] == "running", what="the plugin to run")
+
+
+def test_a_kill_while_it_goes_back_is_brought_to_its_end_too(running: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    running.does("install", running.release("one"))
+    broken = running.release("one", "2.0", code=CRASHES)
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(transactions.Transaction, "_put_back", die)
+    with pytest.raises(Killed):
+        running.says("install", "--upgrade", broken)
+    monkeypatch.undo()
+    environment_again(running, monkeypatch)
+    assert (running.home.plugins / ".transaction" / "back").is_file()
+    assert running.versions() == {"one": "1.0"}
+    assert running.leftovers() == []
+    assert running.rpm("-q", "one") == "one-1.0-1.noarch\n"
+    assert running.listed()["one"]["state"] == "running"
 
 
 def environment_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
