@@ -14,6 +14,7 @@ import pytest
 
 from mfext.testing import wait_until
 from mfserv.jobs.call import UnixConnection
+from mfserv.jobs.progress import report
 from tests.integration.mfserv.job_site import Site
 
 MB = 1_000_000
@@ -227,11 +228,15 @@ def test_a_service_tells_how_far_it_is(site: Site) -> None:
     place = site.service.requests[0][2]["X-Metwork-Progress"]
     assert site.ask("PUT", place, b'{"progress": 40, "message": "reading"}').status == 204
     assert (site.job(job)["progress"], site.job(job)["message"]) == (40, "reading")
+    assert report(place, 70, "writing", site.home)
+    assert (site.job(job)["progress"], site.job(job)["message"]) == (70, "writing")
+    assert report("", 70)
     assert site.ask("PUT", place, b"no").status == 400
     assert site.ask("PUT", f"{job}/progress/guessed", b"{}").status == 409
     site.service.gate.set()
     assert site.ended(job)["progress"] == 100
     assert site.ask("PUT", place, b"{}").status == 409
+    assert not report(place, 100, home=site.home)
 
 
 def test_a_job_is_forgotten_after_its_time(tmp_path: Path) -> None:
@@ -261,10 +266,10 @@ def test_a_failure_of_the_service_can_be_read(site: Site) -> None:
 
 
 def test_a_busy_service_is_tried_again_without_end_of_attempts(site: Site) -> None:
-    job = site.submit("/only?status=503&times=4&retry=0").job
+    job = site.submit("/only?status=503&times=2&retry=0").job
     ended = site.ended(job)
     assert (ended["status"], ended["attempts"]) == ("successful", 1)
-    assert len(site.service.requests) == 5
+    assert len(site.service.requests) == 3
 
 
 def test_a_service_that_breaks_off_is_tried_again(site: Site) -> None:

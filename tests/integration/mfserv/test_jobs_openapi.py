@@ -52,10 +52,16 @@ def _serve(server: socket.socket, path: Path) -> None:
     with suppress(OSError):
         while True:
             client, _ = server.accept()
-            gateway = socket.socket(socket.AF_UNIX)
-            gateway.connect(str(path))
-            for source, target in ((client, gateway), (gateway, client)):
-                threading.Thread(target=_pass_on, args=(source, target), daemon=True).start()
+            threading.Thread(target=_connect, args=(client, path), daemon=True).start()
+
+
+def _connect(client: socket.socket, path: Path) -> None:
+    with client, socket.socket(socket.AF_UNIX) as gateway:
+        gateway.connect(str(path))
+        back = threading.Thread(target=_pass_on, args=(gateway, client), daemon=True)
+        back.start()
+        _pass_on(client, gateway)
+        back.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -20,6 +20,6 @@ def test_who_ends_is_dead_until_that_is_seen_to(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_dead(tmp_path: Path) -> None:
-    code = "import pathlib, sys; from mfserv.jobs.presence import Presence; Presence(pathlib.Path(sys.argv[1])).enter('child')"
-    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    code = f"from pathlib import Path; from mfserv.jobs.presence import Presence; Presence(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", f"{code}.enter('child')"], check=True)
     assert Presence(tmp_path).dead() == {"child"}

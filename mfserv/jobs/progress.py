@@ -1,0 +1,41 @@
+"""Progress: how a service tells how far it is with a job, for those who ask for the job meanwhile."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from mfext.environment import Home, current_module, home_of
+from mfserv.jobs.call import UnixConnection
+
+_TIMEOUT_S = 5.0
+
+
+def report(place: str, progress: float, message: str = "", home: Home | None = None) -> bool:
+    """Tell that a job is done to *progress* per cent.
+
+    Args:
+        place: what the request has in the header ``X-Metwork-Progress``; '' = it is no job, nothing is done.
+        progress: 0 to 100.
+        message: what is being done.
+        home: of the module; by default the one in which the service runs.
+
+    Returns:
+        Whether the result is still wanted: False once the job was dismissed, or given to somebody else.
+
+    Raises:
+        OSError: the gateway cannot be reached; the job itself is not affected.
+    """
+    if not place:
+        return True
+    connection = UnixConnection(_socket(home or home_of(current_module())), timeout=_TIMEOUT_S)
+    try:
+        body = json.dumps({"progress": progress, "message": message})
+        connection.request("PUT", place, body, {"Content-Type": "application/json"})
+        return connection.getresponse().status != 409
+    finally:
+        connection.close()
+
+
+def _socket(home: Home) -> Path:
+    return home.run / "gateway.sock"
