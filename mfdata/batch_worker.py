@@ -18,7 +18,7 @@ from mfdata.delivery import remove_transaction
 from mfdata.file import File, Tags, read_tags
 from mfdata.outcome import Done, Failed, Outcome, decide
 from mfdata.queue import Claim, Queue
-from mfdata.recovery import BATCH
+from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
 from mfdata.worker import Worker, committed, is_no_room, made_events, one_line, passed_on, prepared
 from mfext.errors import ConfigError
@@ -57,12 +57,19 @@ class BatchWorker(Worker):
         self._end(batch)
 
     def _work_next(self) -> bool:
-        self._collect()
-        if not self._batch or not (self._is_complete or time.monotonic() >= self._due):
-            return False
-        batch, self._batch = self._batch, []
-        self.work_batch(batch)
-        self._end(batch)
+        try:
+            self._collect()
+            if not self._batch or not (self._is_complete or time.monotonic() >= self._due):
+                return False
+            self._begin(self._batch)
+        except OSError as error:  # there is no room for a mark
+            if not self._batch:
+                raise
+            self._give_back(self._batch, error, was_told=False)
+        else:
+            self.work_batch(self._batch)
+        self._end(self._batch)
+        self._batch = []
         return True
 
     def _time_to_sleep(self) -> float | None:
@@ -89,15 +96,21 @@ class BatchWorker(Worker):
             self._is_complete = goes_alone or len(self._batch) >= self._size
 
     def _add(self, taken: Taken) -> None:
-        if not self._batch:
-            self._due = time.monotonic() + self._wait
-        elif len(self._batch) == 1:
-            taken.claim.path.with_name(BATCH).touch()
         self._batch.append(taken)
+        if len(self._batch) == 1:
+            self._due = time.monotonic() + self._wait
+            taken.claim.path.with_name(GATHERING).touch()
+
+    def _begin(self, batch: Sequence[Taken]) -> None:
+        """From here on the files may be to blame when this process dies."""
+        if len(batch) > 1:
+            batch[0].claim.path.with_name(BATCH).touch()
+        batch[0].claim.path.with_name(GATHERING).unlink()
 
     def _end(self, batch: Sequence[Taken]) -> None:
-        if len(batch) > 1 and not self._unfinished:
-            batch[0].claim.path.with_name(BATCH).unlink(missing_ok=True)
+        if batch and not self._unfinished:
+            for mark in (GATHERING, BATCH):
+                batch[0].claim.path.with_name(mark).unlink(missing_ok=True)
 
     def work_batch(self, batch: Sequence[Taken]) -> None:
         """Bring the claimed files of a batch to their next states."""

@@ -29,6 +29,8 @@ log = get_logger(__name__)
 KILLED = "killed"
 #: What a worker leaves in its folder while it has a batch in hand: which of the files killed it cannot be known.
 BATCH = "batch"
+#: The same while the files it has claimed wait for others: none of them can have killed it.
+GATHERING = "gathering"
 #: A folder that its worker has not yet made public after this long is a dead worker's.
 _HIDDEN_FOR_S = 60.0
 _TRY_AGAIN_AFTER_S = 10.0
@@ -71,6 +73,8 @@ class Recovery:
             self._finish(transaction, target)
         claimed = sorted(path for path in folder.iterdir() if _is_claimed(path))
         is_batch = (folder / BATCH).exists()
+        if (folder / GATHERING).exists():
+            cause["counts"] = False
         for path in claimed:
             self._take_back(path, target, cause, may_keep=not is_batch)
         remove_worker_folder(folder)

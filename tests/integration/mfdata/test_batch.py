@@ -19,7 +19,7 @@ from mfdata.inventory import inventory
 from mfdata.outcome import Outcome
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
-from mfdata.recovery import BATCH, Recovery
+from mfdata.recovery import Recovery
 from mfdata.trace import Trace, life
 from mfext.environment import Home
 from mfext.errors import ConfigError
@@ -151,7 +151,7 @@ def test_files_that_wait_for_others_are_let_go_at_the_end(home: Home, bench: Mak
     assert inventory(home)["claimed"]["p/main"] == 2
     at.worker.let_go()
     assert sorted(files_in(home, OWN)) == ["a", "b"]
-    assert list(at.queue._worker.path.glob(BATCH)) == []
+    assert [path.name for path in Path(at.queue._work).iterdir()] == [".lock"]
 
 
 def test_a_wait_as_long_as_the_timeout_is_refused(bench: Make) -> None:
@@ -300,6 +300,31 @@ def test_only_the_file_that_kills_is_poison(home: Home) -> None:
     assert sorted(files_in(home, NEXT)) == ["a", "c"]
     assert list(files_in(home, OWN, "quarantine")) == ["poison"]
     assert inventory(home)["balanced"]
+
+
+def test_files_that_only_wait_for_others_are_not_to_blame(home: Home) -> None:
+    offer(home, "a", "b")
+    child = os.fork()
+    if child == 0:
+        Bench(home, lambda *_: None, batch_max_wait=60.0).worker._work_next()
+        os._exit(9)
+    os.waitpid(child, 0)
+    assert inventory(home)["claimed"] == {"p/main": 2}
+    recover(home, max_crashes=1)
+    assert sorted(files_in(home, OWN)) == ["a", "b"]
+    assert not any("latest.core.crashes" in tags for tags in files_in(home, OWN).values())
+
+
+def test_no_room_for_a_mark_puts_all_back(home: Home, bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = bench(joined)
+    offer(home, "a", "b")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", _no_room)
+        assert at.worker._work_next()
+    assert sorted(files_in(home, OWN)) == ["a", "b"]
+    assert at.worker._pause > 0
+    at.work()
+    assert list(files_in(home, NEXT)) == ["a+b"]
 
 
 def test_even_where_one_crash_is_too_many_a_batch_is_not_blamed(home: Home) -> None:
