@@ -47,8 +47,10 @@ def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], tar
     loader = FileSystemLoader(_TEMPLATES)
     # A spec file is no HTML.
     jinja = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    brings_others = isinstance(package, LayerPackage) or package.module == "mfext"
     common = {
         **facts,
+        "license": f"{facts['license']} and those that metwork components lists" if brings_others else facts["license"],
         "name": package.name,
         "summary": package.summary,
         "description": f"{package.summary}.",

@@ -50,6 +50,7 @@ def _stage_framework(tree: Path, target: Target, build: Path) -> None:
     shutil.copytree(_framework_site(target, build), site)
     shutil.copytree(ROOT / "mfext", site / "mfext", ignore=_JUNK)
     shutil.copytree(ROOT / "docs", home / "share" / "doc", ignore=_JUNK)
+    shutil.copy(ROOT / "LICENSE", home / "share" / "doc")
     _stage_metadata(site)
     # With pyvenv.cfg beside it, the system's Python is one of our own: it finds our packages and no others.
     (home / "bin").mkdir()

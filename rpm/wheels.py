@@ -70,7 +70,8 @@ def _install(requirements: Path, wheels: Path, site: Path, target: Target) -> No
     # Hashes were checked when it came; a wheel made here has none.
     names.write_text(re.sub(r" *\\\n *--hash\S*", "", requirements.read_text("utf-8")), "utf-8")
     local = ("--no-index", "--find-links", wheels, "--only-binary", ":all:")
-    _pip(target, "install", "--no-compile", *local, "-r", names, "--target", site)
+    local = (*local, "--no-compile", "--root-user-action", "ignore")
+    _pip(target, "install", *local, "-r", names, "--target", site)
     # Programs of wheels begin with the path of the Python that installed them; whoever wants one has ``python -m``.
     shutil.rmtree(site / "bin", ignore_errors=True)
 
@@ -86,6 +87,6 @@ def _compile(site: Path, place: Path, target: Target) -> None:
 def _pip(target: Target, command: str, *arguments: str | Path) -> None:
     """Run pip as the target's Python, for the target's platform rather than for the newer one of this machine."""
     platforms = [word for platform in target.platforms for word in ("--platform", platform)]
-    quiet = ("--disable-pip-version-check", "--no-input", "-q", "--root-user-action", "ignore")
+    quiet = ("--disable-pip-version-check", "--no-input", "-q")
     program = [sys.executable, "-m", "pip", "--python", str(target.python), command]
     subprocess.run([*program, *quiet, "--no-deps", *platforms, *arguments], check=True)
