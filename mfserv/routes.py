@@ -15,6 +15,7 @@ RESERVED = {
     "/jobs": "jobs",
     "/processes": "jobs",
     "/conformance": "jobs",
+    "/__api": "jobs",
 }
 
 

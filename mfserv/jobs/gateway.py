@@ -168,7 +168,7 @@ def application(gateway: Gateway) -> Application:
     return Application(
         [
             (r"/", processpages.Landing, shared),
-            (r"/api", processpages.Api, shared),
+            (r"/__api", processpages.Api, shared),
             (r"/conformance", processpages.Conformance, shared),
             (r"/processes/?", processpages.Processes, shared),
             (r"/processes/([^/]+)", processpages.Process, shared),

@@ -31,7 +31,7 @@ def landing_page() -> Document:
         "description": "Services that may be asked now and answer later.",
         "links": [
             _link("/", "self", "This page"),
-            _link("/api", "service-desc", "OpenAPI", "application/vnd.oai.openapi+json;version=3.0"),
+            _link("/__api", "service-desc", "OpenAPI", "application/vnd.oai.openapi+json;version=3.0"),
             _link("/conformance", f"{_REL}/conformance", "What of OGC API is here"),
             _link("/processes", f"{_REL}/processes", "Processes"),
             _link("/jobs", f"{_REL}/job-list", "Your jobs"),

@@ -20,7 +20,7 @@ class Landing(Handler):
 
 
 class Api(Handler):
-    """``/api``."""
+    """``/__api``."""
 
     async def get(self) -> None:
         self.give(openapi(self.gateway.routes.now().routes))

@@ -28,7 +28,7 @@ def test_the_openapi_document_is_true(tmp_path: Path) -> None:
     try:
         site.start("gateway")
         site.start("runner")
-        (tmp_path / "openapi.json").write_bytes(site.ask("GET", "/api").body)
+        (tmp_path / "openapi.json").write_bytes(site.ask("GET", "/__api").body)
         with port_of(site) as port:
             words = ["run", "openapi.json", "--url", f"http://127.0.0.1:{port}", "-n", "30", "--no-color"]
             more = ["--phases", "examples,coverage,fuzzing,stateful", "--exclude-checks", ON_PURPOSE]

@@ -83,6 +83,9 @@ def test_processes_are_the_routes(async_serv: Serv) -> None:
         "maybe.main": ["sync-execute", "async-execute", "dismiss"],
     }
     assert "conformsTo" in async_serv.service.get("/conformance").json()
+    for link in async_serv.service.get("/", {"Accept": "application/json"}).json()["links"]:
+        assert async_serv.service.get(link["href"], {"Accept": "application/json"}).status == 200, link
+    assert b"<html" in async_serv.service.get("/").body
     done = async_serv.service.post(
         "/processes/maybe.main/execution", b'{"inputs": {"a": 1}}', {"Content-Type": "application/json"}
     )
