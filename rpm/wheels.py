@@ -70,8 +70,8 @@ def _install(requirements: Path, wheels: Path, site: Path, target: Target) -> No
     # Hashes were checked when it came; a wheel made here has none.
     names.write_text(re.sub(r" *\\\n *--hash\S*", "", requirements.read_text("utf-8")), "utf-8")
     local = ("--no-index", "--find-links", wheels, "--only-binary", ":all:")
-    local = (*local, "--no-compile", "--root-user-action", "ignore")
-    _pip(target, "install", *local, "-r", names, "--target", site)
+    plain = ("--no-compile", "--root-user-action", "ignore")
+    _pip(target, "install", *local, *plain, "-r", names, "--target", site)
     # Programs of wheels begin with the path of the Python that installed them; whoever wants one has ``python -m``.
     shutil.rmtree(site / "bin", ignore_errors=True)
 

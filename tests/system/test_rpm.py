@@ -21,6 +21,9 @@ from mfext.testing import wait_until
 from rpm.contents import ROOT
 from tests.system.machine import Machine, Unavailable, machine
 
+#: They are built first, and what they bring is fetched when it is not there yet.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 PYTHON = Path("/usr/bin/python3")
 NAMES = ("metwork-mfext", "metwork-mfdata")
 #: What rpm says on a Debian of every package.

@@ -39,6 +39,19 @@ def test_what_mfext_brings_is_what_is_tested_here() -> None:
     assert [one for one in brought if f"\n{one} " not in tested and not one.startswith("pip==")] == []
 
 
+@pytest.mark.parametrize("layer", [layer.layer for layer in LAYERS])
+def test_what_a_layer_and_mfext_both_need_has_one_version(layer: str) -> None:
+    assert (
+        versions("mfext").items()
+        >= {name: version for name, version in versions(layer).items() if name in versions("mfext")}.items()
+    )
+
+
+def versions(lock: str) -> dict[str, str]:
+    lines = [line.split(" ")[0] for line in lock_of(lock).read_text("utf-8").splitlines() if line[:1].isalpha()]
+    return dict(line.split("==") for line in lines)
+
+
 def test_every_layer_says_what_it_brings() -> None:
     assert all((ROOT / f"rpm/layers/{layer.layer}.in").is_file() for layer in LAYERS)
 
