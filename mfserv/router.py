@@ -8,6 +8,7 @@ now and then, and lets HAProxy read a new one.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -31,6 +32,8 @@ from mfserv.routerlink import RouterLink
 
 #: Seconds that HAProxy may take to listen.
 _START = 10.0
+#: Seconds in which lines of the log gather, and the bytes that the pipe can hold: one read for many requests.
+_GATHER, _PIPE = 0.05, 1 << 20
 #: Looks at a router that leaves without any request in hand.
 _IDLE_LOOKS = 4
 #: Seconds between two looks at the certificate, and at HAProxy while it starts or ends.
@@ -61,6 +64,8 @@ class Router:
 
         # Paths of sockets are relative to the working folder, since they must be short.
         self._pipe, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        with suppress(OSError):  # more than this user may have
+            fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE)
         process = subprocess.Popen(
             [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(config)],
             cwd=self.home.run,
@@ -95,6 +100,7 @@ class Router:
             ready = loop.wait(self.output, timeout=_WATCH if is_ready and not loop.draining else _LOOK)
             if self.output in ready:
                 self.keep_log()
+                loop.wait(timeout=_GATHER)
             self._look_at_certificate()
         if loop.draining and not loop.stopping:
             loop.drained()

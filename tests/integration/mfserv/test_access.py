@@ -79,7 +79,7 @@ def serv(new_serv: Callable[[str], Serv], tmp_path_factory: pytest.TempPathFacto
         "few": {"rate": "3/60s"},
         "host": {"virtualhosts": "data.example", "routes": "/echo"},
     }.items():
-        made = write(serv, name, **settings)
+        made = write(serv, name, **settings)  # type: ignore[arg-type]
         (made / "main.py").write_text(ECHO)
         link = serv.home.plugins / name
         link.symlink_to(made)

@@ -1,0 +1,97 @@
+"""Who comes first when there is too much to do, and what is counted while the router changes."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+
+import pytest
+
+from mfext.testing import wait_until
+from tests.integration.mfserv.load import load
+from tests.integration.mfserv.serv import Serv
+from tests.integration.mfserv.test_swap import write
+
+CONFIG = """
+[client_batch]
+keys = key-batch
+class = batch
+[client_slow]
+keys = key-slow
+rate = 20/20s
+"""
+BATCH = {"X-API-Key": "key-batch"}
+
+
+@pytest.fixture(scope="module")
+def serv(new_serv: Callable[[str], Serv]) -> Serv:
+    serv = new_serv("")
+    serv.configure(CONFIG)
+    started = time.monotonic()
+    for name, delay, more in (("fast", 0.0, {}), ("long", 0.4, {"max_queue": "2", "timeout": "2"})):
+        settings: dict[str, str] = {"concurrency": "4", **more}
+        folder = write(serv, name, delay=delay, **settings)  # type: ignore[arg-type]
+        (serv.home.plugins / name).symlink_to(folder)
+    serv.run("metwork", "apply", "mfserv")
+    # A router that was started afresh cannot teach its counters to the next one in its first five seconds.
+    wait_until(lambda: time.monotonic() > started + 5.5, 20, "the router is old enough")
+    return serv
+
+
+def test_batch_leaves_places_to_others_and_is_refused_when_too_much_waits(serv: Serv) -> None:
+    with load(serv.port, "/long/", clients=12, headers=BATCH) as batch:
+        wait_until(lambda: batch.good > 6, 20, "batch is served")
+        times = []
+        for _ in range(6):
+            begin = time.monotonic()
+            assert serv.service.get("/long/").status == 200
+            times.append(time.monotonic() - begin)
+        refused = wait_until(lambda: batch.bad, 20, "some are refused")
+    assert set(refused) == {429}
+    assert sorted(times)[3] < 0.7, f"with a place at once it takes 0.4 s: {times}"
+
+
+def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
+    key = {"X-API-Key": "key-slow"}
+    assert {serv.service.get("/fast/", key).status for _ in range(15)} == {200}
+    serv.configure(CONFIG + "[client_new]\nkeys = key-new\n")
+    serv.run("metwork", "apply", "mfserv")
+    answers = [serv.service.get("/fast/", key).status for _ in range(10)]
+    assert (answers.count(200), answers.count(429)) == (5, 5)
+
+
+def test_a_client_of_twice_its_rate_gets_its_rate(serv: Serv) -> None:
+    serv.configure(CONFIG.replace("20/20s", "50/2s"))
+    serv.run("metwork", "apply", "mfserv")
+    good, asked, begin = 0, 0, time.monotonic()
+    while (passed := time.monotonic() - begin) < 8:
+        if asked < passed * 50:
+            asked += 1
+            # The first period also gives what was saved up before; what counts is the pace after it.
+            good += serv.service.get("/fast/", {"X-API-Key": "key-slow"}).status == 200 and passed >= 2
+        else:
+            time.sleep(0.005)
+    assert good == pytest.approx(6 * 25, rel=0.05)
+
+
+def test_an_app_that_takes_too_long_is_given_up(serv: Serv) -> None:
+    folder = write(serv, "stuck", delay=5, timeout=0.5)
+    serv.develop(folder)
+    assert serv.service.get("/stuck/").status == 504
+    assert serv.service.get("/fast/").status == 200
+
+
+def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
+    serv.configure(CONFIG)
+    text = (serv.home.config / "config.ini").read_text()
+    (serv.home.config / "config.ini").write_text(text.replace("[http]\n", "[http]\nheader_timeout = 1\n"))
+    serv.run("metwork", "apply", "mfserv")
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+        connection.sendall(b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx")
+        assert b" 408 " in connection.recv(4096)
+    assert 0.5 < time.monotonic() - begin < 5
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+        connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
+        assert b" 408 " in connection.recv(4096)
