@@ -16,6 +16,8 @@ from mfext.plugin.archivefaults import DIGESTS, algorithm_of, header_faults, mod
 from mfext.plugin.rpmheader import Header, read_header
 from mfext.plugin.rpmversion import Capability
 
+#: Bytes in which most file systems give room; and those that are read to find the header.
+_BLOCK = 4096
 _HEADER_BYTES = 64_000_000
 
 
@@ -73,6 +75,11 @@ class Archive:
     def size(self) -> int:
         """Bytes that its files need."""
         return sum(file.size for file in self.files.values())
+
+    @property
+    def room(self) -> int:
+        """Bytes that they take on a disk."""
+        return sum(-(-file.size // _BLOCK) * _BLOCK for file in self.files.values()) + _BLOCK
 
     @property
     def is_signed(self) -> bool:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: Told how far an installation is: what is at work, how many of all are done.
 Progress = Callable[[str, int, int], None]
 
+#: Bytes that must stay free: what rpm's database and the processes that start again write.
+_SPARE = 2_000_000
+
 #: What the progress calls the time before anything is changed.
 PREPARING = "Preparing..."
 
@@ -264,11 +267,12 @@ def _kept_name(archive: Archive) -> str:
 def _check_room(archive: Archive, transaction: Transaction) -> None:
     """A disk that is too small is told before anything is written."""
     free = shutil.disk_usage(transaction.folder).free
-    if archive.size > free:
+    needed = archive.room + _SPARE
+    if needed > free:
         raise MetworkError(
             f"there is no room for the plugin {archive.name}: {free // 1000} kB are free",
             where=str(transaction.home.plugins),
-            expected=f"{archive.size // 1000} kB",
+            expected=f"{needed // 1000} kB",
             mend="Nothing was changed.",
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,10 +144,11 @@ class Transaction:
         gone = [name for name in known if name not in installed]
         if gone:
             database.forget(gone)
-        new = [marker for name, marker in installed.items() if known.get(name) != marker.digest]
-        archives = [path for marker in new if (path := self.releases / marker.archive).is_file()]
-        if archives:
-            database.register(archives)
+        differing = [marker for name, marker in installed.items() if known.get(name) != marker.digest]
+        new = [marker for marker in differing if (self.releases / marker.archive).is_file()]
+        if new:
+            database.register([self.releases / marker.archive for marker in new])
+            _check_registered(database, {marker.name: marker.digest for marker in new})
 
     def _go_forward(self, journal: Journal) -> Result:
         from mfext import lifecycle
@@ -205,6 +206,10 @@ class Transaction:
                 elif not change.replaces:
                     place.rename(other)
         _sync(self.home.plugins)
+        # Before anything starts again: what was full may be so because of it.
+        for change in changes:
+            shutil.rmtree(self.folder / change.name, ignore_errors=True)
+        self._prune()
 
     def _folders(self, change: Change) -> tuple[Path, Path]:
         """The place of a plugin, and that of its other version."""
@@ -224,6 +229,16 @@ class Transaction:
         for path in self.releases.glob("*") if self.releases.is_dir() else []:
             if path.name not in needed:
                 path.unlink(missing_ok=True)
+
+
+def _check_registered(database: Database, wanted: Mapping[str, str]) -> None:
+    """On a full disk rpm may end well and have written nothing."""
+    known = database.known()
+    missing = [name for name, digest in wanted.items() if known.get(name) != digest]
+    if missing:
+        raise MetworkError(
+            f"rpm did not keep {', '.join(missing)}", where=str(database.folder), mend="Is the disk full?"
+        )
 
 
 def _is(place: Path, stamp: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mfext.commands import run
+from mfext.environment import home_of
 from mfext.lock import exclusive
 from mfext.plugin import transaction as transactions
 from mfext.plugin.archive import read_archive
@@ -449,6 +450,46 @@ def test_a_full_disk_changes_nothing(running: Site, monkeypatch: pytest.MonkeyPa
     assert running.versions() == {"one": "1.0"}
     assert running.listed()["one"]["state"] == "running"
     assert running.leftovers() == []
+
+
+@pytest.fixture
+def small_disk(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A home, in which mfdata runs, on a disk of 6 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    monkeypatch.setenv("METWORK_HOME", str(disk))
+    site.home = home_of("mfdata")
+    try:
+        assert run(["mfdata", "start"]) == 0
+        yield site
+    finally:
+        run(["mfdata", "stop"])
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@pytest.mark.parametrize("spare", [-8, 4, 12, 24])
+def test_wherever_a_disk_becomes_full_the_old_version_goes_on(
+    small_disk: Site, monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    # What protects from it, a look at the room before, is not there: something else fills the disk at that moment.
+    monkeypatch.setattr("mfext.plugin.install._check_room", lambda *_: None)
+    (small_disk.plugin("one") / "data").write_bytes(b"x" * 500_000)
+    small_disk.does("install", small_disk.release("one"))
+    second = small_disk.release("one", "1.1")
+    archive = read_archive(second)
+    disk = small_disk.home.path.parent
+    wanted = archive.room + second.stat().st_size + spare * 1024
+    (disk / "fill").write_bytes(b"x" * (shutil.disk_usage(disk).free - wanted))
+    status, _, err = small_disk.says("install", "--upgrade", second)
+    (disk / "fill").unlink()
+    version = "1.0" if status else "1.1"
+    assert "Traceback" not in err
+    assert small_disk.versions() == {"one": version}
+    assert small_disk.rpm("-q", "one") == f"one-{version}-1.noarch\n"
+    assert small_disk.listed()["one"]["state"] == "running"
+    assert small_disk.leftovers() == []
 
 
 def test_too_little_room_is_told_before_anything_is_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
