@@ -43,7 +43,7 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello\\n"})
 """
 #: Sleeps as many milliseconds as the query says: what it has is places, not work.
-WORK = """
+SLEEPER = """
 import asyncio
 
 async def app(scope, receive, send):
@@ -119,7 +119,7 @@ def running(folder: Path) -> Iterator[Site]:
     site.configure("")
     site.plugin("starlette", STARLETTE, workers=1)
     site.plugin("bare", BARE, workers=1)
-    site.plugin("work", WORK, workers=WORKERS, concurrency=CONCURRENCY)
+    site.plugin("sleeper", SLEEPER, workers=WORKERS, concurrency=CONCURRENCY)
     site.run("mfserv.start")
     try:
         yield site
@@ -233,7 +233,7 @@ async def timed(port: int, length: int, headers: str) -> float:
     """Seconds that a request took."""
     begin = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET /work/?{length} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n".encode())
+    writer.write(f"GET /sleeper/?{length} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n".encode())
     answer = await reader.read()
     writer.close()
     if b" 200 " not in answer.partition(b"\r\n")[0]:

@@ -31,7 +31,7 @@ def serv(new_serv: Callable[[str], Serv]) -> Serv:
     started = time.monotonic()
     for name, delay, more in (("fast", 0.0, {}), ("long", 0.4, {"max_queue": "2", "timeout": "2"})):
         settings: dict[str, str] = {"concurrency": "4", **more}
-        folder = write(serv, name, delay=delay, **settings)  # type: ignore[arg-type]
+        folder = write(serv, name, delay=delay, **settings)
         (serv.home.plugins / name).symlink_to(folder)
     serv.run("metwork", "apply", "mfserv")
     # A router that was started afresh cannot teach its counters to the next one in its first five seconds.
