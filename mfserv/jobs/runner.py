@@ -35,6 +35,8 @@ PROCESS = "job_runner"
 ROUTER = "router-internal.sock"
 #: Seconds between two looks without having been told anything.
 _LOOK_S = 1.0
+#: So that what is due is so by every clock.
+_LATER_S = 0.01
 #: Seconds between two looks after what somebody has to do for all.
 _TEND_S = 2.0
 #: Seconds between two searches for files that no job has, and the age of such a file.
@@ -61,15 +63,19 @@ class Runner:
         self._beat_at = self._tend_at = 0.0
         self._sweep_at = time.monotonic() + _SWEEP_S
         self._is_away = False
+        #: When jobs that were given back here are due.
+        self._due: list[float] = []
 
     def run(self, loop: Mainloop) -> None:
         """Do jobs until told to stop."""
         self.presence.enter(self.name)
         loop.ready()
+        is_drained = False
         while not loop.stopping:
             is_reached = self.turn(may_claim=not loop.draining)
-            if loop.draining and is_reached and not self.calls:
+            if loop.draining and is_reached and not self.calls and not is_drained:
                 loop.drained()
+                is_drained = True
             self._wait(loop)
         self._end(loop)
 
@@ -148,6 +154,7 @@ class Runner:
                 is_ours = self.store.fail(job, reason)
             case TryAgain(reason, wait, counts):
                 is_ours = self.store.give_back(job, reason, wait, counts=counts)
+                self._due.append(time.monotonic() + wait)
                 if is_ours:
                     log.warning("a job is tried again", job=job.id, attempt=job.attempts, reason=reason)
         useless: list[Path] = []
@@ -211,7 +218,10 @@ class Runner:
 
     def _wait(self, loop: Mainloop) -> None:
         fds = [self._wake_read, *([self._bell.fd] if self._bell else [])]
-        if self._wake_read in loop.wait(*fds, timeout=_LOOK_S):
+        now = time.monotonic()
+        self._due = [due for due in self._due if due > now]
+        timeout = min([_LOOK_S, *(due - now + _LATER_S for due in self._due)])
+        if self._wake_read in loop.wait(*fds, timeout=timeout):
             with suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
 

@@ -162,7 +162,8 @@ class Taking(Receiving):
         if ended and ended.result:
             await self.give_ended(ended)
             return
-        now = ended or await self.gateway.ask(lambda store: store.get(job.id)) or job
+        waited = await self.gateway.ask(lambda store: store.get(job.id)) if seconds else None
+        now = ended or waited or job
         self.give(await self.describe(now), self.accepted)
 
     async def give_ended(self, job: Job) -> None:
