@@ -201,7 +201,7 @@ def _waiting(job: Job, now: float, reason: str, wait: float, *, counts: bool) ->
         status=Status.ACCEPTED,
         attempts=job.attempts if counts else job.attempts - 1,
         worker="",
-        token="",
+        token="",  # nosec B106
         lease=0.0,
         due=now + wait if wait > 0 else 0.0,
         updated=now,
@@ -215,7 +215,7 @@ def _ended(job: Job, status: Status, now: float, message: str, result: Result | 
         job,
         status=status,
         worker="",
-        token="",
+        token="",  # nosec B106
         lease=0.0,
         finished=now,
         updated=now,

@@ -19,6 +19,8 @@ from mfserv.jobs.store import KINDS, WORK, Change, JobStore, KeyReused, Limits, 
 #: Milliseconds to wait for another process that writes.
 _BUSY_MS = 5_000
 
+#: Of the tables below; another one is not ours.
+_VERSION = 1
 #: ``record`` is the job; the other columns are what it is looked for by.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS job (
@@ -42,6 +44,7 @@ CREATE INDEX IF NOT EXISTS job_expires ON job (expires) WHERE expires > 0;
 CREATE INDEX IF NOT EXISTS job_client ON job (client, seq);
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, count INTEGER NOT NULL) STRICT;
 INSERT OR IGNORE INTO counter VALUES ('submitted', 0), ('expired', 0);
+PRAGMA user_version = 1;
 """
 
 
@@ -154,7 +157,7 @@ class SqliteStore(JobStore):
             conditions["seq < ?"] = [before]
         where = " AND ".join(conditions) or "1"
         # Only marks and words of ours are put together, no value.
-        query = f"SELECT seq, record FROM job WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # nosec B608
+        query = f"SELECT seq, record FROM job WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
         with self._reading() as database:
             values = [value for group in conditions.values() for value in group]
             return [_job(row) for row in database.execute(query, (*values, limit))]
@@ -250,13 +253,26 @@ class SqliteStore(JobStore):
             raise ServiceUnavailable(f"the jobs cannot be reached: {error.strerror}", where=str(self.path)) from None
         database = sqlite3.connect(self.path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute("PRAGMA synchronous = FULL")
-            database.executescript(_SCHEMA)
-        except sqlite3.Error:
+            # Two that make it at once would be told that it is locked, however long they are ready to wait.
+            with self._turn():
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("PRAGMA synchronous = FULL")
+                self._make_tables(database)
+        except (sqlite3.Error, ServiceUnavailable):
             database.close()
             raise
         return database
+
+    def _make_tables(self, database: sqlite3.Connection) -> None:
+        version = _number(database, "PRAGMA user_version")
+        if version not in (0, _VERSION):
+            raise ServiceUnavailable(
+                f"the jobs are kept in form {version}",
+                where=str(self.path),
+                expected=f"form {_VERSION}",
+                mend="Let the version of MetWork that made them finish them, or remove the file.",
+            )
+        database.executescript(_SCHEMA)
 
     def _let_go(self) -> None:
         """Whatever went wrong, the next one begins anew."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -502,3 +503,26 @@ def change(url: str, name: str, value: str) -> None:
 
     with redis.Redis.from_url(url) as client:
         client.config_set(name, value)
+
+
+def test_many_may_make_the_store_at_once(tmp_path: Path) -> None:
+    stores = [SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell") for _ in range(8)]
+    threads = [threading.Thread(target=submit, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert stores[0].counts()["accepted"] == 8
+    for store in stores:
+        store.close()
+
+
+def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.sqlite"
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA user_version = 99")
+    database.close()
+    store = SqliteStore(path, tmp_path / "bell")
+    with pytest.raises(ServiceUnavailable, match="form 99"):
+        store.listed()
+    store.close()
