@@ -157,7 +157,7 @@ class SqliteStore(JobStore):
             conditions["seq < ?"] = [before]
         where = " AND ".join(conditions) or "1"
         # Only marks and words of ours are put together, no value.
-        query = f"SELECT seq, record FROM job WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608
+        query = f"SELECT seq, record FROM job WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608  # nosec B608
         with self._reading() as database:
             values = [value for group in conditions.values() for value in group]
             return [_job(row) for row in database.execute(query, (*values, limit))]
