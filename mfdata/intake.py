@@ -133,7 +133,8 @@ class Intake:
         )
         if any(os.path.lexists(path) for path in places):
             return True
-        later = events(self.places.home, since - 1, arrival.uid.encode())
+        # A clock that was set back since would let old pieces be skipped that are not.
+        later = events(self.places.home, since - 1 if since < time.time() else None, arrival.uid.encode())
         return any(event.get("uid") == arrival.uid and event.get("event") != "accepted" for event in later)
 
     def _marked(self, arrival: Arrival) -> tuple[int, int]:

@@ -160,5 +160,6 @@ def _hidden(arrival: Arrival) -> str:
 
 def _need_room(folder: str, size: int) -> None:
     room = os.statvfs(folder)
-    if room.f_bavail * room.f_frsize < size + _RESERVE:
+    # Some file systems do not say how large they are (ramfs, some of FUSE).
+    if room.f_blocks and room.f_bavail * room.f_frsize < size + _RESERVE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder)

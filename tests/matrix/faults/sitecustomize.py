@@ -2,7 +2,8 @@
 
 Python imports this at its start when ``PYTHONPATH`` names this folder, as only the crash matrix lets it do. In the
 folder ``METWORK_FAULTS``, a file ``armed/PROCESS/POINT`` is a fault: the process that comes to that point removes it
-and kills itself, or gets the error whose number the file holds. ``seen/PROCESS/POINT`` notes each point passed.
+and kills itself, or gets the error whose number the file holds. ``seen/PROCESS/POINT`` notes each point passed. The
+file ``clock`` holds the seconds by which the wall clock is wrong.
 """
 
 # What is watched are calls of os: pathlib would be watched making them.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from fault_points import CALLS, line_of, point_of  # type: ignore[import-not-found]
@@ -83,17 +85,35 @@ def _note(kind: str, point: str) -> None:
     os.close(os.open(f"{_FOLDER}/{kind}/{_PROCESS}/{point}", os.O_WRONLY | os.O_CREAT, 0o600))
 
 
+def _offset() -> int:
+    try:
+        descriptor = os.open(f"{_FOLDER}/clock", os.O_RDONLY)
+    except FileNotFoundError:
+        return 0
+    try:
+        return int(os.read(descriptor, 20) or b"0")
+    finally:
+        os.close(descriptor)
+
+
 def _install() -> None:
     write, send = os.write, os.sendfile
 
     def written(descriptor: int, data: bytes) -> int:
-        _reach(line_of(bytes(data[:200])))
-        return write(descriptor, data)
+        line = line_of(bytes(data[:200]))
+        _reach(line)
+        count = write(descriptor, data)
+        if line and _offset():
+            os.utime(descriptor, (time.time(), time.time()))  # the kernel's clock would be wrong as well
+        return count
 
     def sent(out: int, *args: Any) -> int:
         _reach(point_of("fill", _relative(os.readlink(f"/proc/self/fd/{out}"))))
         return send(out, *args)
 
+    clock, clock_ns = time.time, time.time_ns
+    time.time = lambda: clock() + _offset()
+    time.time_ns = lambda: clock_ns() + _offset() * 10**9
     # No audit event tells of these two.
     os.write, os.sendfile = written, sent  # type: ignore[assignment]
     sys.addaudithook(_audit)
