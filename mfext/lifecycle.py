@@ -142,7 +142,8 @@ def apply(
         module: whose home it is.
         home: its home; where it does not run, all is checked and nothing more.
         plugins: those that were changed: their faults are raised, and their processes are waited for.
-        change: changes the files of *plugins* first, once their processes have ended: none sees files of two versions.
+        change: changes the files of *plugins* first, once their processes have ended: none sees files of two versions;
+            or while they run, for a module whose processes look at nothing but their own working folder.
         timeout: seconds to wait for what is not ready, by default as configured.
 
     Raises:
@@ -151,7 +152,8 @@ def apply(
     init(module, home)
     with _alone(home, "apply"):
         if change:
-            _end_processes(module, home, plugins)
+            if not module.replaces_while_running:
+                _end_processes(module, home, plugins)
             change()
         plan = wanted(module, home)
         raise_all([error for name, error in plan.accepted.refused.items() if name in plugins])

@@ -48,6 +48,9 @@ class Module:
     )
     #: More that ``status`` shows: (title, rows) with any JSON values.
     status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
+    #: Its processes go on while the files of their plugin are replaced: they keep to their working folder, which is
+    #: moved away as it is, until each is replaced in its turn. Others end first, so that none sees two versions.
+    replaces_while_running: bool = False
     #: Refuse, while nothing is changed yet, to uninstall a plugin for which something waits without a place to go;
     #: gets the name of the plugin, the ``PLUGIN/STEP`` that shall have it ('' = none), and whether to quarantine it.
     before_uninstall: Callable[[Home, Config, str, str, bool], None] = field(default=lambda *_: None)

@@ -158,4 +158,5 @@ MODULE = Module(
     publish=_publish,
     commands=_commands,
     status=_status,
+    replaces_while_running=True,
 )

@@ -60,7 +60,7 @@ def main() -> None:
     level = "debug" if spec.debug else "info"
     log.set_up(home, current_process() or spec.app, level)
     adopt_standard_logging(level)
-    sys.path.insert(0, str(Path.cwd()))
+    sys.path.insert(0, "")  # the working folder, wherever it is moved to: what is imported later is of one version
     with Mainloop(home) as loop:
         inherited = int(sys.argv[2]) if len(sys.argv) > 2 else None
         seat = (
@@ -128,6 +128,7 @@ class Worker:
 
     async def _leave(self) -> None:
         """Finish what is in hand."""
+        self.seat.leave()
         deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
         if not self.loop.stopping:
             await self.place.leave(self.spec.graceful_timeout * _LEAVE)

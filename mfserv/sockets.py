@@ -63,6 +63,10 @@ class Slot:
         """Note that there is a worker."""
         self.worker, self.taken = worker, time.monotonic()
 
+    def excuse(self) -> None:
+        """Note that the worker leaves as it should, however short its life was."""
+        self.taken, self.failures = 0.0, 0
+
     def leave(self) -> None:
         """Note that there is none any more."""
         self.worker, self.absent_since = None, time.monotonic()
@@ -116,6 +120,8 @@ class Holder:
         if "want" in request:
             self._want(request["want"])
             _send(peer, {"ok": True})
+        elif "leave" in request:
+            self._slot(request["leave"]).excuse()
         else:
             self._take(peer, request["take"], files)
 
@@ -202,6 +208,11 @@ class Seat:
         self.connection.close()
         self.connection = connection
         return True
+
+    def leave(self) -> None:
+        """Tell the holder that the worker leaves as it should."""
+        with suppress(OSError):
+            _send(self.connection, {"leave": self.path})
 
 
 def want(home: Home, slots: dict[str, str]) -> bool:

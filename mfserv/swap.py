@@ -8,6 +8,7 @@ import os
 import time
 from contextlib import suppress
 
+from mfext import log
 from mfext.environment import Home
 from mfserv.haproxynames import server
 from mfserv.routerlink import RouterLink
@@ -16,8 +17,11 @@ from mfserv.routerlink import RouterLink
 _LOOK = 0.05
 #: Seconds in which the router, asked to stop, says so.
 _HEAR = 0.1
-#: Part of the time to leave that a worker waits for its turn.
-_PATIENCE = 0.4
+#: Seconds that a worker which leaves waits for another one, which has left, to be replaced.
+_PATIENCE = 3.0
+
+
+_log = log.get_logger(__name__)
 
 
 class Place:
@@ -44,20 +48,24 @@ class Place:
         When the whole module stops, the router is served until it has none; otherwise the workers of an app leave one
         after the other, as far as time allows.
         """
-        deadline = time.monotonic() + timeout
+        begin = time.monotonic()
+        deadline = begin + timeout
         await asyncio.sleep(_HEAR)
         if self._router_leaves():
             while self._router_leaves() and time.monotonic() < deadline:
                 await asyncio.sleep(_LOOK)
             return
+        turn = begin
         # In a thread, since requests go on here.
         if await asyncio.to_thread(
             self.router.set_state, self.server, "ready"
         ):  # else there is no such worker any more
-            await self._wait_for_turn(time.monotonic() + timeout * _PATIENCE)
+            await self._wait_for_turn()
+            turn = time.monotonic()
             await asyncio.to_thread(self.router.set_state, self.server, "maint")
         while await asyncio.to_thread(self.router.sessions, self.server) and time.monotonic() < deadline:
             await asyncio.sleep(_LOOK)
+        _log.info("left the router", turn_s=round(turn - begin, 2), left_s=round(time.monotonic() - turn, 2))
 
     def _router_leaves(self) -> bool:
         """Whether the router finishes its work, too, and has still some."""
@@ -67,13 +75,21 @@ class Place:
                 return bool(facts.get("draining")) and not facts.get("drained")
         return False
 
-    async def _wait_for_turn(self, deadline: float) -> None:
+    async def _wait_for_turn(self) -> None:
+        """Come back when no other worker of the app is leaving, or the one that is has no successor so far.
+
+        While a plugin is upgraded all its workers must have left before the first new one comes: then none waits long.
+        """
         self._turn.parent.mkdir(exist_ok=True)
-        while time.monotonic() < deadline:
+        holder, since = "", time.monotonic()
+        while time.monotonic() - since < _PATIENCE:
             with suppress(FileExistsError):
                 file = os.open(self._turn, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 os.write(file, str(self.slot).encode())
                 os.close(file)
                 return
+            with suppress(OSError):
+                if (now := self._turn.read_text()) != holder:
+                    holder, since = now, time.monotonic()
             await asyncio.sleep(_LOOK)
-        self._turn.unlink(missing_ok=True)  # whoever had it does not come back
+        self._turn.unlink(missing_ok=True)
