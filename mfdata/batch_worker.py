@@ -149,9 +149,11 @@ class BatchWorker(Worker):
         self.step.begin(batch[0].claim.path)
         try:
             said = self._batch_step.process_batch([taken.file for taken in batch])
+            if isinstance(said, Done) and said.outputs:
+                said = self._answers.checked(said)
             if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
                 return said
-            return outcomes_of(said, len(batch))
+            return [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
         except Exception as error:  # the step is not ours: whatever it raises is an outcome
             if is_no_room(error):
                 raise

@@ -88,7 +88,6 @@ class Delivery:
         if self._durable:
             sync_file(leg.source)
         if isinstance(leg.to, Path):
-            _sure_path(leg.to)
             self._make_folder(leg.to.parent)
             move(leg.source, leg.to)
         else:
@@ -132,7 +131,6 @@ class Delivery:
     def _prepare(self, transaction: Path, number: int, leg: Leg, *, take: bool) -> None:
         """Put what *leg* delivers into the transaction; *take* the source itself when nobody else needs it."""
         if isinstance(leg.to, Path):
-            _sure_path(leg.to)
             folder, name = transaction / f"p.{number}", "file"
             folder.mkdir()
             (folder / "path").write_bytes(os.fsencode(leg.to))
@@ -248,11 +246,6 @@ def _mark_ends(folder: Path, ends: Sequence[Path]) -> None:
 
 def _new_name(leg: Leg) -> str:
     return waiting_name(leg.tags.get("latest.core.original_basename", b""), leg.priority)
-
-
-def _sure_path(path: Path) -> None:
-    if not path.is_absolute():
-        raise ValueError(f"a file can be delivered to an absolute path only, not to {path}")
 
 
 def _sync_tree(folder: Path) -> None:

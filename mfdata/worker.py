@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mfdata import quarantine
+from mfdata.answer import Answers
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
 from mfdata.delivery import Delivery, Leg, remove_transaction
@@ -60,6 +61,7 @@ class Worker:
         self._sidecars = os.fspath(step.places.sidecars)
         self._safety = safety
         self._policy = policy_of(step.config)
+        self._answers = Answers(step.places, step.plugin)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._deadline = _deadline_of(self.target, step.config)
         self._pause = 0.0
@@ -152,7 +154,7 @@ class Worker:
     def _run(self, file: File, claim: Claim) -> Outcome | None:
         self.step.begin(claim.path)
         try:
-            return self.step.process(file)
+            return self._answers.checked(self.step.process(file))
         except Exception as error:  # the step is not ours: whatever it raises is an outcome
             if is_no_room(error):
                 raise

@@ -66,7 +66,8 @@ class Bench:
 
 def offer(home: Home, *names: str, **tags: bytes) -> list[str]:
     places, uids = Places(home), []
-    places.queue(OWN).mkdir(parents=True, exist_ok=True)
+    for target in (OWN, NEXT, *(Target(name, "main") for name in "abc")):
+        places.queue(target).mkdir(parents=True, exist_ok=True)
     for name in names:
         uid = new_uid()
         Trace(home, "observer").write({"event": "accepted", "uid": uid, "name": name, "to": [str(OWN)]})

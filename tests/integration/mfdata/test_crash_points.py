@@ -108,7 +108,8 @@ def test_a_death_at_any_point_loses_nothing_and_doubles_nothing(tmp_path: Path, 
 def give(home: Home) -> None:
     places = Places(home)
     queue = places.queue(OWN)
-    queue.mkdir(parents=True)
+    for target in (OWN, *(Target(name, "main") for name in "abc")):
+        places.queue(target).mkdir(parents=True)
     home.log.mkdir()
     path = queue / waiting_name(b"some.png")
     path.write_bytes(CONTENT)

@@ -36,6 +36,8 @@ class Bench:
         #: Of the files that are offered.
         self.priority = 5
         self.places = Places(self.home)
+        for name in ("next", "other", *"abc"):
+            self.places.queue(Target(name, "main")).mkdir(parents=True)
         self.step = Step(self.home, "p", "main", config, FreeSection())
         self.step.process = process  # type: ignore[assignment,method-assign]
         self.queue = LocalQueue(self.places, OWN)
@@ -136,6 +138,29 @@ def test_an_exception_quarantines_with_its_stack(bench: Make) -> None:
     assert kept.reason["reason"] == "ValueError: not a picture"
     assert "in fail" in kept.reason["traceback"]
     assert at.told(uid) == ["quarantined"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (True, "the step returned True"),
+        (Done(to="/tmp/some/file"), '"/tmp/some/file" is no step'),
+        (Done(to="nobody/main"), 'there is no step "nobody/main"'),
+        (Done(to=Path("relative/file")), '"relative/file" is not an absolute path'),
+        (Done(to=Path("/tmp")), '"/tmp" is a folder'),
+        (Done(to=Path("/tmp") / ("n" * 256)), "longer than 255 bytes"),
+        (Done(Path("/nowhere/at/all"), to="main"), 'the output "all" was not written'),
+        (Done(Path(__file__)), "it is not said where the output"),
+    ],
+)
+def test_an_answer_that_cannot_be_done_is_a_failure_of_the_step(bench: Make, answer: Outcome, reason: str) -> None:
+    at = bench(lambda _: answer)
+    uid = at.offer()
+    at.work()
+    (kept,) = quarantine.kept_files(at.places)
+    assert reason in kept.reason["reason"]
+    assert at.told(uid) == ["quarantined"]
+    assert Path(__file__).exists()
 
 
 def test_a_failed_file_is_tried_again_later_and_then_kept(bench: Make) -> None:
