@@ -28,13 +28,13 @@ BATCH = {"X-API-Key": "key-batch"}
 def serv(new_serv: Callable[[str], Serv]) -> Serv:
     serv = new_serv("")
     serv.configure(CONFIG)
-    started = time.monotonic()
     for name, delay, more in (("fast", 0.0, {}), ("long", 0.4, {"max_queue": "2", "timeout": "2"})):
         settings: dict[str, str] = {"concurrency": "4", **more}
         folder = write(serv, name, delay=delay, **settings)
         (serv.home.plugins / name).symlink_to(folder)
     serv.run("metwork", "apply", "mfserv")
-    # A router that was started afresh cannot teach its counters to the next one in its first five seconds.
+    # A router that was taught nothing cannot teach its counters to the next one in its first five seconds.
+    started = time.monotonic()
     wait_until(lambda: time.monotonic() > started + 5.5, 20, "the router is old enough")
     return serv
 
@@ -95,3 +95,35 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
         connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
         assert b" 408 " in connection.recv(4096)
+
+
+RUBBISH = """
+import socket
+listening = socket.socket(fileno=3)
+while True:
+    connection = listening.accept()[0]
+    connection.recv(65536)
+    connection.sendall(b"this is no HTTP\\r\\n\\r\\n")
+    connection.close()
+"""
+
+
+def test_an_app_that_answers_rubbish_hurts_nobody_else(serv: Serv) -> None:
+    folder = write(serv, "rubbish")
+    config = (folder / "config.ini").read_text().replace("app = main:app\ninterface = asgi", "cmd = {PYTHON} serve.py")
+    (folder / "config.ini").write_text(config)
+    (folder / "serve.py").write_text(RUBBISH)
+    serv.develop(folder)
+    assert serv.service.get("/rubbish/").status == 502
+    assert serv.service.get("/fast/").status == 200
+
+
+def test_an_app_that_is_never_healthy_is_told_of(serv: Serv) -> None:
+    folder = write(serv, "ill", health="/health")
+    (folder / "main.py").write_text((folder / "main.py").read_text().replace('"status": 200', '"status": 500'))
+    serv.configure(CONFIG + "[supervisor]\nstart_timeout = 2\n")
+    done = serv.try_to("plugins.develop", ".", folder=folder)
+    assert done.returncode == 5
+    assert "app.ill.main.0: not ready yet" in done.stderr
+    assert serv.service.get("/fast/").status == 200
+    serv.run("plugins.uninstall", "ill")
