@@ -17,7 +17,6 @@ Beside the path: jobs/, requests that are answered later.
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +26,7 @@ from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
 from mfext.plugin.requirements import plugin_environment
+from mfext.plugin.running import fingerprint
 from mfext.process import Process
 from mfext.section import Config, Schema
 from mfserv.app import App, apps_of, faults
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     import click
 
     from mfext.plugin.manifest import Plugin
-
-#: Files of a plugin whose change does not change what runs.
-_NOT_CODE = {"__pycache__", "tests", "README.md"}
 
 
 def _folders(_config: Config) -> list[Path]:
@@ -66,7 +63,7 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
 
 def _workers(app: App, plugin: Plugin) -> Iterator[Process]:
     one = app.settings
-    fingerprint, environment = _fingerprint(plugin), plugin_environment(plugin)
+    changes_with, environment = fingerprint(plugin), plugin_environment(plugin)
     for slot in app.slots:
         spec = Spec(
             app=app.id,
@@ -90,28 +87,8 @@ def _workers(app: App, plugin: Plugin) -> Iterator[Process]:
             graceful_timeout=one.graceful_timeout,
             rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
             environment=environment,
-            fingerprint=fingerprint,
+            fingerprint=changes_with,
         )
-
-
-def _fingerprint(plugin: Plugin) -> str:
-    """Changes when code or configuration of *plugin* change; its workers are then started anew."""
-    digest = hashlib.sha256(repr(plugin.config.rows()).encode())
-    for path in sorted(_code_of(plugin.folder)):
-        status = path.stat()
-        name = str(path.relative_to(plugin.folder))
-        digest.update(f"{name} {status.st_mtime_ns} {status.st_size}\n".encode(errors="replace"))
-    return digest.hexdigest()[:16]
-
-
-def _code_of(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in _NOT_CODE:
-            continue
-        if path.is_dir():
-            yield from _code_of(path)
-        elif path.is_file():
-            yield path
 
 
 def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
