@@ -17,6 +17,7 @@ demo: setup  ## watch the framework do its job; KEEP=1 leaves it running
 	@.venv/bin/python -m demo $(if $(KEEP),--keep)
 
 test: setup  ## run every test
+	@tools/system-packages serv rpm test
 	@.venv/bin/python -m pytest
 
 unit: setup  ## run the tests that need no process and no server
@@ -35,6 +36,7 @@ bench: setup  ## measure, beside the reference
 	@tools/bench
 
 rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository for dnf
+	@tools/system-packages rpm
 	@tools/rpm
 
 model:  ## search every state of the claim-commit-recover protocol (needs spin)
