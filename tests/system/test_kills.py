@@ -12,7 +12,7 @@ from pathlib import Path
 from mfext.testing import wait_until
 from tests.system.conftest import Flow
 
-FILES, KILLS = 900, 30
+FILES, KILLS = 3000, 30
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x10\0\0\0\x10\x08\x02\0\0\0\x90\x91h6"
 CONDITION = "( x['latest.switch.main.system_magic'].startswith(b'PNG image') )"
 
@@ -45,7 +45,7 @@ def send(flow: Flow, sent: list[str]) -> None:
         text = f"{number:06d}{0 if is_png else 1}"
         sent.append(text)
         flow.drop(f"file{number}", (PNG if is_png else b"text ") + text.encode())
-        if number % 10 == 0:
+        if number % 30 == 0:
             threading.Event().wait(0.1)
 
 
