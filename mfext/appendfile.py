@@ -100,3 +100,7 @@ class AppendFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            self._close()

@@ -101,7 +101,7 @@ class Flow:
         counts["waiting"] = sum(len(list(path.iterdir())) for path in places.incoming.glob("step.*"))
         counts["claimed"] = sum(path.name[0].isdigit() for path in places.works.glob("[!.]*/*/*") if path.name != LOCK)
         counts["delayed"] = sum(1 for path in places.delays.glob("*/*"))
-        counts["quarantined"] = sum(1 for path in places.quarantines.glob("*/*.json"))
+        counts["quarantined"] = sum(1 for path in places.quarantines.glob("*/[!.]*.json"))
         return counts
 
     def is_idle(self) -> bool:
@@ -112,7 +112,7 @@ class Flow:
     def quarantine(self, target: str) -> list[dict[str, Any]]:
         """The reasons in the quarantine of a step."""
         folder = self.places.quarantine(Target.of(target))
-        return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.json"))]
+        return [json.loads(path.read_bytes()) for path in sorted(folder.glob("[!.]*.json"))]
 
 
 @pytest.fixture

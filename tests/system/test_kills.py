@@ -36,7 +36,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(flow: Flow) -> None:
     assert sorted(archived) == sorted(sent)
     assert sorted(pngs) == sorted(content for content in sent if content.endswith("0"))
     assert kept == 0
-    assert flow.try_to("mfdata.status").returncode == 0
+    wait_until(lambda: flow.try_to("mfdata.status").returncode == 0, timeout=30, what="all processes well again")
 
 
 def send(flow: Flow, sent: list[str]) -> None:

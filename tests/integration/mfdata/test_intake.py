@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import os
 import shutil
 import socket
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -265,6 +267,7 @@ def test_files_that_another_user_lets_us_neither_mark_nor_remove_are_left_alone(
         folder.chmod(0o777)
 
     def as_nobody() -> None:
+        codecs.lookup("ascii")  # nobody may not be allowed to load it
         os.seteuid(65534)
         intake = intake_of(home)
         assert intake.take(incoming, "file", told=True) is Verdict.STRANGE
@@ -344,6 +347,8 @@ def in_child(act: Callable[[], object]) -> int:
         try:
             act()
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -93,7 +93,7 @@ def token(secret: str = "hemlig", algorithm: str = "HS256", **claims: object) ->
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
-    claims = {"sub": "subject-two", "iss": "https://issuer", "exp": int(time.time()) + 60, **claims}
+    claims = {"sub": "subject-two", "iss": "https://issuer", "exp": int(time.time()) + 3600, **claims}
     text = f"{part({'alg': algorithm, 'typ': 'JWT'})}.{part(claims)}"
     digest = hmac.digest(secret.encode(), text.encode(), hashlib.sha256)
     return {"Authorization": f"Bearer {text}.{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"}

@@ -59,7 +59,7 @@ def test_an_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
 def test_modules_as_json_is_a_list_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["modules", "--json"]) == 0
     output = capsys.readouterr()
-    assert [one["name"] for one in json.loads(output.out)] == ["mfdata"]
+    assert [one["name"] for one in json.loads(output.out)] == ["mfdata", "mfserv"]
     assert output.err == ""
 
 
