@@ -28,6 +28,7 @@ from mfdata.config import (
     InternalPlugins,
     StepConfig,
 )
+from mfdata.external import AUTO
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
@@ -66,12 +67,13 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
 
 
 def _observed(config: Config, plugins: Sequence[Plugin]) -> str:
-    """Changes when what the observer watches or guards changes; it takes milliseconds to start anew."""
+    """Changes when what the observer watches changes: a step that listens to its own queue only changes nothing."""
     steps = [
-        (plugin.name, name, step.listened_directories, step.timeout, step.priority)
+        (plugin.name, name, step.listened_directories, step.priority)
         for plugin in plugins
         for name in plugin.config.names("step_*")
         for step in [plugin.config.section(name, StepConfig)]
+        if step.listened_directories.strip() != AUTO
     ]
     return hashlib.sha256(repr((steps, config.rows())).encode()).hexdigest()[:16]
 
