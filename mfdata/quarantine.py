@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import PUT_BACK, Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.trace import Trace, encoded
 
@@ -78,7 +78,7 @@ def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping
     folder = places.quarantine(target)
     folder.mkdir(parents=True, exist_ok=True)
     _store_tags(places, path, tags)
-    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    name = File(path, tags).basename
     known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
     kept = folder / path.name
     _write_reason(kept, {**known, **reason})

@@ -17,7 +17,7 @@ from typing import Any
 
 from mfdata import quarantine
 from mfdata.delivery import Delivery, remove_transaction
-from mfdata.file import OWN_COPY, Tags, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import OWN_COPY, File, Tags, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
 from mfdata.trace import Trace
 from mfext.exits import exit_of
@@ -206,7 +206,7 @@ def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
 
 
 def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
-    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    name = File(path, tags).basename
     return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
 
 

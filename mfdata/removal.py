@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mfdata import quarantine
 from mfdata.config import Safety
-from mfdata.file import before_entry, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import File, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.recovery import Recovery
 from mfdata.trace import Trace
@@ -77,7 +77,7 @@ def _quarantine(places: Places, trace: Trace, path: Path, target: Target) -> Non
 
 
 def _told(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, object]:
-    name = os.fsdecode(tags.get("latest.core.original_basename", b"")) or path.name
+    name = File(path, tags).basename
     return {"uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
 
 
