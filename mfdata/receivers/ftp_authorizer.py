@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pyftpdlib.exceptions import AuthenticationFailed
 
+from mfdata.receivers.reception import made_folder
 from mfdata.receivers.users import Users
 from mfext.errors import ConfigError
 from mfext.log import get_logger
@@ -61,15 +60,3 @@ class Authorizer:
 
     def terminate_impersonation(self, _username: str) -> None:
         """All files are ours."""
-
-
-def made_folder(folder: Path) -> str:
-    """The real path of *folder*, which is there then.
-
-    Raises:
-        OSError: it cannot be made, or nothing can be written there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
-    return os.path.realpath(folder)

@@ -30,21 +30,6 @@ def _lacks_end_mark(error: OSError) -> bool:
     return isinstance(error, ssl.SSLEOFError) or getattr(error, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
 
 
-def server_context(certificate: str, key: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer with the *certificate* (and those above it) and its *key*, PEM files; '' = in one file.
-
-    Raises:
-        OSError: they cannot be used.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Early 3.11 takes a connection that was cut for one that was ended.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    # A key that is encrypted is an error, not a question on the terminal.
-    context.load_cert_chain(certificate, key or None, password=str)
-    return context
-
-
 class TlsConnection:
     """A mixin over pyftpdlib's AsyncChat, whose connection may become protected.
 

@@ -16,7 +16,8 @@ from pyftpdlib.handlers.ftp.control import FTPHandler
 from pyftpdlib.handlers.ftp.data import DTPHandler
 from pyftpdlib.servers import FTPServer
 
-from mfdata.receivers.ftp_tls import TlsControl, TlsData, server_context
+from mfdata.receivers.ftp_tls import TlsControl, TlsData
+from mfdata.receivers.reception import server_context
 from mfext.testing import wait_until
 
 USER, PASSWORD = "weather", "s3cret-of-weather"
