@@ -104,7 +104,9 @@ def _make_plugins(shell: Shell, machine: other_machine.OtherMachine) -> list[str
         shell, "archive", "archive_image", switch_logical_condition=IS_PNG, dest_basename="{ORIGINAL_BASENAME}"
     )
     _say("JPEG images go to the other machine by FTP")
-    account = {"machine": "127.0.0.1", "port": str(machine.port), "user": machine.user, "passwd": machine.password}
+    # A password is no part of a plugin, which others get too.
+    shell.write("config/plugins/ftpsend_to_mybox.ini", "[custom]", f"passwd = {machine.password}")
+    account = {"machine": "127.0.0.1", "port": str(machine.port), "user": machine.user}
     _make_plugin(shell, "ftpsend", "ftpsend_to_mybox", **account, directory="/")
     _say("PNG images are converted to JPEG, for ftpsend_to_mybox")
     _make_plugin(

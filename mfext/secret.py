@@ -8,6 +8,7 @@ import re
 MASK = "********"
 
 _NAME = re.compile(r"pass(wd|word|phrase)?$|secret|token|credential|(api|access|private)_?key")
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 _PASSWORD_IN_URL = re.compile(r"(://[^/\s:@]*:)[^/\s]+@")
 
 
@@ -16,6 +17,12 @@ def masked(text: str, secret: bool) -> str:
     if secret:
         return MASK if text else ""
     return _PASSWORD_IN_URL.sub(rf"\1{MASK}@", text)
+
+
+def is_given_away(text: str, secret: bool) -> bool:
+    """Whether *text*, as it stands in a file, tells a secret; what ``{{NAME}}`` stands for is not in the file."""
+    own = _PLACEHOLDER.sub("", text)
+    return masked(own, False) != own or (secret and own == text != "")
 
 
 def is_secret(key: str) -> bool:

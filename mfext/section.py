@@ -155,6 +155,12 @@ def declared(kind: type[Section]) -> dict[str, Option]:
     return {} if issubclass(kind, FreeSection) else options_of(kind)
 
 
+def hides(kind: type[Section], key: str) -> bool:
+    """Whether the value of *key* is secret: as a *kind* of section declares it, by its name where nothing does."""
+    options = declared(kind)
+    return options[key].secret if key in options else is_secret(key)
+
+
 def is_pattern(name: str) -> bool:
     """Whether *name* stands for several sections."""
     return any(char in name for char in "*?[")
@@ -168,7 +174,7 @@ def variable_name(name: str) -> str:
 def shown(section: Section) -> dict[str, str]:
     """The values of *section* as texts, secrets masked."""
     if isinstance(section, FreeSection):
-        return {key: masked(text, is_secret(key)) for key, text in section.values.items()}
+        return {key: masked(text, hides(FreeSection, key)) for key, text in section.values.items()}
     return {
         key: masked(option.text(getattr(section, option.attribute)), option.secret)
         for key, option in options_of(type(section)).items()

@@ -7,7 +7,8 @@ from functools import partial
 
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.plugin.general import General
-from mfext.plugin.template import Template, Values, check_name
+from mfext.plugin.secrecy import Values
+from mfext.plugin.template import Template, check_name
 from mfext.section import FreeSection, Section, declared
 
 #: A key of a config.ini: its section and its name.

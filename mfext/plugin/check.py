@@ -18,6 +18,7 @@ from mfext.errors import MetworkError, PluginError, ServiceUnavailable, Several
 from mfext.plugin.manifest import Plugin
 from mfext.plugin.probe import probe
 from mfext.plugin.requirements import environment_for
+from mfext.plugin.secrecy import secret_faults
 from mfext.process import Process
 
 if TYPE_CHECKING:
@@ -82,14 +83,19 @@ def command_faults(process: Process, plugin: Plugin, home: Home) -> Iterator[Met
 
 
 def custom_faults(plugin: Plugin, home: Home, module: Module, config: Config) -> list[MetworkError]:
-    """What is wrong with ``[custom]`` for the classes that the plugin's programs run."""
+    """What is wrong with ``[custom]`` for the classes that the plugin's programs run.
+
+    Of a plugin that is looked at without overrides, for its release, also the secrets in its ``config.ini``.
+    """
     scripts = {script_of(process) for process in module.processes(home, config, [plugin])}
-    found = []
-    for script in sorted(script for script in scripts if script):
-        name = class_run_by(script)
-        fault = probe(plugin, home, script, name) if name else None
-        found += [fault] if fault else []
-    return found
+    named = [(script, class_run_by(script)) for script in sorted(script for script in scripts if script)]
+    answers = [probe(plugin, home, script, name) for script, name in named if name]
+    found = [fault for answer in answers for fault in answer.faults]
+    if found or plugin.overridden:
+        return found
+    # Secret for one of its classes is secret.
+    declared = sorted(((key, secret) for answer in answers for key, secret in answer.declared.items()))
+    return secret_faults(plugin, home, dict(declared))
 
 
 def run_tests(plugin: Plugin, home: Home) -> int:

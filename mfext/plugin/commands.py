@@ -41,7 +41,7 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     """
     from mfext.plugin import answers, template
 
-    module, _ = here()
+    module, home = here()
     chosen = template.load_template(template_name, module.name)
     sections = template.sections_of(chosen, module)
     given = answers.settings(texts, sections)
@@ -56,8 +56,10 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     if asks:
         questions = [question for question in answers.questions(chosen) if question not in given]
         values.update(answers.asked(questions, sections, values))
-    made = template.create(chosen, values, module, place)
-    click.echo(f"INFO : The plugin {made} is correctly created with the template {chosen.name}")
+    made = template.create(chosen, values, module, place, home)
+    click.echo(f"INFO : The plugin {made.name} is correctly created with the template {chosen.name}")
+    if made.secrets:
+        click.echo(f"INFO : Its secrets are in {made.secrets}, which no archive holds")
 
 
 @plugins.command("templates")

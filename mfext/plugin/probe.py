@@ -1,29 +1,43 @@
 """Import a plugin's program in a process of its own and check ``[custom]`` against what its class declares there.
 
-``python -m mfext.plugin.probe FOLDER PROGRAM CLASS``: a fault is told on stdout, with the exit status of its error;
-an import that fails leaves its stack on stderr, as any program would.
+``python -m mfext.plugin.probe FOLDER PROGRAM CLASS [own]``: it prints what it found, as JSON; an import that fails
+leaves its stack on stderr, as any program would. With ``own`` the plugin's configuration counts without overrides, as
+in an archive, where a secret that must be given is missing rightly.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mfext.environment import Home, current_module, home_of
-from mfext.errors import ConfigError, MetworkError, PluginError
+from mfext.errors import ConfigError, MetworkError, PluginError, Several
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.requirements import environment_for
-from mfext.section import Section
+from mfext.section import Section, declared
 
 #: Seconds that the import of a plugin may take.
 TIMEOUT = 60.0
 
 
-def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError | None:
-    """What is wrong with *plugin* as the class *name* of its *program* sees it; the plugin's code runs elsewhere.
+@dataclass(frozen=True)
+class Answer:
+    """What a class says of the plugin that runs it."""
+
+    faults: tuple[MetworkError, ...] = ()
+    #: The keys of ``[custom]`` that it declares, and whether each is secret.
+    declared: Mapping[str, bool] = field(default_factory=dict)
+
+
+def probe(plugin: Plugin, home: Home, program: Path, name: str) -> Answer:
+    """What the class *name* of its *program* says of *plugin*; the plugin's code runs elsewhere.
 
     Overrides that the class does not know are added to those that are unused.
     """
@@ -40,13 +54,12 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> MetworkError 
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return PluginError(f"cannot be imported within {TIMEOUT:g} s", where=str(program))
-    if done.returncode == ConfigError.exit_code:
-        return ConfigError(done.stdout.strip())
+        return Answer((PluginError(f"cannot be imported within {TIMEOUT:g} s", where=str(program)),))
     if done.returncode:
-        return PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program))
-    plugin.config.unused.extend(ConfigError(line) for line in done.stdout.splitlines())
-    return None
+        return Answer((PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program)),))
+    found = json.loads(done.stdout or "{}")
+    plugin.config.unused.extend(map(ConfigError, found.get("unused", ())))
+    return Answer(tuple(map(ConfigError, found.get("faults", ()))), found.get("declared", {}))
 
 
 def main() -> None:
@@ -56,19 +69,32 @@ def main() -> None:
     answer = os.dup(1)
     os.dup2(2, 1)
     custom = getattr(runpy.run_path(program, run_name="metwork_probe")[name], "Custom", None)
-    if not (isinstance(custom, type) and issubclass(custom, Section)):
-        return
+    if isinstance(custom, type) and issubclass(custom, Section):
+        found = _found(folder, custom, overridden=len(sys.argv) < 5)
+        with open(answer, "w", encoding="ascii") as said:  # noqa: PTH123  # of a descriptor
+            json.dump(found, said)
+
+
+def _found(folder: Path, custom: type[Section], *, overridden: bool) -> dict[str, Any]:
+    """What ``Answer`` needs, as JSON values."""
     from mfext.module import load_module
 
     module = load_module(current_module())
+    options = declared(custom)
+    # A release lacks them rightly, and shall be complete but for them.
+    missing = () if overridden else tuple(key for key, one in options.items() if one.secret and one.required)
+    unused: list[str] = []
+    faults: list[str] = []
     try:
-        config = load_plugin(folder, module, home_of(module.name), overridden=len(sys.argv) < 5).config
+        config = load_plugin(folder, module, home_of(module.name), overridden=overridden).config
         known = len(config.unused)
         config.section("custom", custom)
+        unused = [one.message for one in config.unused[known:]]
     except MetworkError as error:
-        os.write(answer, error.message.encode(errors="backslashreplace"))
-        raise SystemExit(ConfigError.exit_code) from None
-    os.write(answer, "\n".join(one.message for one in config.unused[known:]).encode(errors="backslashreplace"))
+        errors = error.errors if isinstance(error, Several) else (error,)
+        left_out = tuple(f" [custom] {key}" for key in missing)
+        faults = [one.message for one in errors if not one.where.endswith(left_out)]
+    return {"faults": faults, "unused": unused, "declared": {key: one.secret for key, one in options.items()}}
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.configfile import layered
-from mfext.environment import software_of
+from mfext.environment import Home, software_of
 from mfext.errors import ConfigError, Conflict, InternalError, MetworkError, NotAllowed, UsageError, nearest
 from mfext.option import option
 from mfext.plugin.general import General, name_fault
-from mfext.plugin.manifest import load_plugin
+from mfext.plugin.manifest import load_plugin, override_files
+from mfext.plugin.secrecy import Values, secrets_of, write_override
 from mfext.section import FreeSection, Schema, Section, declared
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 #: Suffix of the files of a template that are rendered; the others are taken as they are.
 RENDERED = ".j2"
-
-#: Values of a config.ini to be, by section and key.
-Values = Mapping[tuple[str, str], str]
 
 
 @dataclass(frozen=True)
@@ -90,30 +88,46 @@ def default_values(template: Template, name: str) -> dict[tuple[str, str], str]:
     return {("general", "name"): name, ("general", "summary"): template.header.title, **template.values}
 
 
-def create(template: Template, values: Values, module: Module, place: Path) -> str:
-    """Make a plugin from *template* in the new folder *place*, and give its name.
+@dataclass(frozen=True)
+class Made:
+    """A new plugin."""
 
-    It is built beside its place and renamed: whatever happens, there is a whole plugin or none.
+    name: str
+    #: The override that holds its secrets; None when it has none.
+    secrets: Path | None = None
+
+
+def create(template: Template, values: Values, module: Module, place: Path, home: Home) -> Made:
+    """Make a plugin from *template* in the new folder *place*.
+
+    It is built beside its place and renamed: whatever happens, there is a whole plugin or none. What is secret of its
+    values becomes an override in *home*, since the plugin's own files are for others too.
 
     Args:
         template: what it is made from.
         values: what its config.ini sets, such as ``default_values`` gives; the name is needed.
         module: the module whose plugin it is.
         place: the folder to be made.
+        home: where the plugin will be tried.
 
     Raises:
         UsageError: the name cannot be one of a plugin.
-        Conflict: there is something at *place* already.
+        Conflict: there is something at *place* already, or its override says something else.
+        NotAllowed: it has secrets, and the home is another user's.
         ConfigError: with these values it would not be valid.
     """
     name = values["general", "name"]
     check_name(name)
     check_place(place)
+    hidden = secrets_of(values, sections_of(template, module))
+    override = override_files(name, module.name, home)[0] if hidden else None
     building = place.parent.resolve() / f".{place.name}.{secrets.token_hex(4)}"
     try:
         building.mkdir()
-        _write_files(template, values, module, building)
+        _write_files(template, {key: text for key, text in values.items() if key not in hidden}, module, building)
         load_plugin(building, module, None)
+        if override:
+            _keep_secrets(override, hidden, module, home)
         building.rename(place)
     except MetworkError as error:
         # Who asked for the plugin knows nothing of where it is built.
@@ -122,7 +136,7 @@ def create(template: Template, values: Values, module: Module, place: Path) -> s
         raise NotAllowed(f"the plugin cannot be written: {error.strerror}", where=str(place)) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return name
+    return Made(name, override)
 
 
 def check_name(name: str) -> None:
@@ -184,6 +198,8 @@ def _custom(step: str) -> type[Section]:
 
 
 def _write_files(template: Template, values: Values, module: Module, folder: Path) -> None:
+    from mfext.reference import commented_ini
+
     sections = sections_of(template, module)
     for path, source in template.files.items():
         target = folder / path
@@ -192,7 +208,19 @@ def _write_files(template: Template, values: Values, module: Module, folder: Pat
         if source.suffix == RENDERED:
             text = _rendered(text, _facts(template, values, sections, module))
         target.write_text(text, "utf-8")
-    _write_config_ini(sections, values, folder / "config.ini")
+    (folder / "config.ini").write_text(commented_ini(sections, values, _secret_note(values, module)), "utf-8")
+
+
+def _secret_note(values: Values, module: Module) -> str:
+    name = values["general", "name"]
+    return f"A secret: write it into config/plugins/{name}.ini of the home of {module.name}, never here."
+
+
+def _keep_secrets(file: Path, hidden: Values, module: Module, home: Home) -> None:
+    from mfext.lifecycle import make_home
+
+    make_home(module, home)
+    write_override(file, hidden)
 
 
 def _rendered(text: str, facts: Mapping[str, Any]) -> str:
@@ -201,17 +229,6 @@ def _rendered(text: str, facts: Mapping[str, Any]) -> str:
     # Nothing of this is HTML.
     jinja = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)  # noqa: S701  # nosec B701
     return jinja.from_string(text).render(facts)
-
-
-def _write_config_ini(sections: Mapping[str, type[Section]], values: Values, file: Path) -> None:
-    from mfext.reference import commented_ini
-
-    options = {section: declared(kind) for section, kind in sections.items()}
-    holds_secret = any(
-        text and key in options[section] and options[section][key].secret for (section, key), text in values.items()
-    )
-    file.touch(mode=0o600 if holds_secret else 0o666)
-    file.write_text(commented_ini(sections, values), "utf-8")
 
 
 def _facts(template: Template, values: Values, sections: Mapping[str, type[Section]], module: Module) -> dict[str, Any]:

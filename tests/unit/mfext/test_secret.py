@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfext.secret import MASK, is_secret, masked
+from mfext.secret import MASK, is_given_away, is_secret, masked
 
 
 @pytest.mark.parametrize("key", ["passwd", "password", "ftp_pass", "SECRET", "auth_token", "api_key", "s3_access_key"])
@@ -30,3 +30,19 @@ def test_other_keys_are_not(key: str) -> None:
 )
 def test_a_secret_is_never_shown(text: str, secret: bool, shown: str) -> None:
     assert masked(text, secret) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "secret", "given_away"),
+    [
+        ("hunter2", True, True),
+        ("hunter2", False, False),
+        ("", True, False),
+        ("{{FTP_PASSWORD}}", True, False),
+        ("ftp://me:hunter2@host", False, True),
+        ("ftp://{{USER}}:hunter2@host", False, True),
+        ("ftp://me:{{FTP_PASSWORD}}@host", True, False),
+    ],
+)
+def test_a_variable_keeps_a_secret_out_of_its_file(text: str, secret: bool, given_away: bool) -> None:
+    assert is_given_away(text, secret) is given_away

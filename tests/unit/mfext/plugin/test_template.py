@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, UsageError
 from mfext.option import option
 from mfext.plugin import template
@@ -53,7 +54,7 @@ def _template(tmp_path: Path, name: str, text: str, files: Mapping[str, str]) ->
 def _made(name: str, place: Path, *texts: str) -> str:
     chosen = load_template(name, "mfdata")
     values = {**default_values(chosen, place.name), **settings(texts, sections_of(chosen, module()))}
-    return create(chosen, values, module(), place)
+    return create(chosen, values, module(), place, Home("mfdata", place.parent / "home")).name
 
 
 def test_templates_are_listed_by_name_without_mere_parents() -> None:
