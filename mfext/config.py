@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mfext.configfile import layered
 from mfext.environment import Home, administrators_folder, child_variables
+from mfext.plugin.policy import Policy
 from mfext.section import Config, Schema, is_pattern
 from mfext.supervision import SECTIONS
 
@@ -28,7 +29,7 @@ def module_config(module: Module, home: Home) -> Config:
 def module_schema(module: Module) -> Schema:
     """All sections that the ``config.ini`` of *module* may have: its own, and those that every module has."""
     own = module.schema
-    return Schema({**own.sections, **SECTIONS}, own.required, own.fixed)
+    return Schema({**own.sections, **SECTIONS, "plugins": Policy}, own.required, own.fixed)
 
 
 def config_files(home: Home) -> tuple[Path, Path]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from mfext.errors import PluginError
+from mfext.layer import PREFIX as LAYER
 from mfext.plugin import rpmheader as tags
 from mfext.plugin.general import name_fault
 from mfext.plugin.rpm import PREFIX
@@ -49,7 +50,8 @@ def header_faults(header: Header) -> list[str]:
 
 
 def module_of(header: Header) -> str:
-    names = {name.removeprefix("metwork-") for name in header.texts(tags.REQUIRENAME) if name.startswith("metwork-")}
+    required = {name for name in header.texts(tags.REQUIRENAME) if not name.startswith(LAYER)}
+    names = {name.removeprefix("metwork-") for name in required if name.startswith("metwork-")}
     return names.pop() if len(names) == 1 else ""
 
 

@@ -48,7 +48,7 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     from mfext.plugin.repair import interrupted
 
     if is_archive(which):
-        return _of_archive(Path(which), home)
+        return _of_archive(Path(which), module, home)
     told = interrupted(module, home)
     config = module_config(module, home)
     plugin, installed = chosen(which, home, module)
@@ -60,13 +60,14 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     return Inspection(plugin.name, tuple(found), (*told, *plugin.unused), differences)
 
 
-def _of_archive(path: Path, home: Home) -> Inspection:
+def _of_archive(path: Path, module: Module, home: Home) -> Inspection:
     from mfext.plugin.archive import check_payload, fits, read_archive
+    from mfext.plugin.install import signature_rule
     from mfext.plugin.signature import check_signature
 
     archive = read_archive(path)
     check_payload(archive)
-    check_signature(archive, home, required=False)
+    check_signature(archive, home, required=signature_rule(module, home))
     fault = fits(archive, home.module)
     return Inspection(archive.name, (fault,) if fault else ())
 

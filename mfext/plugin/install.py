@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all
+from mfext.layer import layers as known_layers
 from mfext.lock import exclusive
 from mfext.plugin.archive import Archive, check_payload, extract, fits, read_archive
 from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.marker import Marker, markers, read_marker, write_marker
 from mfext.plugin.plan import Ground, Offer, Permission, Standing, plan
+from mfext.plugin.policy import Policy
 from mfext.plugin.requirements import python_tag
 from mfext.plugin.signature import Signature, check_signature
 from mfext.plugin.transaction import Change, Journal, Transaction
@@ -87,11 +89,18 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
         raise UsageError("--new-name names one plugin", expected="one archive")
     lifecycle.init(module, home)
     with alone(home, "install"):
+        required = "--require-signature" if wish.require_signature else signature_rule(module, home)
+        if wish.new_name and required not in ("", "--require-signature"):
+            raise UsageError(
+                "a plugin under another name is another archive, which nobody has signed",
+                expected=f"signed ones, as {required} says",
+                mend="Change its name, release and sign it.",
+            )
         transaction = Transaction(module, home)
         told = transaction.recover()
         progress(PREPARING, 0, 1)
         with prepared(transaction):
-            taken = [_taken(path, wish, number, transaction) for number, path in enumerate(wish.paths)]
+            taken = [_taken(path, wish, number, transaction, required) for number, path in enumerate(wish.paths)]
             offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, home), wish.allowed)
             by_name = {one.archive.name: one for one in taken}
             chosen = [by_name[offer.name] for offer in offers]
@@ -153,11 +162,28 @@ def ground(module: Module, home: Home) -> Ground:
     from mfext.config import module_config
 
     places = survey(home, module, module_config(module, home))
-    return Ground(module.name, software_version(), python_tag(), {one.name: _standing(one) for one in places})
+    layers = {one.name for one in known_layers() if one.site.is_dir()}
+    return Ground(module.name, software_version(), python_tag(), {one.name: _standing(one) for one in places}, layers)
 
 
-def take(path: Path, place: Path, home: Home, *, require_signature: bool = False) -> Taken:
+def signature_rule(module: Module, home: Home) -> str:
+    """Where the administrator says that plugins must be signed; '' when nobody does."""
+    from mfext.config import module_config
+
+    config = module_config(module, home)
+    origin = config.origin("plugins", "require_signature")
+    is_required = config.section("plugins", Policy).require_signature
+    return f"{origin} [plugins] require_signature" if is_required else ""
+
+
+def take(path: Path, place: Path, home: Home, required: str) -> Taken:
     """Copy the archive *path* to *place* and check the copy, so that nobody changes what was checked.
+
+    Args:
+        path: of the archive.
+        place: of the copy.
+        home: where it shall be installed.
+        required: who says that it must be signed; '' = nobody.
 
     Raises:
         PluginError: it is not in order.
@@ -176,7 +202,7 @@ def take(path: Path, place: Path, home: Home, *, require_signature: bool = False
         archive = read_archive(place)
         raise_all([fault] if (fault := fits(archive, home.module)) else [])
         check_payload(archive)
-        signature = check_signature(archive, home, required=require_signature)
+        signature = check_signature(archive, home, required=required)
     except MetworkError as error:
         raise about(error, place, path) from None
     return Taken(archive, signature, path)
@@ -189,9 +215,9 @@ def about(error: MetworkError, place: Path, other: Path) -> MetworkError:
     return told[0] if len(told) == 1 else Several(told)
 
 
-def _taken(path: Path, wish: Wish, number: int, transaction: Transaction) -> Taken:
+def _taken(path: Path, wish: Wish, number: int, transaction: Transaction, required: str) -> Taken:
     place = transaction.folder / f"{number}.plugin"
-    taken = take(path, place, transaction.home, require_signature=wish.require_signature)
+    taken = take(path, place, transaction.home, required)
     if wish.new_name and wish.new_name != taken.archive.name:
         from mfext.plugin.rename import renamed
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfext.errors import Conflict, MetworkError, PluginError, raise_all
+from mfext.layer import PREFIX as LAYER
 from mfext.plugin.rpmversion import Capability, compare_full
 
 _PLUGIN = re.compile(r"metwork_plugin\((.*)\)")
@@ -51,6 +52,8 @@ class Ground:
     #: Tag of the Python that runs plugins.
     python: str
     installed: Mapping[str, Standing]
+    #: Names of the layers that are on this machine, for that Python.
+    layers: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,8 @@ def _unmet(offers: Sequence[Offer], ground: Ground) -> Iterator[MetworkError]:
         for requirement in offer.requires:
             fault = _unmet_one(requirement, versions, linked, ground)
             if fault:
-                yield PluginError(f"it requires {_said(requirement)}, {fault}", where=str(offer.path))
+                mend = f"Install the package {requirement.name}." if requirement.name.startswith(LAYER) else ""
+                yield PluginError(f"it requires {_said(requirement)}, {fault}", where=str(offer.path), mend=mend)
     changed = {offer.name for offer in offers}
     for standing in ground.installed.values():
         for requirement in map(parse, standing.requires):
@@ -197,6 +201,9 @@ def _unmet_one(requirement: Capability, versions: Mapping[str, str], linked: Col
         return ""
     if requirement.name.startswith("metwork_python("):
         return f"and this is {ground.python}"
+    if requirement.name.startswith(LAYER):
+        name = requirement.name.removeprefix(LAYER)
+        return "" if name in ground.layers else f'and the layer "{name}" is not on this machine'
     return "which is none of MetWork's"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import ConfigError, MetworkError, NotAllowed, Several, raise_all
+from mfext.layer import PREFIX as LAYER
 from mfext.plugin import rpm
 from mfext.plugin.build import Facts, nfpm, one_line, rpmbuild
 from mfext.plugin.manifest import Plugin, load_plugin
@@ -56,7 +57,7 @@ def build(plugin: Plugin, work: Path, target: Path) -> Path:
 
 
 def requirements_of(plugin: Plugin) -> list[Capability]:
-    """What *plugin* requires: its module, other plugins, and the Python that its compiled packages are for."""
+    """What *plugin* requires: its module, other plugins, layers, and the Python that its compiled packages are for."""
     where = f"{plugin.config.origin('general', 'requires')} [general] requires"
     named = [parse_requirement(text, where) for text in plugin.general.requires]
     own = f"metwork-{plugin.module}"
@@ -65,9 +66,11 @@ def requirements_of(plugin: Plugin) -> list[Capability]:
     ]
     foreign = [one for one in wanted if one.name.startswith("metwork-") and one.name != own]
     if foreign:
-        raise ConfigError(f"a plugin of {plugin.module} cannot require {foreign[0].name}", where=where)
+        mend = "Name it in [general] layers." if foreign[0].name.startswith(LAYER) else ""
+        raise ConfigError(f"a plugin of {plugin.module} cannot require {foreign[0].name}", where=where, mend=mend)
     if not any(one.name == own for one in wanted):
         wanted.insert(0, _module_requirement(own))
+    wanted += [Capability(f"{LAYER}{name}") for name in dict.fromkeys(plugin.general.layers)]
     if has_compiled(plugin.folder):
         wanted.append(Capability(f"metwork_python({python_tag()})"))
     return wanted

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError, nearest
 from mfext.plugin.archive import read_archive
-from mfext.plugin.install import PREPARING, Installation, Progress, Taken, alone, prepared, put_in, take
+from mfext.plugin.install import PREPARING, Installation, Progress, Taken, alone, prepared, put_in, signature_rule, take
 from mfext.plugin.marker import Marker, markers
 from mfext.plugin.transaction import Transaction
 from mfext.plugin.verify import Differences, differences
@@ -39,8 +39,9 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
         done = Installation(())
         if damaged:
             progress(PREPARING, 0, 1)
+            required = signature_rule(module, home)
             with prepared(transaction):
-                taken = [_kept(marker, number, transaction) for number, marker in enumerate(damaged)]
+                taken = [_kept(marker, number, transaction, required) for number, marker in enumerate(damaged)]
                 done = put_in(taken, transaction, progress)
     return replace(done, problems=(*told, *done.problems))
 
@@ -73,6 +74,6 @@ def interrupted(module: Module, home: Home) -> list[MetworkError]:
         return [error]
 
 
-def _kept(marker: Marker, number: int, transaction: Transaction) -> Taken:
+def _kept(marker: Marker, number: int, transaction: Transaction, required: str) -> Taken:
     path = transaction.releases / marker.archive
-    return take(path, transaction.folder / f"{number}.plugin", transaction.home)
+    return take(path, transaction.folder / f"{number}.plugin", transaction.home, required)

@@ -62,8 +62,13 @@ def signature_of(archive: Archive, keys: Sequence[Path]) -> Signature:
     return Signature("unknown" if verdicts and verdicts <= {"NOKEY", "OK"} else "bad", key)
 
 
-def check_signature(archive: Archive, home: Home, *, required: bool) -> Signature:
+def check_signature(archive: Archive, home: Home, *, required: str = "") -> Signature:
     """The signature of *archive*.
+
+    Args:
+        archive: what is signed or not.
+        home: whose trusted keys count.
+        required: who says that it must be signed with one of them; '' = nobody.
 
     Raises:
         PluginError: it is bad, or it is required and is missing or not a trusted one.
@@ -72,16 +77,26 @@ def check_signature(archive: Archive, home: Home, *, required: bool) -> Signatur
     where = str(archive.path)
     if found.state == "bad":
         raise PluginError("its signature is wrong: it was changed after it was signed", where=where)
-    folders = " or ".join(map(str, key_folders(home)))
+    expected = f"a signature with a trusted key, as {required} says"
     if required and found.state == "none":
-        raise PluginError("it is not signed", where=where, mend="Ask who made it for a signed one: plugins.sign.")
+        mend = "Ask who made it for a signed one: plugins.sign."
+        raise PluginError("it is not signed", where=where, expected=expected, mend=mend)
     if required and found.state == "unknown":
         raise PluginError(
             f"it is signed with the key {found.key}, which is not trusted here",
             where=where,
-            mend=f"Put the public key into {folders} if you trust it.",
+            expected=expected,
+            mend=_how_to_trust(found.key, home),
         )
     return found
+
+
+def _how_to_trust(key: str, home: Home) -> str:
+    own, machine = key_folders(home)
+    return (
+        "If you trust who signed it, get their public key and put it into a file NAME.asc, for example with "
+        f"mkdir -p {own} && gpg --armor --export {key} > {own}/{key}.asc; for the whole machine, in {machine}."
+    )
 
 
 def sign(path: Path, key: str) -> None:

@@ -538,6 +538,71 @@ def test_signatures_are_made_and_required(site: Site, key: Path) -> None:
     assert json.loads(site.does("info", "--json", archive))["signature"].startswith("trusted")
 
 
+def _rule(site: Site) -> Path:
+    """The administrator requires signatures."""
+    rule = site.folder / "etc" / "mfdata" / "config.ini"
+    rule.parent.mkdir(parents=True, exist_ok=True)
+    rule.write_text("[plugins]\nrequire_signature = 1\n")
+    return rule
+
+
+def _trust(site: Site, key: Path) -> Path:
+    keys = site.home.config / "keys"
+    keys.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.copy(key, keys))
+
+
+def test_an_administrator_requires_signatures_of_whatever_is_installed(site: Site, key: Path) -> None:
+    rule = _rule(site)
+    archive = site.release("one")
+    expected = f"expected a signature with a trusted key, as {rule}:2 [plugins] require_signature says"
+    assert expected in site.refuses("install", archive)
+    assert expected in site.refuses("check", archive)
+    site.does("sign", "--key", "signer@example.org", archive)
+    message = site.refuses("install", archive)
+    assert "which is not trusted here" in message
+    assert f"gpg --armor --export {read_key(message)} > {site.home.config}/keys/" in message
+    _trust(site, key)
+    assert "which nobody has signed" in site.refuses("install", "--new-name", "other", archive)
+    site.does("install", archive)
+
+
+def read_key(message: str) -> str:
+    """The number of the key that is not trusted."""
+    return message.partition("with the key ")[2].partition(",")[0]
+
+
+def test_what_goes_back_or_is_repaired_is_signed_too(site: Site, key: Path) -> None:
+    old, new = site.release("one"), site.release("one", "1.1")
+    site.does("install", old)
+    site.does("sign", "--key", "signer@example.org", new)
+    _trust(site, key)
+    _rule(site)
+    site.does("install", "--upgrade", new)
+    assert "it is not signed" in site.refuses("rollback", "one")
+    (site.home.plugins / "one" / "main.py").write_text("changed")
+    site.does("repair")
+    assert (site.home.plugins / "one" / "main.py").read_text() == GOOD
+    (site.home.plugins / "one" / "main.py").write_text("changed")
+    _trust(site, key).unlink()
+    assert "which is not trusted here" in site.refuses("repair")
+    assert site.versions() == {"one": "1.1"}
+
+
+def test_what_is_provided_is_signed_too(site: Site, key: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _rule(site)
+    provided = site.folder / "etc" / "mfdata" / "plugins"
+    provided.mkdir(parents=True)
+    unsigned, signed = site.release("one"), site.release("two")
+    site.does("sign", "--key", "signer@example.org", signed)
+    for archive in (unsigned, signed):
+        shutil.copy(archive, provided)
+    _trust(site, key)
+    run(["mfdata", "start"])
+    assert "one-1.0-1.metwork.mfdata.plugin: it is not signed" in capfd.readouterr().err
+    assert site.versions() == {"two": "1.0"}
+
+
 def test_what_was_changed_after_it_was_signed_is_refused(site: Site, key: Path) -> None:
     archive = site.release("one")
     site.does("sign", "--key", "signer@example.org", archive)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -127,6 +128,28 @@ def test_a_release_of_the_module_is_required_where_the_module_is_one(
     monkeypatch.setattr("mfext.plugin.release.software_version", lambda: "1.4.2")
     requires = query(site.release("one", general="requires = two >= 1.1, three\n"), "--requires")
     assert {"metwork-mfdata >= 1.4", "metwork_plugin(two) >= 1.1", "metwork_plugin(three)"} <= set(requires)
+
+
+def test_the_layers_of_a_plugin_are_required_and_must_be_there_where_it_is_installed(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("METWORK_LAYERS", str(tmp_path / "layers"))
+    layer = tmp_path / "layers" / "metwork-mfext-layer-small"
+    python = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    (layer / "lib" / python / "site-packages").mkdir(parents=True)
+    archive = site.release("one", general="layers = small")
+    required = [name for name in query(archive, "--requires") if not name.startswith("rpmlib")]
+    assert sorted(required) == ["metwork-mfdata", "metwork-mfext-layer-small"]
+    layer.rename(tmp_path / "away")
+    said = 'requires metwork-mfext-layer-small, and the layer "small" is not on this machine. Install the package'
+    assert said in site.refuses("install", archive)
+    (tmp_path / "away").rename(layer)
+    site.does("install", archive)
+
+
+def test_a_layer_is_asked_for_by_its_own_key(site: Site) -> None:
+    message = site.refuses("release", site.plugin("one", general="requires = metwork-mfext-layer-small"))
+    assert "cannot require metwork-mfext-layer-small. Name it in [general] layers." in message
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def offer(name: str, version: str = "1.0-1", *requires: str, digest: str = "") -
 
 
 def ground(*standings: Standing, version: str = "1.4.0") -> Ground:
-    return Ground("mfdata", version, "cpython-311", {one.name: one for one in standings})
+    return Ground("mfdata", version, "cpython-311", {one.name: one for one in standings}, {"scientific"})
 
 
 def here(name: str, version: str = "1.0-1", *requires: str) -> Standing:
@@ -100,6 +100,10 @@ def test_a_circle_of_requirements_has_some_order() -> None:
         (needs("there", " >= 2"), 'requires the plugin "there" >= 2, and that would be version 1.0-1'),
         ("metwork-mfdata >= 1.5", "requires metwork-mfdata >= 1.5, and this is version 1.4.0"),
         ("metwork_python(cpython-39)", "and this is cpython-311"),
+        (
+            "metwork-mfext-layer-magics",
+            'the layer "magics" is not on this machine. Install the package metwork-mfext-layer-magics.',
+        ),
         ("libfoo.so.1", "which is none of MetWork's"),
     ],
 )
@@ -111,7 +115,13 @@ def test_a_requirement_that_is_not_met_is_named(requirement: str, message: str) 
 
 @pytest.mark.parametrize(
     "requirement",
-    [needs("there", " = 1.0"), needs("linked", " >= 99"), "metwork-mfdata >= 1.4", "metwork_python(cpython-311)"],
+    [
+        needs("there", " = 1.0"),
+        needs("linked", " >= 99"),
+        "metwork-mfdata >= 1.4",
+        "metwork_python(cpython-311)",
+        "metwork-mfext-layer-scientific",
+    ],
 )
 def test_requirements_that_are_met(requirement: str) -> None:
     linked = Standing("linked", "0-1", dev_link=Path("src"))
