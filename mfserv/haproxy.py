@@ -18,7 +18,8 @@ from mfserv.page import page
 from mfserv.routes import Route, routing_table
 
 #: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
-BUFFER = 32_768
+#: Those that may be sent again are copied whole: each kilobyte costs every request.
+BUFFER = 16_384
 #: Milliseconds that a request is put back in the queue for each request of its client in the last ten seconds.
 FAIRNESS = 10
 
@@ -69,7 +70,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
     Raises:
         ConfigError: routes overlap, or clients are not right.
     """
-    table, known = routing_table(apps), clients(config)
+    table, known, jwt = routing_table(apps), clients(config), config.section("jwt", Jwt)
     lanes = [
         Lane(app, name, one.order, lane(app.places, one.share))
         for app in apps
@@ -83,6 +84,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "routes": table,
         "lanes": lanes,
         "clients": known,
+        "jwt": jwt,
         "jobs": any(app.settings.async_ != "off" for app in apps),
         "client_periods": sorted(_periods([known.others.rate, *(one.rate for one in known.named)])),
         "app_periods": sorted(_periods(rate(app.settings.rate) for app in apps)),
@@ -91,7 +93,11 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "fairness": FAIRNESS,
         # Rules for what nobody uses are left out: each costs every request some tenths of a microsecond.
         "used": {name: bool(maps[f"{name}.map"]) for name in ("addresses", "auth", "cors", "keys")}
-        | {"hosts": any(route.host != "*" for route in table)},
+        | {
+            "hosts": any(route.host != "*" for route in table),
+            "named": bool(known.named),
+            "tokens": bool(jwt.secret or jwt.public_key),
+        },
         "buffer": BUFFER,
     }
     return Rendered({**maps, "index.html": page(table), CONFIG: _text(facts)})
@@ -101,7 +107,6 @@ def _settings(config: Config) -> dict[str, Any]:
     return {
         "http": config.section("http", Http),
         "tls": config.section("tls", Tls),
-        "jwt": config.section("jwt", Jwt),
         "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY},
     }
 
@@ -117,8 +122,12 @@ def _maps(
     named = known.named
     limited = [(client.name, client.rate) for client in named if client.rate]
     app_rates = [(app.id, one) for app in apps if (one := rate(app.settings.rate))]
+    places = {(one.app.id, one.name): one.id for one in lanes}
     maps: dict[str, list[tuple[str, object]]] = {
-        "routes": [(f"{route.host}{route.path}/", f"{route.app.id}|{route.path}") for route in table],
+        "routes": [
+            (f"{'' if route.host == '*' else route.host}{route.path}/", f"{route.app.id}|{route.path}")
+            for route in table
+        ],
         "keys": [(key, client.name) for client in named for key in client.keys],
         "subjects": [(subject, client.name) for client in named for subject in client.subjects],
         "addresses": [(address, client.name) for client in named for address in client.addresses],
@@ -135,8 +144,9 @@ def _maps(
         "allowed": [(f"{app.id}|{client}", 1) for app in apps for client in app.settings.clients],
         "cors": [(f"{app.id}|{origin}", 1) for app in apps for origin in app.settings.cors_origins],
         "async": [(app.id, app.settings.async_) for app in apps if app.settings.async_ != "off"],
-        "backends": [(app.id, f"app.{app.id}") for app in apps],
-        "lanes": [(f"{one.app.id}|{one.name}", one.id) for one in lanes],
+        "backends": [
+            (f"{app.id}|{name}", places.get((app.id, name), f"app.{app.id}")) for app in apps for name in known.classes
+        ],
         "admins": [(address, 1) for address in config.section("http", Http).admin_addresses],
     }
     return {f"{name}.map": "".join(f"{key} {value}\n" for key, value in pairs) for name, pairs in maps.items()}

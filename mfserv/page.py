@@ -8,7 +8,7 @@ from html import escape
 from mfserv.routes import Route
 
 #: Bytes that the router can hold of it.
-LONGEST = 24_000
+LONGEST = 12_000
 
 _HEAD = """\
 <!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
