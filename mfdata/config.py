@@ -102,6 +102,9 @@ class InternalPlugins(Section):
         help="For files that no rule wants: keep (quarantined as no_match), drop, or a step as PLUGIN/STEP.",
     )
     install_ftp_receiver: bool = option(False, help="Run the FTP receiver, set up by config/plugins/ftp_receiver.ini.")
+    install_http_receiver: bool = option(
+        False, help="Run the HTTP receiver, set up by config/plugins/http_receiver.ini."
+    )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,11 @@ def _folders(_config: Config) -> list[Path]:
 
 def _builtin_plugins(config: Config) -> list[Path]:
     internal = config.section("internal_plugins", InternalPlugins)
-    wanted = {"switch": internal.install_switch, "ftp_receiver": internal.install_ftp_receiver}
+    wanted = {
+        "switch": internal.install_switch,
+        "ftp_receiver": internal.install_ftp_receiver,
+        "http_receiver": internal.install_http_receiver,
+    }
     return [_BUILTIN / name for name, is_wanted in wanted.items() if is_wanted]
 
 

@@ -10,7 +10,6 @@ from pyftpdlib.exceptions import AuthenticationFailed
 
 from mfdata.receivers.reception import made_folder
 from mfdata.receivers.users import Users
-from mfext.errors import ConfigError
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -27,10 +26,7 @@ class Authorizer:
         self._homes: dict[str, str] = {}
 
     def validate_authentication(self, username: str, password: str, _handler: Any) -> None:
-        try:
-            self._users.refresh()
-        except ConfigError as error:
-            log.error("the changed file of users is not used", reason=error.message)
+        self._users.refresh_or_keep()
         user = self._users.known(username, password)
         if user is None:
             raise AuthenticationFailed

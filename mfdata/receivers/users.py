@@ -1,7 +1,8 @@
 """Users: who may log in to a receiver, by a file of names and hashed passwords.
 
 One line a user: ``NAME:HASH`` or ``NAME:HASH:DIRECTORY``; ``#`` starts a comment line.
-``python -m mfdata.receivers.users NAME [DIRECTORY]`` asks for a password and prints the line.
+``python -m mfdata.receivers.users NAME [DIRECTORY]`` asks for a password and prints the line. With ``--token`` in front
+of the name it makes a random token instead, which is shown once: it is a password, and a bearer token for HTTP.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ import getpass
 import hashlib
 import hmac
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mfext.errors import ConfigError, MetworkError, UsageError, raise_all
+from mfext.log import get_logger
+
+log = get_logger(__name__)
 
 # scrypt (RFC 7914): 16 MiB and some 50 ms a guess.
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 1
 _FORM = "scrypt$N$R$P$SALT$KEY"
+#: A token is too long to be guessed, so that a quick hash of it does.
+_TOKEN = "sha256$"  # noqa: S105 - no token, but what begins the hash of one
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,6 +78,13 @@ class Users:
             self._users = {**read_users(self._file), **self._single}
             self._stamp = stamp
 
+    def refresh_or_keep(self) -> None:
+        """Read the file again if it has changed; if it must be mended, that is logged and all stays as it was."""
+        try:
+            self.refresh()
+        except ConfigError as error:
+            log.error("the changed file of users is not used", reason=error.message)
+
     def directories(self) -> set[str]:
         """Where their files go."""
         return {user.directory for user in self._users.values()}
@@ -78,13 +92,25 @@ class Users:
     def known(self, name: str, password: str) -> User | None:
         """The user *name* if *password* is his; None takes as long whether there is such a user or not."""
         user = self._users.get(name, self._nobody)
-        mark = hmac.digest(self._pepper, f"{user.secret}\n{password}".encode("utf-8", "surrogateescape"), "sha256")
-        if hmac.compare_digest(self._seen.get(name, b""), mark):
+        if self.recalled(name, password):
             return user
         if not is_password(password, user.secret) or user is self._nobody:
             return None
-        self._seen[name] = mark
+        self._seen[name] = self._mark(user, password)
         return user
+
+    def recalled(self, name: str, password: str) -> User | None:
+        """The user *name* if *password* was found right before; this takes no time."""
+        user = self._users.get(name, self._nobody)
+        return user if hmac.compare_digest(self._seen.get(name, b""), self._mark(user, password)) else None
+
+    def with_token(self, token: str) -> User | None:
+        """The user whose *token* this is."""
+        secret = hashed_token(token)
+        return next((user for user in self._users.values() if _is_same(user.secret, secret)), None)
+
+    def _mark(self, user: User, password: str) -> bytes:
+        return hmac.digest(self._pepper, f"{user.secret}\n{password}".encode("utf-8", "surrogateescape"), "sha256")
 
 
 def read_users(path: Path) -> dict[str, User]:
@@ -126,8 +152,15 @@ def hashed(password: str) -> str:
     return "$".join(["scrypt", str(_COST), str(_BLOCK), str(_PARALLEL), *words])
 
 
+def hashed_token(token: str) -> str:
+    """A random *token* as it may be written down."""
+    return _TOKEN + base64.b64encode(hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()).decode()
+
+
 def is_hash(secret: str) -> bool:
-    """Whether *secret* is what ``hashed`` gives."""
+    """Whether *secret* is what ``hashed`` or ``hashed_token`` gives."""
+    if secret.startswith(_TOKEN):
+        return len(secret) == len(hashed_token(""))
     try:
         _parts(secret)
     except ValueError:
@@ -137,8 +170,14 @@ def is_hash(secret: str) -> bool:
 
 def is_password(password: str, secret: str) -> bool:
     """Whether *secret* is the hash of *password*."""
+    if secret.startswith(_TOKEN):
+        return _is_same(hashed_token(password), secret)
     cost, block, parallel, salt, key = _parts(secret)
     return hmac.compare_digest(_key(password, salt, cost, block, parallel), key)
+
+
+def _is_same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
 
 
 def _as_hash(secret: str) -> str:
@@ -161,14 +200,30 @@ def _key(password: str, salt: bytes, cost: int, block: int, parallel: int) -> by
 
 def main() -> None:
     """Print the line of a user."""
-    if len(sys.argv) not in (2, 3) or ":" in sys.argv[1] or sys.argv[1].startswith("-"):
-        sys.stderr.write("usage: python -m mfdata.receivers.users NAME [DIRECTORY]   prints a line for users_file\n")
+    arguments = sys.argv[1:]
+    is_token = arguments[:1] == ["--token"]
+    name, *directory = arguments[is_token:] or [""]
+    if not name or len(directory) > 1 or ":" in name or name.startswith("-"):
+        sys.stderr.write(
+            "usage: python -m mfdata.receivers.users [--token] NAME [DIRECTORY]   prints a line for users_file\n"
+        )
         sys.exit(UsageError.exit_code)
+    secret = hashed_token(_shown_token()) if is_token else hashed(_asked_password())
+    sys.stdout.write(":".join([name, secret, *directory]) + "\n")
+
+
+def _shown_token() -> str:
+    token = secrets.token_urlsafe(32)
+    sys.stderr.write(f"token, shown this once: {token}\n")
+    return token
+
+
+def _asked_password() -> str:
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if not password:
         sys.stderr.write("the password is empty\n")
         sys.exit(UsageError.exit_code)
-    sys.stdout.write(":".join([sys.argv[1], hashed(password), *sys.argv[2:]]) + "\n")
+    return password
 
 
 if __name__ == "__main__":
