@@ -20,7 +20,7 @@ from mfdata.delivery import Delivery, remove_transaction
 from mfdata.file import OWN_COPY, File, Tags, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
 from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
 from mfdata.trace import Trace
-from mfext.exits import exit_of
+from mfext.exits import Exit, exit_of
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -179,16 +179,17 @@ def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, A
         killed = json.loads((folder / KILLED).read_bytes())
     process = f"step.{target.folder}"
     pid = folder.name.lstrip(".").removeprefix("new-").partition("-")[0]
-    reason = killed.get("reason") or _exit(places, process, int(pid)) or "the worker died"
+    end = None if killed else _exit(places, process, int(pid))
     return {
-        "reason": str(reason),
+        "reason": str(killed.get("reason") or end or "the worker died"),
         "kind": killed.get("kind", "poison"),
-        "counts": killed.get("counts", True),
+        # A stop that did not wait long enough says nothing against the file.
+        "counts": killed.get("counts", not (end and end.overdue)),
         "log": _last_lines(places, process),
     }
 
 
-def _exit(places: Places, process: str, pid: int) -> object:
+def _exit(places: Places, process: str, pid: int) -> Exit | None:
     """How the process ended; the supervisor notes it some milliseconds after the lock is free."""
     for _ in range(10):
         found = exit_of(places.home, process, pid)

@@ -34,6 +34,8 @@ class Child:
     started: float
     #: It was told to end.
     asked: bool = False
+    #: It did not in time, and is killed for that.
+    overdue: bool = False
 
 
 class Children:
@@ -86,6 +88,7 @@ class Children:
             signal=signal_name(-code) if code is not None and code < 0 else "",
             asked=child.asked,
             ready=mark.exists(),
+            overdue=child.overdue,
         )
         try:
             mark.unlink(missing_ok=True)
@@ -127,6 +130,7 @@ class Children:
 
     def _kill(self, pid: int) -> None:
         log.warning("process did not end in time and is killed", child=self.alive[pid].process, child_pid=pid)
+        self.alive[pid].overdue = True
         self._signal(pid, signal.SIGKILL)
 
     def _signal(self, pid: int, number: signal.Signals) -> None:

@@ -38,6 +38,8 @@ class Exit:
     asked: bool = False
     #: It had said that it was ready.
     ready: bool = False
+    #: It was told to end, did not in time, and was killed for that alone: nothing is said against what it was doing.
+    overdue: bool = False
 
     @property
     def lived(self) -> float:
@@ -52,7 +54,7 @@ class Exit:
     def __str__(self) -> str:
         how = f"exit status {self.status}" if self.status is not None else "ended in an unknown way"
         if self.signal:
-            how = f"killed by {self.signal}"
+            how = f"killed by {self.signal}{', since it did not end in time when told to' if self.overdue else ''}"
         return f"{how}, {self.lived:.1f} s after its start"
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, ServiceUnavailable
-from mfext.exits import exit_of
+from mfext.exits import exit_of, exits_of
 from mfext.proc import leftovers
 from mfext.process import Process
 from mfext.processstate import ProcessState
@@ -272,6 +272,7 @@ class TestStop:
         begin = time.monotonic()
         supervisor.stop()
         assert time.monotonic() - begin < 3
+        assert [exits_of(supervisor.home, name)[-1].overdue for name in ("deaf", busy.name)] == [True, True]
 
     def test_a_shorter_time_can_be_given(self, supervisor: Supervisor, worker: Process) -> None:
         run(supervisor, replace(worker, environment={"WORK": "60"}, graceful_timeout=60))
@@ -315,7 +316,8 @@ class TestDeath:
         wait_until(lambda: pid not in (found := state(supervisor, "step.a.main")).pids and found.ready)
         assert time.monotonic() - begin < 1
         end = exit_of(home, "step.a.main", pid)
-        assert end is not None
+        assert end
+        assert not end.overdue
         assert (end.signal, end.status, end.asked, end.ready) == ("SIGKILL", None, False, True)
         assert state(supervisor, "step.a.main").restarts == 1
         assert not (home.run / "ready" / "step.a.main" / str(pid)).exists()

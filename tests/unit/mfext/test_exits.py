@@ -42,6 +42,10 @@ def test_a_failing_process_waits_longer_each_time(failures: int, seconds: float)
     [
         (Exit(1, 0, 2.04, status=3), "exit status 3, 2.0 s after its start"),
         (Exit(1, 0, 2, signal="SIGKILL"), "killed by SIGKILL, 2.0 s after its start"),
+        (
+            Exit(1, 0, 2, signal="SIGKILL", asked=True, overdue=True),
+            "killed by SIGKILL, since it did not end in time when told to, 2.0 s after its start",
+        ),
         (Exit(1, 0, 2), "ended in an unknown way, 2.0 s after its start"),
         (Exit(1, 5, 2, status=0), "exit status 0, 0.0 s after its start"),
     ],
