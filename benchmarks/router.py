@@ -1,8 +1,10 @@
 """What the router costs in front of workers, and what it does for interactive requests while batch overloads.
 
-First wrk asks one worker directly and through the router, by turns: one that runs a small service, and one that does
-nothing at all. Then an app with eight places serves an even flow of interactive requests, alone and while batch clients
-ask for four times what it can do: without classes, with priority in the queue, and with priority and a lane.
+First wrk asks one worker directly and through the router, by turns: one that computes for a millisecond and one for
+five, as services do, one that runs the smallest service, and one that does nothing at all. The router and the clients
+share the cores with the worker: what an app of some 30 microseconds loses is the router's part of them, which is
+printed beside it. Then an app with eight places serves an even flow of interactive requests, alone and while batch
+clients ask for four times what it can do: without classes, with priority in the queue, and with priority and a lane.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,17 @@ async def hello(request):
 
 app = Starlette(routes=[Route("/", hello)])
 """
+#: What services do: compute. So many milliseconds of it in each request.
+WORKING = """
+import time
+
+async def app(scope, receive, send):
+    end = time.thread_time() + {milliseconds} / 1000
+    while time.thread_time() < end:
+        sum(range(100))
+    await send({{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]}})
+    await send({{"type": "http.response.body", "body": b"hello\\n"}})
+"""
 BARE = """
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"6")]})
@@ -51,6 +64,13 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
     await send({"type": "http.response.body", "body": b"done\\n"})
 """
+#: By name, in the order in which they are asked.
+APPS = {
+    "work1": WORKING.format(milliseconds=1),
+    "work5": WORKING.format(milliseconds=5),
+    "starlette": STARLETTE,
+    "bare": BARE,
+}
 WORKERS, CONCURRENCY = 2, 4
 #: Milliseconds of an interactive request, and how many a second there are.
 INTERACTIVE, FLOW = 50, 20
@@ -74,7 +94,7 @@ def main() -> None:
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
             sys.exit(f"{program} is not installed")
     with tempfile.TemporaryDirectory(prefix="mfserv") as folder, running(Path(folder)) as site:
-        for name in ("starlette", "bare"):
+        for name in APPS:
             cost(site, name, options.rounds, options.seconds)
         priorities(site, options.seconds)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
@@ -91,6 +111,12 @@ class Site:
     def run(self, *command: str) -> None:
         """Run a command of mfserv."""
         subprocess.run(command, env=self.environment, check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+
+    def pid(self, process: str) -> int:
+        """The pid of a process of the module that is ready."""
+        return next(
+            int(path.name) for path in (self.folder / "mfserv" / "var" / "run" / "ready" / process).glob("[0-9]*")
+        )
 
     def configure(self, text: str) -> None:
         """Put a configuration in force."""
@@ -117,8 +143,8 @@ def running(folder: Path) -> Iterator[Site]:
     site = Site(folder, free_port(), {**os.environ, "METWORK_HOME": str(folder), "MFMODULE": "MFSERV", "PATH": path})
     site.environment["METWORK_CONFIG_D"] = str(folder / "etc")
     site.configure("")
-    site.plugin("starlette", STARLETTE, workers=1)
-    site.plugin("bare", BARE, workers=1)
+    for name, code in APPS.items():
+        site.plugin(name, code, workers=1)
     site.plugin("sleeper", SLEEPER, workers=WORKERS, concurrency=CONCURRENCY)
     site.run("mfserv.start")
     try:
@@ -136,22 +162,43 @@ def free_port() -> int:
 
 def cost(site: Site, name: str, rounds: int, seconds: float) -> None:
     """One worker directly and through the router."""
-    with direct(site, name) as port:
-        places = {"direct": f"http://127.0.0.1:{port}/", "router": f"http://127.0.0.1:{site.port}/{name}/"}
-        found: dict[str, list[float]] = {place: [] for place in places}
+    found: dict[str, list[float]] = {"direct": [], "router": []}
+    used: dict[str, list[float]] = {"worker, direct": [], "worker": [], "router": [], "its keeper": []}
+    with direct(site, name) as (port, pid):
         for _ in range(rounds):
-            for place, url in places.items():
-                found[place].append(wrk(url, seconds))
+            rate, (alone,) = wrk(f"http://127.0.0.1:{port}/", seconds, [pid])
+            found["direct"].append(rate)
+            pids = [site.pid(f"app.{name}.main.0"), *haproxy(keeper := site.pid("router")), keeper]
+            rate, parts = wrk(f"http://127.0.0.1:{site.port}/{name}/", seconds, pids)
+            found["router"].append(rate)
+            for who, part in zip(used, [alone, parts[0], sum(parts[1:-1]), parts[-1]], strict=True):
+                used[who].append(part)
     ratios = [through / alone for through, alone in zip(found["router"], found["direct"], strict=True)]
     print(f"requests/s of one worker ({name}), wrk -t1 -c32, by turns")
     for place, rates in found.items():
         print(f"  {place:8}" + "".join(f"{rate:9.0f}" for rate in rates))
-    print("  ratio   " + "".join(f"{ratio:9.2f}" for ratio in ratios) + f"   median {statistics.median(ratios):.2f}\n")
+    print("  ratio   " + "".join(f"{ratio:9.2f}" for ratio in ratios) + f"   median {statistics.median(ratios):.2f}")
+    told = ", ".join(f"{who} {statistics.median(times):.1f}" for who, times in used.items())
+    print(f"  microseconds of a core for each request: {told}\n")
+
+
+def haproxy(keeper: int) -> list[int]:
+    """Pids of HAProxy below the process that keeps it: the master and its worker."""
+    masters = [int(pid) for pid in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()]
+    return [
+        *masters,
+        *(int(pid) for one in masters for pid in Path(f"/proc/{one}/task/{one}/children").read_text().split()),
+    ]
+
+
+def core_time(pid: int) -> float:
+    """Seconds that a process ran."""
+    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 @contextmanager
-def direct(site: Site, name: str) -> Iterator[int]:
-    """The same worker on a port of its own."""
+def direct(site: Site, name: str) -> Iterator[tuple[int, int]]:
+    """The same worker on a port of its own: port and pid."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     spec = Spec(name, 0, "asgi", "main:app", "none", 32, 10_000_000, "", 5, 0, False)
     process = subprocess.Popen(
@@ -161,21 +208,25 @@ def direct(site: Site, name: str) -> Iterator[int]:
         pass_fds=(listening.fileno(),),
     )
     try:
-        yield int(listening.getsockname()[1])
+        yield int(listening.getsockname()[1]), process.pid
     finally:
         process.terminate()
         process.wait()
 
 
-def wrk(url: str, seconds: float) -> float:
-    """Requests a second."""
+def wrk(url: str, seconds: float, pids: Sequence[int]) -> tuple[float, list[float]]:
+    """Requests a second, and the microseconds that each of *pids* ran for one of them."""
+    before = [core_time(pid) for pid in pids]
     done = subprocess.run(
         ["wrk", "-t1", "-c32", f"-d{seconds:g}s", url], capture_output=True, text=True, check=True
     ).stdout
     if "Non-2xx" in done or "Socket errors" in done:
         sys.exit(f"requests failed:\n{done}")
-    match = re.search(r"Requests/sec:\s+([0-9.]+)", done)
-    return float(match[1]) if match else 0.0
+    rate, number = re.search(r"Requests/sec:\s+([0-9.]+)", done), re.search(r"([0-9]+) requests in", done)
+    if not rate or not number:
+        sys.exit(f"wrk says something else:\n{done}")
+    times = [core_time(pid) - was for pid, was in zip(pids, before, strict=True)]
+    return float(rate[1]), [1e6 * one / int(number[1]) for one in times]
 
 
 def priorities(site: Site, seconds: float) -> None:
