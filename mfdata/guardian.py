@@ -1,6 +1,6 @@
 """Guardian: once a second, files whose retry is due go back to their queues, and workers that are stuck are killed.
 
-It also lets what has been in quarantine for too long expire.
+It also lets what has been in quarantine for too long expire, and tags whose file is not there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfdata.expiry import Expiry
+from mfdata.orphans import Orphans
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.recovery import KILLED, Recovery, claimed_file
 from mfdata.trace import encoded
@@ -47,7 +48,13 @@ class Guardian:
         self.delays = Delays(places)
         self.watch = Watch(places, timeouts)
         self._recovery = recovery
-        self._acts = [self.delays.put_back, self.watch.kill_stuck, self._recover, *([expiry.look] if expiry else [])]
+        self._acts = [
+            self.delays.put_back,
+            self.watch.kill_stuck,
+            self._recover,
+            Orphans(places).look,
+            *([expiry.look] if expiry else []),
+        ]
         self._recover_at = 0.0
         self._trouble = ""
 
