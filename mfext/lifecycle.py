@@ -19,6 +19,7 @@ from mfext.plugin.installed import Installed, survey
 from mfext.process import Process
 from mfext.section import Config
 from mfext.supervisor import Supervisor
+from mfext.verdicts import forget, judge, judged
 
 #: Seconds that each command waits for another one. Changes come one after the other while a developer saves files.
 TURNS = {"start": 10.0, "stop": 10.0, "apply": 60.0}
@@ -51,7 +52,7 @@ def wanted(module: Module, home: Home) -> Wanted:
         MetworkError: the configuration of the module itself is faulty.
     """
     config = module_config(module, home)
-    installed = survey(home, module, config)
+    installed = judged(home, survey(home, module, config))
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
     processes = module.processes(home, config, accepted.plugins)
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
@@ -102,6 +103,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
     with _alone(home, "start"):
         if Supervisor(home).is_running():
             return Result(changed=False)
+        forget(home)
         plan = wanted(module, home)
         supervisor = Supervisor(home, plan.config)
         problems = _published(module, home, plan)
@@ -155,6 +157,9 @@ def apply(
             if not module.replaces_while_running:
                 _end_processes(module, home, plugins)
             change()
+        elif Supervisor(home).is_running():
+            config = module_config(module, home)
+            judge(home, module, config, survey(home, module, config))
         plan = wanted(module, home)
         raise_all([error for name, error in plan.accepted.refused.items() if name in plugins])
         supervisor = Supervisor(home, plan.config)

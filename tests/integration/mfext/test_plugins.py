@@ -356,3 +356,33 @@ def test_a_plugin_that_does_not_start_stays_linked_and_runs_once_it_is_mended(
     assert _listed(said)["one"]["state"] == "failing"
     (folder / "main.py").write_text(GOOD)
     wait_until(lambda: _listed(said)["one"]["state"] == "running", what="the mended plugin to run")
+
+
+@pytest.mark.parametrize(
+    ("file", "faulty", "fault"),
+    [
+        ("config.ini", "[step_main]\n[custom]\ndest_dri = x\n", 'dest_dri: unknown key. Did you mean "dest_dir"?'),
+        ("main.py", f"from mfdata.steps.archive import Archive\n{BAD}Archive.main()\n", "no such instrument"),
+    ],
+    ids=["a key", "code"],
+)
+def test_what_a_developer_saves_and_its_code_refuses_leaves_running_what_runs(
+    running: Home, said: Said, tmp_path: Path, capfd: pytest.CaptureFixture[str], file: str, faulty: str, fault: str
+) -> None:
+    code = "from mfdata.steps.archive import Archive\n\nif __name__ == '__main__':\n    Archive.main()\n"
+    folder = _plugin(tmp_path / "one", "[step_main]\n[custom]\ndest_dir = x\n", code)
+    assert said("develop", str(folder))[0] == 0
+    before, good = _pids(running, "step.one.main"), (folder / file).read_text()
+
+    def problems() -> str:
+        capfd.readouterr()
+        run(["mfdata", "status", "--json"])
+        return "\n".join(json.loads(capfd.readouterr().out)["problems"])
+
+    (folder / file).write_text((good.partition("[step_main]")[0] if file == "config.ini" else "") + faulty)
+    wait_until(lambda: fault in problems(), what="the fault in status")
+    assert _pids(running, "step.one.main") == before
+    assert "plugin one:" in problems()
+    (folder / file).write_text(good + "\n")
+    wait_until(lambda: _pids(running, "step.one.main") not in (set(), before), what="the mended plugin to run")
+    wait_until(lambda: not problems(), what="all is well")
