@@ -1,20 +1,138 @@
-"""The router's certificate: how long it is still good for."""
+"""Certificate: whether the router may take it, and how long it is still good for."""
 
 from __future__ import annotations
 
-import re
+import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from mfserv.routerlink import RouterLink
+from mfext.environment import Home
+from mfext.errors import ConfigError
+from mfext.section import Config
+from mfserv.config import Tls
+from mfserv.der import Validity, pem_blocks, validity
+from mfserv.haproxynames import CERTIFICATE, folder
+
+#: Days before its end from which status says that it ends soon.
+SOON = 21
+_FORM = "%Y-%m-%d %H:%M UTC"
 
 
-def days_left(link: RouterLink, certificate: str, now: datetime | None = None) -> float | None:
-    """Days until the certificate in force ends, less than 0 when it has; None when the router does not tell."""
-    end = not_after(link.try_to(f"show ssl cert {certificate}"))
-    return None if end is None else round((end - (now or datetime.now(UTC))).total_seconds() / 86400, 1)
+def refusal_of(file: Path, now: datetime | None = None) -> str:
+    """Why the router cannot take the certificate in *file*; '' when it can."""
+    now = now or datetime.now(UTC)
+    try:
+        text = file.read_text("ascii")
+    except OSError as error:
+        return f"{file} cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        return f"{file} is no PEM file"
+    if reason := _unusable(file, text):
+        return f"{file}: {reason}"
+    holds = validity_in(text)
+    if holds is None:
+        return f"{file}: there is no certificate in it"
+    if holds.begin > now:
+        return f"{file}: the certificate holds from {holds.begin:{_FORM}} on, and now it is {now:{_FORM}}"
+    if holds.end <= now:
+        return f"{file}: the certificate ended on {holds.end:{_FORM}}, and now it is {now:{_FORM}}"
+    return ""
 
 
-def not_after(answer: str) -> datetime | None:
-    """The end of a certificate as HAProxy tells it (pure)."""
-    match = re.search(r"^notAfter: (.+ GMT)$", answer, re.MULTILINE)
-    return datetime.strptime(match[1], "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC) if match else None
+def validity_in(text: str) -> Validity | None:
+    """When the first certificate of a PEM file holds; None when there is none."""
+    for label, content in pem_blocks(text):
+        if label == "CERTIFICATE":
+            try:
+                return validity(content)
+            except (ValueError, IndexError):
+                return None
+    return None
+
+
+def _unusable(file: Path, text: str) -> str:
+    """Why certificate and key are of no use, whatever the time is."""
+    labels = [label for label, _ in pem_blocks(text)]
+    if "CERTIFICATE" not in labels:
+        return "there is no certificate in it"
+    if not any(label.endswith("PRIVATE KEY") for label in labels):
+        return "there is no private key in it"
+    asked = False
+
+    def password() -> str:
+        nonlocal asked
+        asked = True
+        return ""
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file, password=password)
+    except (OSError, ValueError) as error:
+        if asked:
+            return "the private key is encrypted, and nobody is there to type its password"
+        if getattr(error, "reason", "") in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+            return "the private key is not that of the certificate"
+        return f"certificate or key is broken: {error}"
+    return ""
+
+
+def check_certificate(home: Home, config: Config) -> None:
+    """Make sure that the router can take the certificate, unless it is in force already.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    configured = config.section("tls", Tls).certificate
+    if not configured or in_force(home, Path(configured)):
+        return
+    if reason := refusal_of(Path(configured)):
+        raise ConfigError(
+            reason,
+            where=f"{config.origin('tls', 'certificate')} [tls] certificate",
+            expected="a PEM file with a certificate that holds, its chain and its private key without a password",
+        )
+
+
+def in_force(home: Home, file: Path) -> bool:
+    """Whether the router works with what is in *file*."""
+    try:
+        return file.read_bytes() == (folder(home) / CERTIFICATE).read_bytes()
+    except OSError:
+        return False
+
+
+def refresh(home: Home, file: Path) -> str:
+    """Let the router read *file* the next time; why it cannot, and the former certificate stays; '' when it can.
+
+    It reads a copy: a bad file that comes later does no harm, whatever dies meanwhile.
+    """
+    if in_force(home, file):
+        return ""
+    if reason := refusal_of(file):
+        return reason
+    place = folder(home)
+    place.mkdir(parents=True, exist_ok=True)
+    place.chmod(0o700)
+    unfinished = place / f".{CERTIFICATE}"
+    unfinished.touch(mode=0o600)
+    unfinished.write_bytes(file.read_bytes())
+    unfinished.replace(place / CERTIFICATE)
+    return ""
+
+
+def state(home: Home, configured: str, now: datetime | None = None) -> Mapping[str, Any]:
+    """What status tells of the certificate in force."""
+    now = now or datetime.now(UTC)
+    try:
+        holds = validity_in((folder(home) / CERTIFICATE).read_text("ascii"))
+    except OSError:
+        holds = None
+    told: dict[str, Any] = {"file": configured, "days_left": "unknown", "ends": "unknown", "state": "unknown"}
+    if holds:
+        left = round((holds.end - now).total_seconds() / 86400, 1)
+        word = "has ended" if left <= 0 else "ends soon" if left < SOON else "good"
+        told |= {"days_left": left, "ends": format(holds.end, _FORM), "state": word}
+    if configured and not in_force(home, Path(configured)) and (reason := refusal_of(Path(configured), now)):
+        told["state"] = f"{told['state']}; the new one is refused: {reason}"
+    return told

@@ -14,6 +14,7 @@ from mfserv.config import ClassConfig, ClientConfig, Limits
 from mfserv.limits import CLASSES, Rate, rate
 
 _HASHED = "sha256:"
+_KNOWN_BY = ("keys", "subjects", "addresses")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Client:
     rate: Rate | None
     #: SHA-256 of its keys, in hex.
     keys: tuple[str, ...] = ()
+    #: Of tokens: ``ISSUER|SUBJECT``.
     subjects: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
 
@@ -50,7 +52,7 @@ def clients(config: Config) -> Clients:
     classes = classes_of(config)
     named = tuple(_client(name, config) for name in config.names("client_*"))
     others = Client("", limits.anonymous_class, rate(limits.anonymous_rate))
-    raise_all([*_faults(named, classes, config), *_class_fault(others, classes, "[limits] anonymous_class", config)])
+    raise_all([*_faults(named, classes, config), *_class_fault(others, classes, "limits", "anonymous_class", config)])
     return Clients(named, classes, others, rate(limits.address_rate))
 
 
@@ -68,9 +70,14 @@ def _client(section: str, config: Config) -> Client:
         class_=one.class_,
         rate=rate(one.rate),
         keys=tuple(_hash(key) for key in one.keys),
-        subjects=one.subjects,
+        subjects=tuple(f"{issuer}|{subject}" for subject in one.subjects for issuer in _issuers_of(one, config)),
         addresses=one.addresses,
     )
+
+
+def _issuers_of(one: ClientConfig, config: Config) -> list[str]:
+    """Names of the issuers whose tokens tell that they come from the client."""
+    return [one.issuer] if one.issuer else [name.removeprefix("jwt_") for name in config.names("jwt_*")]
 
 
 def _hash(key: str) -> str:
@@ -83,29 +90,49 @@ def _hash(key: str) -> str:
 def _faults(named: tuple[Client, ...], classes: Mapping[str, ClassConfig], config: Config) -> Iterator[ConfigError]:
     taken: dict[tuple[str, str], str] = {}
     for client in named:
-        section = f"[client_{client.name}]"
+        section = f"client_{client.name}"
+        at = {kind: f"{config.origin(section, kind)} [{section}] {kind}" for kind in _KNOWN_BY}
         if not re.fullmatch(r"[A-Za-z0-9_.\-]+", client.name):
-            yield ConfigError(f'"{client.name}" cannot be the name of a client', where=section)
-        yield from _class_fault(client, classes, f"{section} class", config)
+            yield ConfigError(f'"{client.name}" cannot be the name of a client', where=f"[{section}]")
+        yield from _class_fault(client, classes, section, "class", config)
+        yield from _issuer_fault(section, config)
         for address in client.addresses:
-            yield from _address_fault(address, f"{section} addresses")
-        for kind in ("keys", "subjects", "addresses"):
+            yield from _address_fault(address, at["addresses"])
+        for kind in _KNOWN_BY:
             for value in getattr(client, kind):
                 other = taken.setdefault((kind, value), client.name)
                 if other != client.name:
                     found = f"one of its {kind} is one of client {other}, too"
-                    yield ConfigError(found, where=f"{section} {kind}", expected="one client for each")
+                    yield ConfigError(found, where=at[kind], expected="one client for each")
                 if kind == "subjects" and re.search(r"\s", value):
-                    yield ConfigError(f"{value!r} holds a space", where=f"{section} subjects")
+                    yield ConfigError(f"{value.partition('|')[2]!r} holds a space", where=at[kind])
+
+
+def _issuer_fault(section: str, config: Config) -> Iterator[ConfigError]:
+    one = config.section(section, ClientConfig)
+    there = [name.removeprefix("jwt_") for name in config.names("jwt_*")]
+    if one.issuer and one.issuer not in there:
+        yield ConfigError(
+            f'there is no issuer "{one.issuer}"',
+            where=f"{config.origin(section, 'issuer')} [{section}] issuer",
+            expected=f"one of {', '.join(there)}" if there else "the name of a section [jwt_NAME]",
+        )
+    elif one.subjects and not one.issuer and len(there) != 1:
+        # The subject of one issuer may be somebody else for another one.
+        yield ConfigError(
+            "it does not say whose subjects they are",
+            where=f"{config.origin(section, 'subjects')} [{section}] subjects",
+            expected=f"issuer = one of {', '.join(there)}" if there else "a section [jwt_NAME] of who signs the tokens",
+        )
 
 
 def _class_fault(
-    client: Client, classes: Mapping[str, ClassConfig], where: str, config: Config
+    client: Client, classes: Mapping[str, ClassConfig], section: str, key: str, config: Config
 ) -> Iterator[ConfigError]:
     if client.class_ not in classes:
         yield ConfigError(
             f'there is no class "{client.class_}"',
-            where=f"{config.origin(f'client_{client.name}', 'class')} {where}",
+            where=f"{config.origin(section, key)} [{section}] {key}",
             expected=f"one of {', '.join(classes)}",
         )
 

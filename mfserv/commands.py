@@ -122,19 +122,18 @@ COMMANDS = (routes, apps, clients, limits, jobs)
 
 def state(home: Home, config: Config, found_apps: Sequence[App]) -> Mapping[str, Any]:
     """What ``status`` tells of the router."""
-    from mfserv.certificate import days_left
+    from mfserv.certificate import state as certificate_state
     from mfserv.config import Tls
     from mfserv.putinforce import ports
 
     counts = _counts(RouterLink(home))
     told: dict[str, Any] = {
-        "Router": [f"{address}:{port}" for address, port in ports(config)],
+        "Router": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in ports(config)],
         "Apps": [_app(app, counts) for app in found_apps],
     }
     certificate = config.section("tls", Tls).certificate
     if certificate:
-        left = days_left(RouterLink(home), certificate)
-        told["Certificate"] = [{"file": certificate, "days_left": "unknown" if left is None else left}]
+        told["Certificate"] = [certificate_state(home, certificate)]
     return told
 
 

@@ -9,6 +9,8 @@ from mfext.section import Schema, Section
 
 #: What a rate looks like: requests in a period.
 RATE = r"([1-9][0-9]{0,8}/[1-9][0-9]{0,4}s)?"
+#: A path that the router can be told of.
+FILE = r"(/[A-Za-z0-9._/@+=:~\-]*)?"
 #: The default of a class that nobody configured: of the client who is not named, and of jobs.
 INTERACTIVE, BATCH = "interactive", "batch"
 #: What one worker does in parallel when its app does not say.
@@ -19,12 +21,19 @@ CONCURRENCY = {"asgi": 32, "tornado": 32, "static": 32, "wsgi": 4, "command": 1,
 class Http(Section):
     """Where the router listens, and what it takes from clients."""
 
-    address: str = option("127.0.0.1", help="Address that the router listens on; 0.0.0.0 or :: for all.")
+    address: tuple[str, ...] = option(
+        ("127.0.0.1",),
+        separator=",",
+        pattern=r"[0-9A-Fa-f.:]+|\[[0-9A-Fa-f.:]+\]",
+        form="an IPv4 or IPv6 address",
+        help="Addresses that the router listens on; 0.0.0.0 is all of IPv4, :: all of IPv6 and IPv4.",
+        example="127.0.0.1, ::1",
+    )
     port: int = option(8080, minimum=0, maximum=65535, help="Port for plain HTTP; 0 = none.")
     accept_proxy: bool = option(
         False, help="Take addresses of clients from the PROXY protocol, which the balancer in front must then speak."
     )
-    threads: int = option(1, minimum=1, maximum=64, help="Threads of the router; one serves some 50,000 requests/s.")
+    threads: int = option(1, minimum=1, maximum=64, help="Threads of the router; one serves some 30,000 requests/s.")
     max_connections: int = option(4_000, minimum=10, help="Connections of clients at the same time.")
     address_connections: int = option(
         0, minimum=0, help="Connections of one address at the same time; more are closed; 0 = no limit."
@@ -44,7 +53,7 @@ class Tls(Section):
     """HTTPS and HTTP/2."""
 
     certificate: str = option(
-        "", pattern=r"(/[!#-~]*)?", help="PEM file with certificate, chain and private key; none = no HTTPS."
+        "", pattern=FILE, form="a full path", help="PEM file with certificate, chain and private key; none = no HTTPS."
     )
     port: int = option(8443, minimum=1, maximum=65535, help="Port for HTTPS.")
 
@@ -62,17 +71,30 @@ class Limits(Section):
 
 @dataclass(frozen=True)
 class Jwt(Section):
-    """Bearer tokens (JWT) that the router checks; without a key, the header Authorization is left to the apps."""
+    """Who signs bearer tokens (JWT) that the router accepts; without any, Authorization is left to the apps."""
 
     algorithm: str = option(
         "RS256",
         choices=("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "ES256", "ES384", "ES512"),
         help="The one algorithm that is accepted.",
     )
-    public_key: str = option("", pattern=r"(/[!#-~]*)?", help="PEM file with the public key, for RS* and ES*.")
-    secret: str = option("", secret=True, pattern=r"[!#-&(-~]*", help="The shared secret, for HS*.")
+    public_keys: tuple[str, ...] = option(
+        (),
+        separator=",",
+        pattern=FILE,
+        form="a full path",
+        help="PEM files with public keys, for RS* and ES*; a token may be signed by any of them.",
+        example="/etc/keys/new.pem, /etc/keys/old.pem",
+    )
+    secret: str = option(
+        "",
+        secret=True,
+        pattern=r"([A-Za-z0-9._~+/=:@\-]{32,})?",
+        form="at least 32 letters, digits or signs of ._~+/=:@-",
+        help="The shared secret, for HS*.",
+    )
     issuer: str = option("", pattern=r"[^\s\"'\\]*", help="What iss must be; empty = anything.")
-    audience: str = option("", pattern=r"[^\s\"'\\]*", help="What aud must be; empty = anything.")
+    audience: str = option("", pattern=r"[^\s\"'\\]*", help="What aud must be or hold; empty = anything.")
 
 
 @dataclass(frozen=True)
@@ -100,6 +122,9 @@ class ClientConfig(Section):
         help="API keys, sent in the header X-API-Key; sha256:HEX stands for a key that is not written here.",
     )
     subjects: tuple[str, ...] = option((), separator=",", help="Subjects (sub) of bearer tokens.")
+    issuer: str = option(
+        "", help="Whose tokens these subjects are of, as in [jwt_NAME]; needed where there are several issuers."
+    )
     addresses: tuple[str, ...] = option(
         (),
         separator=",",
@@ -199,7 +224,7 @@ MODULE_SECTIONS = {
     "http": Http,
     "tls": Tls,
     "limits": Limits,
-    "jwt": Jwt,
+    "jwt_*": Jwt,
     "class_*": ClassConfig,
     "client_*": ClientConfig,
 }

@@ -1,21 +1,24 @@
-"""haproxy: routing table, clients and limits -> the router's configuration and its maps, as files (pure)."""
+"""haproxy: routing table, clients and limits -> the router's configuration and its maps, as files."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from mfext.errors import ConfigError
 from mfext.section import Config
 from mfserv.app import App
 from mfserv.clients import Clients, clients
-from mfserv.config import Http, Jwt, Tls
-from mfserv.haproxynames import ADMIN, CONFIG, GATEWAY, INTERNAL, PEERS
+from mfserv.config import Http, Tls
+from mfserv.haproxynames import ADMIN, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, PEERS
 from mfserv.limits import Rate, lane, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
+from mfserv.tokens import issuers
 
 #: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
 #: Those that may be sent again are copied whole: each kilobyte costs every request.
@@ -55,9 +58,13 @@ class Rendered:
         """Differs when anything does; the configuration carries it, so that the running router can be asked."""
         return hashlib.sha256(repr(sorted(self.files.items())).encode()).hexdigest()[:16]
 
-    def complete(self, folder: Path) -> dict[str, str]:
-        """The files as they are written into *folder*."""
-        names = {"@DIGEST@": self.digest, "@FOLDER@": str(folder)}
+    def complete(self, folder: Path, certificate: Path | None = None) -> dict[str, str]:
+        """The files as they are written into *folder*, where the certificate lies, too, unless it is said."""
+        names = {
+            "@DIGEST@": self.digest,
+            "@FOLDER@": str(folder),
+            "@CERTIFICATE@": str(certificate or folder / CERTIFICATE),
+        }
         config = self.files[CONFIG]
         for name, value in names.items():
             config = config.replace(name, value)
@@ -70,7 +77,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
     Raises:
         ConfigError: routes overlap, or clients are not right.
     """
-    table, known, jwt = routing_table(apps), clients(config), config.section("jwt", Jwt)
+    table, known, signers = routing_table(apps), clients(config), issuers(config)
     lanes = [
         Lane(app, name, one.order, lane(app.places, one.share))
         for app in apps
@@ -84,7 +91,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "routes": table,
         "lanes": lanes,
         "clients": known,
-        "jwt": jwt,
+        "issuers": signers,
         "jobs": any(app.settings.async_ != "off" for app in apps),
         "client_periods": sorted(_periods([known.others.rate, *(one.rate for one in known.named)])),
         "app_periods": sorted(_periods(rate(app.settings.rate) for app in apps)),
@@ -96,19 +103,36 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         | {
             "hosts": any(route.host != "*" for route in table),
             "named": bool(known.named),
-            "tokens": bool(jwt.secret or jwt.public_key),
         },
         "buffer": BUFFER,
     }
-    return Rendered({**maps, "index.html": page(table), CONFIG: _text(facts)})
+    keys = {name: text for one in signers for name, text in one.files.items()}
+    return Rendered({**maps, **keys, "index.html": page(table), CONFIG: _text(facts)})
 
 
 def _settings(config: Config) -> dict[str, Any]:
     return {
         "http": config.section("http", Http),
+        "addresses": addresses(config),
         "tls": config.section("tls", Tls),
         "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY},
     }
+
+
+def addresses(config: Config) -> list[str]:
+    """The addresses on which the router listens.
+
+    Raises:
+        ConfigError: what is configured is none.
+    """
+    found = []
+    for text in config.section("http", Http).address:
+        try:
+            found.append(str(ip_address(text.strip("[]"))))
+        except ValueError as error:
+            where = f"{config.origin('http', 'address')} [http] address"
+            raise ConfigError(str(error), where=where, expected="an IPv4 or IPv6 address") from None
+    return found
 
 
 def _periods(rates: Iterable[Rate | None]) -> set[int]:

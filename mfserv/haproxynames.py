@@ -1,17 +1,27 @@
-"""Names that the router and those who talk to it share: its sockets, and an app's places in it."""
+"""Names that the router and those who talk to it share: its files, its sockets, an app's places in it."""
 
 from __future__ import annotations
 
-#: The configuration, in the router's folder; the maps lie beside it.
-CONFIG = "haproxy.cfg"
+from pathlib import Path
+
+from mfext.environment import Home
+
+#: The configuration and the certificate, in the router's folder; the maps lie beside them.
+CONFIG, CERTIFICATE = "haproxy.cfg", "certificate.pem"
 #: Sockets of the router, in the home's folder of run-time state.
-ADMIN, MASTER, INTERNAL, PEERS, GATEWAY = (
+ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, METRICS = (
     "router-admin.sock",
     "router-master.sock",
     "router-internal.sock",
     "router-peers.sock",
     "gateway.sock",
+    "router-metrics.sock",
 )
+
+
+def folder(home: Home) -> Path:
+    """Where the router's files lie."""
+    return home.var / "router"
 
 
 def server(app: str, slot: int) -> str:

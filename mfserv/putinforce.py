@@ -14,12 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from mfext.environment import Home
-from mfext.errors import Conflict, PluginError, ServiceUnavailable
+from mfext.errors import ConfigError, Conflict, PluginError, ServiceUnavailable
 from mfext.section import Config
 from mfserv.app import App
+from mfserv.certificate import check_certificate, in_force, refresh
 from mfserv.config import Http, Tls
-from mfserv.haproxy import Rendered, render
-from mfserv.haproxynames import CONFIG, server
+from mfserv.haproxy import Rendered, addresses, render
+from mfserv.haproxynames import CERTIFICATE, CONFIG, folder, server
 from mfserv.routerlink import RouterLink
 from mfserv.sockets import want
 
@@ -27,39 +28,43 @@ from mfserv.sockets import want
 _TAKE = 15.0
 
 
-def folder(home: Home) -> Path:
-    """Where the router's files lie."""
-    return home.var / "router"
-
-
 def check(home: Home, config: Config, apps: Sequence[App]) -> None:
     """Raise what HAProxy says against *apps*, by the name of the plugin where one is to blame.
 
     Raises:
         PluginError: one plugin is to blame.
+        ConfigError: the certificate or a key is not right.
         ServiceUnavailable: the router cannot be configured so, and it is nobody's fault but the module's.
     """
-    wrong = _said(render(config, apps))
+    check_certificate(home, config)
+    certificate = _certificate(home, config)
+    wrong = _said(render(config, apps), certificate)
     if not wrong:
         return
     for name in sorted({app.plugin for app in apps}):
         own = [app for app in apps if app.plugin == name]
-        if (mine := _said(render(config, own))) and not _said(render(config, [])):
+        if (mine := _said(render(config, own), certificate)) and not _said(render(config, []), certificate):
             raise PluginError(f"the router refuses it: {mine}", where=str(own[0].folder / "config.ini"))
     raise ServiceUnavailable(f"the router refuses its configuration: {wrong}", where=str(home.config / "config.ini"))
 
 
+def _certificate(home: Home, config: Config) -> Path:
+    """A certificate that is good, whether it is new or in force."""
+    configured = Path(config.section("tls", Tls).certificate)
+    return folder(home) / CERTIFICATE if in_force(home, configured) else configured
+
+
 @lru_cache(maxsize=64)
-def _said_of(files: tuple[tuple[str, str], ...]) -> str:
+def _said_of(files: tuple[tuple[str, str], ...], certificate: Path) -> str:
     with tempfile.TemporaryDirectory() as place:
         path = Path(place)
-        for name, text in Rendered(dict(files)).complete(path).items():
+        for name, text in Rendered(dict(files)).complete(path, certificate).items():
             (path / name).write_text(text, "utf-8")
         return refusal(None, path / CONFIG)
 
 
-def _said(rendered: Rendered) -> str:
-    return _said_of(tuple(sorted(rendered.files.items())))
+def _said(rendered: Rendered, certificate: Path) -> str:
+    return _said_of(tuple(sorted(rendered.files.items())), certificate)
 
 
 def refusal(home: Home | None, file: Path) -> str:
@@ -96,6 +101,7 @@ def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
     if before == rendered.digest:
         return
     _check_ports(config, _ports_in(folder(home)) if before else ())
+    _bring_certificate(home, config)
     _write(rendered, folder(home))
     if not before:
         return
@@ -108,6 +114,14 @@ def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
                 where=str(home.log / "router.out"),
             )
         time.sleep(0.02)
+
+
+def _bring_certificate(home: Home, config: Config) -> None:
+    certificate = config.section("tls", Tls).certificate
+    if not certificate:
+        (folder(home) / CERTIFICATE).unlink(missing_ok=True)
+    elif reason := refresh(home, Path(certificate)):
+        raise ConfigError(reason, where=f"{config.origin('tls', 'certificate')} [tls] certificate")
 
 
 def _write(rendered: Rendered, place: Path) -> None:
@@ -124,8 +138,8 @@ def _write(rendered: Rendered, place: Path) -> None:
 def ports(config: Config) -> list[tuple[str, int]]:
     """Addresses and ports on which the router listens."""
     http, tls = config.section("http", Http), config.section("tls", Tls)
-    wanted = [http.port] if http.port else []
-    return [(http.address, port) for port in [*wanted, *([tls.port] if tls.certificate else [])]]
+    wanted = [*([http.port] if http.port else []), *([tls.port] if tls.certificate else [])]
+    return [(address, port) for address in addresses(config) for port in wanted]
 
 
 def _ports_in(place: Path) -> list[str]:

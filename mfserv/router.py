@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from mfext import log
@@ -25,9 +27,9 @@ from mfext.environment import Home, current_module, home_of
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.mainloop import Mainloop
 from mfext.module import load_module
+from mfserv.certificate import refresh
 from mfserv.config import Tls
-from mfserv.haproxynames import CONFIG, MASTER
-from mfserv.putinforce import folder, refusal
+from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, folder
 from mfserv.routerlink import RouterLink
 
 #: Seconds that HAProxy may take to listen.
@@ -40,6 +42,9 @@ _IDLE_LOOKS = 4
 _LOOK, _WATCH = 0.02, 5.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
 _PR_SET_PDEATHSIG = 1
+#: The oldest version that does all that is asked of it.
+OLDEST = (2, 6)
+_INSTALL = "Install the package haproxy, 2.6 or later: from a checkout, tools/system-packages serv does it."
 
 _log = log.get_logger(__name__)
 
@@ -47,13 +52,13 @@ _log = log.get_logger(__name__)
 class Router:
     """HAProxy as a child."""
 
-    def __init__(self, home: Home, certificate: str) -> None:
+    def __init__(self, home: Home) -> None:
         self.home = home
-        self.certificate = certificate
+        self.certificate: Path | None = None
         self.link = RouterLink(home)
         self.access = AppendFile(home.log / "access.log", _LOG_SIZE, _LOG_KEEP)
         self.process = self._spawn()
-        self._certificate_seen = self._certificate_state()
+        self._seen = (0, 0), (0, 0)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         libc = ctypes.CDLL(None)
@@ -123,37 +128,67 @@ class Router:
                 with suppress(OSError):  # a full disk must not stop the router
                     self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
 
-    def _certificate_state(self) -> tuple[int, int]:
-        try:
-            status = Path(self.certificate).stat()
-        except OSError:
-            return 0, 0
-        return status.st_mtime_ns, status.st_ino
-
     def _look_at_certificate(self) -> None:
-        state = self._certificate_state() if self.certificate else (0, 0)
-        if state == self._certificate_seen:
+        """Let HAProxy read a new certificate, if there is one and it is good."""
+        state = _state(folder(self.home) / CONFIG), _state(self.certificate)
+        if state == self._seen:
             return
-        self._certificate_seen = state
-        wrong = refusal(self.home, folder(self.home) / CONFIG)
-        if wrong:
-            _log.error("the new certificate is not taken", reason=wrong)
-        else:
+        if state[0] != self._seen[0]:
+            self.certificate = _configured(self.home) or self.certificate
+        self._seen = state[0], _state(self.certificate)
+        before = _state(folder(self.home) / CERTIFICATE)
+        if self.certificate and (wrong := refresh(self.home, self.certificate)):
+            _log.error("the new certificate is not taken, the former one stays", reason=wrong)
+        elif _state(folder(self.home) / CERTIFICATE) != before:
             _log.info("the certificate has changed, and is read anew")
             self.link.reload()
+
+
+def _state(file: Path | None) -> tuple[int, int]:
+    """Differs when *file* does."""
+    try:
+        status = file.stat() if file else None
+    except OSError:
+        status = None
+    return (status.st_mtime_ns, status.st_ino) if status else (0, 0)
+
+
+def _configured(home: Home) -> Path | None:
+    """The certificate that the module's configuration names."""
+    with suppress(MetworkError):
+        named = module_config(load_module(home.module), home).section("tls", Tls).certificate
+        return Path(named) if named else None
+    return None
 
 
 def program() -> str:
     """The HAProxy of this machine.
 
     Raises:
-        ServiceUnavailable: there is none.
+        ServiceUnavailable: there is none, or it is too old.
     """
     path = os.pathsep.join((os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin"))
     found = shutil.which("haproxy") or shutil.which("haproxy", path=path)
     if found is None:
-        raise ServiceUnavailable("HAProxy is not installed", mend="Install the package haproxy (2.6 or later).")
+        raise ServiceUnavailable("HAProxy is not installed", mend=_INSTALL)
+    version = version_of(found)
+    if version < OLDEST:
+        wanted, there = ".".join(map(str, OLDEST)), ".".join(map(str, version)) or "none that could be told"
+        raise ServiceUnavailable(
+            f"the version of HAProxy is {there}", where=found, expected=f"{wanted} or later", mend=_INSTALL
+        )
     return found
+
+
+@lru_cache
+def version_of(program: str) -> tuple[int, ...]:
+    """The version of the HAProxy *program*, as far as it counts; () when it does not tell."""
+    try:
+        said = subprocess.run([program, "-v"], capture_output=True, text=True, errors="replace", check=False).stdout
+    except OSError:
+        return ()
+    match = re.search(r"^HA-?Proxy version (\d+)\.(\d+)", said, re.MULTILINE)
+    return (int(match[1]), int(match[2])) if match else ()
 
 
 def main() -> None:
@@ -162,8 +197,7 @@ def main() -> None:
     log.set_up(home, "router")
     with Mainloop(home) as loop:
         try:
-            certificate = module_config(load_module(home.module), home).section("tls", Tls).certificate
-            status = Router(home, certificate).run(loop)
+            status = Router(home).run(loop)
         except MetworkError as error:
             print(error.message, file=sys.stderr)
             status = error.exit_code

@@ -21,9 +21,9 @@ from tests.integration.mfserv.serv import Serv, free_port
 from tests.integration.mfserv.test_swap import write
 
 CONFIG = """
-[jwt]
+[jwt_main]
 algorithm = HS256
-secret = hemlig
+secret = hemlig-och-sa-lang-som-den-ska-vara
 issuer = https://issuer
 [client_one]
 keys = key-one
@@ -89,7 +89,10 @@ def serv(new_serv: Callable[[str], Serv], tmp_path_factory: pytest.TempPathFacto
     return serv
 
 
-def token(secret: str = "hemlig", algorithm: str = "HS256", **claims: object) -> dict[str, str]:
+SECRET = "hemlig-och-sa-lang-som-den-ska-vara"
+
+
+def token(secret: str = SECRET, algorithm: str = "HS256", **claims: object) -> dict[str, str]:
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
 
@@ -171,7 +174,7 @@ def test_which_tokens_are_good(serv: Serv, bearer: Mapping[str, str], status: in
 def test_the_subject_of_a_token_is_the_client(serv: Serv) -> None:
     assert serv.service.get("/echo/", token()).json()["headers"]["x-metwork-client"] == "two"
     stranger = serv.service.get("/echo/", token(sub="stranger"))
-    assert stranger.json()["headers"]["x-metwork-client"] == "jwt:stranger"
+    assert stranger.json()["headers"]["x-metwork-client"] == "jwt:main:stranger"
 
 
 def test_a_host_of_its_own_comes_first(serv: Serv) -> None:

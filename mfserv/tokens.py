@@ -1,0 +1,115 @@
+"""Tokens: whose bearer tokens are good, and by which keys they are told, from the module's configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mfext.errors import ConfigError, MetworkError, raise_all
+from mfext.section import Config
+from mfserv.config import Jwt
+from mfserv.der import pem_blocks, public_key
+
+#: What an algorithm signs with.
+_CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
+#: Bits of an RSA key, at least (RFC 7518, 3.3).
+_SHORTEST = 2048
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Who signs tokens."""
+
+    name: str
+    settings: Jwt
+    #: The texts of its public keys.
+    keys: tuple[str, ...] = ()
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether it signs with a secret that the router shares."""
+        return self.settings.algorithm.startswith("HS")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Its public keys as files of the router, by name."""
+        return {f"jwt.{self.name}.{number}.pem": text for number, text in enumerate(self.keys)}
+
+    @property
+    def audience(self) -> str:
+        """What the claim ``aud`` must match: one text or a list of them."""
+        found = re.escape(self.settings.audience)
+        return f'^{found}$|^\\[.*"{found}".*\\]$'
+
+
+def issuers(config: Config) -> tuple[Issuer, ...]:
+    """The issuers that the module's *config* names, with what is in the files of their keys.
+
+    Raises:
+        ConfigError: a key is not there or not of the right kind (``Several`` for more than one).
+    """
+    found: list[Issuer] = []
+    errors: list[MetworkError] = []
+    for section in config.names("jwt_*"):
+        settings = config.section(section, Jwt)
+        keys, wrong = _keys(section, settings, config)
+        errors += [*_faults(section, settings, config), *wrong]
+        found.append(Issuer(section.removeprefix("jwt_"), settings, tuple(keys)))
+    raise_all(errors)
+    return tuple(found)
+
+
+def _faults(section: str, settings: Jwt, config: Config) -> Iterator[ConfigError]:
+    if not re.fullmatch(r"[A-Za-z0-9_.\-]+", section.removeprefix("jwt_")):
+        yield ConfigError(f'"{section.removeprefix("jwt_")}" cannot be the name of an issuer', where=f"[{section}]")
+    is_secret = settings.algorithm.startswith("HS")
+    wanted, unwanted = ("secret", "public_keys") if is_secret else ("public_keys", "secret")
+    where = f"{config.origin(section, 'algorithm')} [{section}]"
+    if not getattr(settings, wanted):
+        yield ConfigError(f"{settings.algorithm} without {wanted}", where=where, mend=f"Set {wanted}.")
+    if getattr(settings, unwanted):
+        # Never both: a public key is public, and must not be taken for a secret.
+        yield ConfigError(f"{settings.algorithm} with {unwanted}", where=where, mend=f"Remove {unwanted}.")
+
+
+def _keys(section: str, settings: Jwt, config: Config) -> tuple[list[str], list[ConfigError]]:
+    texts, errors = [], []
+    where = f"{config.origin(section, 'public_keys')} [{section}] public_keys"
+    for name in settings.public_keys:
+        try:
+            text = Path(name).read_text("ascii")
+            fault = _key_fault(text, settings.algorithm)
+        except OSError as error:
+            text, fault = "", f"it cannot be read: {error.strerror}"
+        except (ValueError, IndexError):
+            text, fault = "", "it is no PEM file with a public key"
+        if fault:
+            expected = f"a PEM file with a public key for {settings.algorithm}"
+            errors.append(ConfigError(f"{name}: {fault}", where=where, expected=expected))
+        texts.append(text)
+    return texts, errors
+
+
+def _key_fault(text: str, algorithm: str) -> str:
+    """Why the public key in *text* is not one for *algorithm*; '' when it is."""
+    blocks = dict(pem_blocks(text))
+    if any(label.endswith("PRIVATE KEY") for label in blocks):
+        return "there is a private key in it, which nobody but the issuer should have"
+    if "PUBLIC KEY" not in blocks:
+        return "there is no public key in it" + (
+            ", but a certificate: openssl x509 -pubkey -noout gives its key" if "CERTIFICATE" in blocks else ""
+        )
+    key = public_key(blocks["PUBLIC KEY"])
+    if algorithm.startswith("RS"):
+        if key.kind != "RSA":
+            return f"its key is {key.kind or 'of another kind'}, not RSA"
+        return f"its key has {key.bits} bits, fewer than {_SHORTEST}" if key.bits < _SHORTEST else ""
+    if key.kind != "EC":
+        return f"its key is {key.kind or 'of another kind'}, not EC"
+    return (
+        f"its curve is {key.curve or 'another one'}, not {_CURVES[algorithm]}"
+        if key.curve != _CURVES.get(algorithm, "")
+        else ""
+    )
