@@ -16,4 +16,3 @@ class Policy(Section):
         False,
         help="Install, go back to, repair and provide only plugins that are signed with a trusted key.",
     )
-

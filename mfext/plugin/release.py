@@ -56,7 +56,7 @@ def build(plugin: Plugin, work: Path, target: Path) -> Path:
     return _placed(made, target / f"{plugin.name}-{version}-{release_}.metwork.{plugin.module}.plugin")
 
 
-def requirements_of(plugin: Plugin) -> list[Capability]:
+def requirements_of(plugin: Plugin, *, is_compiled: bool) -> list[Capability]:
     """What *plugin* requires: its module, other plugins, layers, and the Python that its compiled packages are for."""
     where = f"{plugin.config.origin('general', 'requires')} [general] requires"
     named = [parse_requirement(text, where) for text in plugin.general.requires]
@@ -71,7 +71,7 @@ def requirements_of(plugin: Plugin) -> list[Capability]:
     if not any(one.name == own for one in wanted):
         wanted.insert(0, _module_requirement(own))
     wanted += [Capability(f"{LAYER}{name}") for name in dict.fromkeys(plugin.general.layers)]
-    if has_compiled(plugin.folder):
+    if is_compiled:
         wanted.append(Capability(f"metwork_python({python_tag()})"))
     return wanted
 
@@ -90,7 +90,7 @@ def _check(staged: Path, module: Module, home: Home) -> None:
     from mfext.plugin.installed import survey
 
     plugin = load_plugin(staged, module, home, overridden=False)
-    requirements_of(plugin)
+    requirements_of(plugin, is_compiled=False)
     config = module_config(module, home)
     others = [one.plugin for one in survey(home, module, config) if one.plugin]
     raise_all(faults(plugin, home, module, config, others))
@@ -112,6 +112,7 @@ def _about(folder: Path, staged: Path, error: MetworkError) -> MetworkError:
 
 def _facts(plugin: Plugin, version: str, release_: str) -> Facts:
     general = plugin.general
+    is_compiled = has_compiled(plugin.folder)
     return Facts(
         name=plugin.name,
         version=version,
@@ -122,8 +123,8 @@ def _facts(plugin: Plugin, version: str, release_: str) -> Facts:
         url=one_line(general.url),
         vendor=one_line(general.vendor),
         maintainer=one_line(general.maintainer),
-        requires=tuple(map(str, requirements_of(plugin))),
-        noarch=not has_compiled(plugin.folder),
+        requires=tuple(map(str, requirements_of(plugin, is_compiled=is_compiled))),
+        noarch=not is_compiled,
     )
 
 

@@ -31,6 +31,7 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
     with alone(home, "repair"):
         transaction = Transaction(module, home)
         told = transaction.recover()
+        transaction.settle_database()
         known = markers(home)
         for name in names:
             if name not in known:

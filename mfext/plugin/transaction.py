@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,7 +129,6 @@ class Transaction:
                 told.append(error)
         elif self.is_interrupted():
             self.abandon()
-        self.settle_database()
         return told
 
     def settle_database(self) -> None:
@@ -154,13 +154,20 @@ class Transaction:
         from mfext import lifecycle
         from mfext.config import module_config
 
+        settling: list[Future[None]] = []
+
+        def change() -> None:
+            self._place(journal.changes)
+            # While the new processes start: nothing of them depends on it, and whatever ends this settles it anew.
+            settling.append(pool.submit(self.settle_database))
+
         try:
             kept = [change.name for change in journal.changes if change.stamp]
-            result = lifecycle.apply(
-                self.module, self.home, plugins=journal.names, change=lambda: self._place(journal.changes)
-            )
+            with ThreadPoolExecutor(1) as pool:
+                result = lifecycle.apply(self.module, self.home, plugins=journal.names, change=change)
             raise_all([problem for problem in result.problems if kept and isinstance(problem, ServiceUnavailable)])
-            self.settle_database()
+            for one in settling:
+                one.result()
         except BaseException:
             # Also when a person interrupts it: what was there goes on.
             (self.folder / _FORWARD).rename(self.folder / _BACK)
@@ -263,8 +270,6 @@ def _sync(path: Path) -> None:
 
 def _sync_all(folder: Path) -> None:
     """Have all of *folder* on the disk before anything says that it is there."""
-    from concurrent.futures import ThreadPoolExecutor
-
     paths = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
     # Many at a time share what the file system does for each: twenty times as fast as one after the other.
     with ThreadPoolExecutor(16) as pool:
