@@ -35,6 +35,7 @@ from mfdata.file import (
     waiting_name,
     write_tags,
 )
+from mfdata.group_sync import GroupSync
 from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
 
 
@@ -56,10 +57,11 @@ class Delivery:
     """Hands over what one worker has claimed."""
 
     def __init__(self, places: Places, *, durable: bool = False) -> None:
-        """*durable*: survive a power cut as well; every file and folder is synced before it counts."""
+        """*durable*: survive a power cut as well; every file is synced before it counts, and folders by groups."""
         self._places = places
         self._sidecars = os.fspath(places.sidecars)
         self._durable = durable
+        self._group = GroupSync()
         self._queues: dict[Target, str] = {}
 
     def hand_over(self, claimed: Path, legs: Sequence[Leg], ends: Sequence[Path] = ()) -> None:
@@ -68,7 +70,8 @@ class Delivery:
         *ends* are files claimed by the same worker which end with this one, in the same instant.
 
         Raises:
-            OSError: nothing was delivered, *claimed* is where it was (full disk, no permission).
+            OSError: nothing was delivered, *claimed* is where it was (full disk, no permission); or it is gone, and
+                what failed came after.
         """
         if ends:
             self._hand_over_all(claimed, legs, ends)
@@ -79,12 +82,20 @@ class Delivery:
         else:
             self._hand_over_all(claimed, legs)
 
+    def sync(self) -> None:
+        """Bring to disk where files went by one rename each; whoever waits, or takes long, does so before.
+
+        Raises:
+            OSError: the disk fails; the next call tries again.
+        """
+        self._group.sync()
+
     def _hand_over_itself(self, leg: Leg) -> None:
         """One rename; a path on another file system cannot have that and is a move that may be done twice."""
         name = _new_name(leg)
         if not is_own(leg.source):
             own_copy(leg.source)
-        in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name)
+        in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name, sync=self._durable)
         if self._durable:
             sync_file(leg.source)
         if isinstance(leg.to, Path):
@@ -93,9 +104,10 @@ class Delivery:
         else:
             self._rename_into(leg.source, self._queue(leg.to), name)
         if self._durable:
-            sync_folder(leg.to.parent if isinstance(leg.to, Path) else self._queue(leg.to))
-            sync_folder(leg.source.parent)
+            reached = os.fspath(leg.to.parent) if isinstance(leg.to, Path) else self._queue(leg.to)
+            self._group.renamed(os.fspath(leg.source.parent), reached)
         if not in_attribute:
+            self._group.sync()  # were the rename taken back, the file would need its old tags
             self._drop_sidecar(leg.source.name)
 
     def _queue(self, target: Target) -> str:
@@ -120,7 +132,8 @@ class Delivery:
         if ends:
             _mark_ends(transaction / "e", ends)
         if self._durable:
-            sync_file(claimed)
+            if itself:
+                sync_file(claimed)
             _sync_tree(transaction)
         committed = transaction.with_name(f"{claimed.name}{COMMITTED}")
         transaction.rename(committed)
@@ -211,7 +224,7 @@ class Delivery:
     def _tag(self, path: Path, tags: Tags, name: str) -> None:
         """Store *tags* with a file that will be called *name*; files that share an inode share what is stored in it."""
         if is_own(path) or not has_attribute(path):
-            write_tags(path, tags, self._sidecars, name)
+            write_tags(path, tags, self._sidecars, name, sync=self._durable)
 
     def _rename_into(self, source: str | Path, folder: str, name: str) -> None:
         target = f"{folder}/{name}"

@@ -7,8 +7,9 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 #: The extended attribute that holds all tags (user namespace: xattr(7)).
@@ -24,6 +25,8 @@ OWN_COPY = ".own"
 
 # linux/fs.h: share the blocks of another file (btrfs, XFS); the others answer that they cannot.
 _FICLONE = 0x40049409
+# sync_file_range(2), which Python has not.
+_SYNC_FILE_RANGE_WRITE = 2
 _NO_ROOM_FOR_TAGS = {errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.ENOTSUP, errno.EOPNOTSUPP}
 _NOT_FOR_EYES = re.compile(rb"[^A-Za-z0-9._+=@-]")
 
@@ -158,11 +161,14 @@ def read_tags(path: str | Path, sidecars: str | Path) -> Tags:
         return {}
 
 
-def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "") -> bool:
+def write_tags(
+    path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path, name: str = "", *, sync: bool = False
+) -> bool:
     """Store *tags* with the file at *path*, which must be a file of our own (one link).
 
     True when they are in its attribute, False when they are in a sidecar. *name* is the waiting name under which the
-    file will be published, by which its sidecar is found.
+    file will be published, by which its sidecar is found. With *sync* a sidecar is on disk when this returns; an
+    attribute needs :func:`sync_file`.
     """
     data = encode_tags(tags)
     try:
@@ -179,7 +185,11 @@ def write_tags(path: str | Path, tags: Mapping[str, bytes], sidecars: str | Path
     sidecar.parent.mkdir(parents=True, exist_ok=True)
     part = sidecar.with_name(f".{sidecar.name[:240]}")
     part.write_bytes(data)
+    if sync:
+        sync_file(part)
     part.rename(sidecar)
+    if sync:
+        sync_folder(sidecar.parent)
     return False
 
 
@@ -270,6 +280,20 @@ def sync_file(path: str | Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def begin_sync(descriptor: int) -> None:
+    """Have the content of an open file written to disk; whoever needs to know that it is there asks for an fsync."""
+    _sync_file_range()(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+
+
+@cache
+def _sync_file_range() -> Callable[..., int]:
+    import ctypes  # only where a file is to survive a power cut
+
+    function = ctypes.CDLL(None).sync_file_range
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    return function
 
 
 def sync_folder(path: str | Path) -> None:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from inotify_simple import INotify
+from inotify_simple import Event, INotify
 from inotify_simple import flags as inotify
 
 from mfdata.completeness import Verdict
@@ -52,6 +52,8 @@ PROCESS = "observer"
 _MASK = inotify.CLOSE_WRITE | inotify.MOVED_TO | inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.ONLYDIR
 _LOST = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.IGNORED | inotify.UNMOUNT
 _TICK_S = 1.0
+#: So many files are brought to disk together, where that is asked for.
+_TOGETHER = 64
 #: What nobody can help by going on with the next file.
 _NOTHING_GOES = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _LONGEST_PAUSE_S = 5.0
@@ -100,8 +102,10 @@ class Observer:
             loop.wait(self._inotify.fileno(), timeout=self._time_to_sleep())
             self._take_told(loop)
             self._take_listed(loop)
+            self._bring_to_disk()
             if time.monotonic() >= self._next_tick:
                 self._tick()
+                self._bring_to_disk()
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -115,8 +119,11 @@ class Observer:
 
     def _take_told(self, loop: Mainloop) -> None:
         """Take the files that events tell of."""
-        for descriptor, mask, _, name in self._inotify.read(timeout=0):
+        told = self._inotify.read(timeout=0)
+        for number, (descriptor, mask, _, name) in enumerate(told):
             watched = self._by_descriptor.get(descriptor)
+            if number % _TOGETHER == 0 and not loop.stopping:
+                self._prepare_told(told[number : number + _TOGETHER])
             if mask & inotify.Q_OVERFLOW:
                 log.warning("the kernel dropped events: the incoming directories are listed")
                 self._list_all()
@@ -127,6 +134,22 @@ class Observer:
             elif not loop.stopping:
                 self._take(watched, name, told=True)
 
+    def _prepare_told(self, told: Sequence[Event]) -> None:
+        names: dict[int, list[str]] = {}
+        for descriptor, mask, _, name in told:
+            if name and not mask & _LOST:
+                names.setdefault(descriptor, []).append(name)
+        for descriptor, found in names.items():
+            if descriptor in self._by_descriptor:
+                self._prepare(self._by_descriptor[descriptor], found)
+
+    def _prepare(self, watched: Watched, names: Sequence[str]) -> None:
+        if time.monotonic() >= self._paused_until:
+            try:
+                self._intake.prepare(watched.directory, names)
+            except OSError as error:
+                self._failed(os.fspath(watched.directory.path), error)
+
     def _take_listed(self, loop: Mainloop) -> None:
         """Take some of the files that a listing finds."""
         if not self._to_list or time.monotonic() < self._paused_until or loop.stopping:
@@ -135,7 +158,9 @@ class Observer:
         names = watched.next_names()
         if not names:
             self._to_list.popleft()
-        for name in names:
+        for number, name in enumerate(names):
+            if number % _TOGETHER == 0:
+                self._prepare(watched, names[number : number + _TOGETHER])
             self._take(watched, name, told=False)
 
     def _take(self, watched: Watched, name: str, *, told: bool) -> None:
@@ -153,6 +178,13 @@ class Observer:
             if self._pause:
                 log.info("incoming files are taken again")
                 self._pause = 0.0
+
+    def _bring_to_disk(self) -> None:
+        """Nothing that was taken is in memory only while this process waits."""
+        try:
+            self._intake.sync()
+        except OSError as error:
+            self._failed(str(error.filename or ""), error)
 
     def _obey_pressure(self, has_changed: bool) -> None:
         """Pause until the pressure is gone; files stay where they are."""

@@ -109,7 +109,7 @@ class Transfers:
         with suppress(FileNotFoundError):
             os.unlink(part)
         self._copy_still(hidden, part)
-        write_tags(part, arrival.tags, self._places.sidecars, arrival.waiting)
+        write_tags(part, arrival.tags, self._places.sidecars, arrival.waiting, sync=True)
         sync_file(part)
         os.rename(part, target)
         self._trace.write(arrival.accepted)

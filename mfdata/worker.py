@@ -47,6 +47,8 @@ Made = tuple[str, str, list[Leg]]
 #: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_PAUSE_S = 30.0
+#: The next file may take as long as this one: after a file that took longer, nothing is left to be brought to disk.
+_SLOW_S = 0.01
 
 
 class Worker:
@@ -78,16 +80,27 @@ class Worker:
         while not loop.stopping and time.monotonic() < self._leave_at:
             if loop.draining:
                 self.let_go()
+                self.sync()
                 loop.drained()
                 loop.wait()
             elif self._pause:
+                self.sync()
                 loop.wait(timeout=self._pause)
                 self._try_again()
             elif self._held_until:
                 self._wait_held(loop)
             elif not self._work_next():
+                self.sync()
                 loop.wait(self._queue.fileno(), timeout=self._time_to_sleep())
         self.let_go()
+        self.sync()
+
+    def sync(self) -> None:
+        """Bring to disk where the files went, if that is to survive a power cut: no file waits, or one takes long."""
+        try:
+            self._delivery.sync()
+        except OSError as error:
+            self.step.log.error("what was handed over may not be on disk", reason=one_line(error))
 
     def let_go(self) -> None:
         """Put back what was claimed and is not begun: nothing, where files are claimed one by one."""
@@ -95,6 +108,7 @@ class Worker:
     def _wait_held(self, loop: Mainloop) -> None:
         left = min(self._held_until, self._leave_at) - time.monotonic()
         if left > 0:
+            self.sync()
             loop.wait(timeout=left)
         else:
             self._held_until = 0.0
@@ -133,6 +147,8 @@ class Worker:
             outcome = self._refused(file, start) or self._run(file, claim)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
             self._settle(claim, file, decision, time.time() - start)
+            if time.time() - start > _SLOW_S:
+                self.sync()
             self._pause = 0.0
             self._is_holding = isinstance(decision, Hold)
         except OSError as error:

@@ -70,6 +70,10 @@ def expires(_step: Step, _file: File) -> Expired:
     return Expired("deadline", "too late")
 
 
+def with_large_tags(_step: Step, _file: File) -> Done:
+    return Done(to="a/main", tags={"p.main.large": b"x" * 100_000})
+
+
 Case = Callable[[Step, File], Done | Failed | Expired]
 
 CASES: dict[Case, set[str]] = {
@@ -154,6 +158,7 @@ def work(home: Home, case: Case, durability: str) -> None:
     worker = Worker(step, queue, Trace(home, "step.p.main", "p", "main"), Safety(durability=durability))
     while claim := queue.claim():
         worker.work(claim)
+    worker.sync()
     queue.close()
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is no
 
 #: Where something counts once it is there. Not delays and quarantine: whoever loses the rename has the file where it
 #: was, with all it was accepted with.
-_PUBLIC = re.compile(r".*/(var/in/step\.[^/]*(/[^/.].*)?$|archive(/|$)|.*\.commit$)")
+_PUBLIC = re.compile(r".*/(var/in/step\.[^/]*(/[^/.].*)?$|var/tags/[^/.]*|archive(/|$)|.*\.commit$)")
 _STRACE = ("strace", "-f", "-y", "-s", "48", "-e", f"trace={CALLS}", "-o")
 
 _HAND_OVER = """
@@ -59,6 +59,27 @@ if sys.argv[2] == "linked":
 intake = Intake(places, Incoming(), Safety(durability=sys.argv[3]), Trace(home, "observer"))
 (home.path / "begin").touch()
 intake.take(directory, "file", told=True)
+intake.sync()
+"""
+
+_INTAKE_OF_MANY = """
+import sys
+from pathlib import Path
+from tests.integration.mfdata.test_intake import SWITCH, ExternalDirectory, Home, Places, intake_of
+
+home = Home("mfdata", Path(sys.argv[1]))
+directory = ExternalDirectory(Places(home).incoming / "incoming", SWITCH)
+directory.path.mkdir(parents=True)
+home.log.mkdir()
+names = [f"file{number}" for number in range(20)]
+for name in names:
+    (directory.path / name).write_bytes(b"content")
+intake = intake_of(home, "power")
+(home.path / "begin").touch()
+intake.prepare(directory, names)
+for name in names:
+    intake.take(directory, name, told=True)
+intake.sync()
 """
 
 
@@ -84,6 +105,24 @@ def test_what_is_handed_over_is_on_disk_before_it_counts(tmp_path: Path, case: s
 @pytest.mark.parametrize("kind", ["own", "linked"])
 def test_what_is_taken_is_on_disk_before_its_producer_loses_it(tmp_path: Path, kind: str) -> None:
     assert faults_of(traced(tmp_path, _INTAKE, kind, "power"), is_public) == []
+
+
+def test_of_many_that_are_taken_each_is_on_disk_in_time_and_each_folder_once(tmp_path: Path) -> None:
+    calls = traced(tmp_path, _INTAKE_OF_MANY)
+    assert [call.kind for call in calls if "/step." in call.target].count("rename") == 20
+    assert faults_of(calls, is_public) == []
+    synced = [call.path for call in calls if call.kind == "fsync" and not call.path.endswith("/var/in")]
+    assert len(synced) == len(set(synced)) == 20 + 2
+    for path in synced[:2]:
+        assert faults_of([call for call in calls if call.path != path or call.kind != "fsync"], is_public)
+
+
+def test_tags_that_need_a_file_of_their_own_are_on_disk_as_well(tmp_path: Path) -> None:
+    calls = traced(tmp_path, _HAND_OVER, "with_large_tags", "power")
+    assert any(call.kind == "rename" and "/var/tags/" in call.target for call in calls)
+    assert faults_of(calls, is_public) == []
+    unsynced = [call for call in calls if call.kind != "fsync" or "/var/tags" not in call.path]
+    assert faults_of(unsynced, is_public)
 
 
 @pytest.mark.parametrize("case", ["to_two", "one_output", "to_one"])

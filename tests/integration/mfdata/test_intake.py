@@ -6,6 +6,7 @@ import codecs
 import errno
 import os
 import shutil
+import signal
 import socket
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -202,6 +203,40 @@ def test_tags_that_a_file_brings_with_it_are_not_believed(home: Home, incoming: 
     tags = tags_of(home, waiting(home)[0])
     assert "evil" not in tags
     assert uid_of(tags) == accepted(home)[0]["uid"] != "mine"
+
+
+def test_what_was_brought_to_disk_counts_only_while_nobody_opens_it(
+    home: Home, incoming: ExternalDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # who breaks a lease sends it
+    intake = intake_of(home, "power")
+    for name in ("still", "opened", "replaced"):
+        (incoming.path / name).write_bytes(CONTENT)
+    intake.prepare(incoming, ["still", "opened", "replaced"])
+    with pytest.raises(BlockingIOError):
+        os.open(incoming.path / "opened", os.O_WRONLY | os.O_NONBLOCK)
+    signal.signal(signal.SIGIO, before)
+    (incoming.path / "new").write_bytes(CONTENT[::-1])
+    (incoming.path / "new").rename(incoming.path / "replaced")
+    synced: list[int] = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_ino), real(file))[1])
+    inodes = {name: (incoming.path / name).stat().st_ino for name in ("still", "opened", "replaced")}
+    for name in inodes:
+        assert intake.take(incoming, name, told=True) is Verdict.TAKE
+    assert [inode in synced for inode in inodes.values()] == [False, True, True]
+    assert [path.read_bytes() for path in waiting(home)] == [CONTENT, CONTENT, CONTENT[::-1]]
+    assert all(uid_of(tags_of(home, path)) for path in waiting(home))
+
+
+def test_who_is_not_taken_in_the_end_is_not_held(home: Home, incoming: ExternalDirectory) -> None:
+    intake = intake_of(home, "power")
+    for name in ("one", "two"):
+        (incoming.path / name).write_bytes(CONTENT)
+    intake.prepare(incoming, ["one", "two"])
+    intake.sync()
+    for name in ("one", "two"):
+        os.close(os.open(incoming.path / name, os.O_WRONLY | os.O_NONBLOCK))
 
 
 def test_a_priority_is_in_the_name_and_goes_with_the_file(home: Home, incoming: ExternalDirectory) -> None:
