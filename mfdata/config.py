@@ -143,6 +143,21 @@ class CommandConfig(Section):
     rlimit_fsize: int = option(
         0, unit="bytes", minimum=0, help="Limit of the size of a file that a process writes; 0 = none."
     )
+    memory_max: int = option(
+        0,
+        unit="bytes",
+        minimum=0,
+        help="Memory of all processes together, and of what they start; what goes over it is killed; 0 = no limit. "
+        "This and the next three are in force where systemd has delegated a cgroup; else status says that they are "
+        "not, and rlimit_as is what is left.",
+    )
+    cpu_max: float = option(
+        0.0, unit="cores", minimum=0, help="Cores that all processes together may use: 0.5 = half of one; 0 = any."
+    )
+    cpu_weight: int = option(
+        0, minimum=0, maximum=10000, help="Share of a busy machine, beside the 100 of others; 0 = 100."
+    )
+    tasks_max: int = option(0, minimum=0, help="Processes and threads, all together; 0 = any number.")
     debug: bool = option(False, help="Log at level DEBUG.")
 
 

@@ -109,6 +109,12 @@ def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
                 "stack": settings.rlimit_stack,
                 "fsize": settings.rlimit_fsize,
             },
+            cgroup={
+                "memory_max": settings.memory_max,
+                "cpu_max": settings.cpu_max,
+                "cpu_weight": settings.cpu_weight,
+                "tasks_max": settings.tasks_max,
+            },
             environment=plugin_environment(plugin),
             fingerprint=changes_with,
         )

@@ -33,6 +33,8 @@ class Definition:
         self.not_before = 0.0
         self.command: list[str] = []
         self.limits: dict[str, int] = {}
+        #: The cgroup to be in; '' = that of the arbiter.
+        self.cgroup = ""
         self.environment: dict[str, str] = {}
 
     def encoded(self) -> bytes:
@@ -42,6 +44,7 @@ class Definition:
             f"folder={self.folder}",
             f"output={self.output}",
             f"not_before={self.not_before:.3f}",
+            f"cgroup={self.cgroup}",
             *(f"argument={argument}" for argument in self.command),
             *(f"limit={name}={value}" for name, value in self.limits.items()),
             *(f"environment={name}={value}" for name, value in self.environment.items()),
@@ -74,6 +77,7 @@ def main() -> None:
     _redirect(definition.output)
     _wait_until(definition.not_before)
     print(output_heading(os.getpid()), file=sys.stderr, flush=True)
+    _enter(definition.cgroup)
     for name, value in definition.limits.items():
         if value:
             _limit(name, value)
@@ -112,6 +116,16 @@ def _wait_until(moment: float) -> None:
     left = moment - time.time()
     if 0 < left < 4000:  # more can only come from a clock that was set back
         time.sleep(left)
+
+
+def _enter(cgroup: str) -> None:
+    if not cgroup:
+        return
+    try:
+        with open(f"{cgroup}/cgroup.procs", "w") as file:  # noqa: PTH123 - pathlib takes milliseconds to import
+            file.write(str(os.getpid()))
+    except OSError as error:
+        print(f"not in force: the limits of the cgroup {cgroup}: {error.strerror}", file=sys.stderr, flush=True)
 
 
 def _limit(name: str, value: int) -> None:

@@ -36,6 +36,8 @@ class Process:
     graceful_timeout: float = 30.0
     #: Resource limits by their setrlimit name in lower case (``as``, ``nofile``, ``stack``, ``fsize``); 0 = none.
     rlimits: Mapping[str, int] = field(default_factory=dict)
+    #: Limits of all copies together and of what they start, see ``cgroup.LIMITS``; 0 = none.
+    cgroup: Mapping[str, float] = field(default_factory=dict)
     #: Variables added to the module's environment.
     environment: Mapping[str, str] = field(default_factory=dict)
     #: Changes when what runs has changed although the command has not (code, configuration of a plugin).

@@ -35,6 +35,8 @@ class ProcessState:
     uptime: float = 0.0
     #: Bytes of memory of all copies.
     rss: int = 0
+    #: Which limits are not in force, and why; '' = all that are declared are.
+    unforced: str = ""
     #: Why it is not running; '' when it is, or is stopped as it should be.
     reason: str = ""
 
@@ -79,6 +81,7 @@ def process_state(
         last_exit=last_exit,
         uptime=max(0.0, now - max(started.values())) if started else 0.0,
         rss=rss,
+        unforced=known["unforced"],
         reason=_reason(state, wanted, len(ready), known, last_exit, now),
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 from circus.exc import ConflictError
 
 from mfext import launch
+from mfext.cgroup import Cgroups, Unforced
 from mfext.children import Children
 from mfext.environment import Home, child_variables
 from mfext.exits import FAILURES, Exit, backoff, failures_in_a_row
@@ -73,6 +74,10 @@ class Member:
     not_before: float = 0.0
     #: Somebody is changing it: leave it alone.
     busy: bool = False
+    #: Its cgroup; '' = that of the arbiter.
+    cgroup: str = ""
+    #: Why the limits that want a cgroup are not in force; '' = they are, or there are none.
+    unforced: str = ""
 
     @property
     def failures(self) -> int:
@@ -94,6 +99,7 @@ class Roster:
         self.max_backoff = max_backoff
         self.members: dict[str, Member] = {}
         self.children = Children(home, self._ended)
+        self._cgroups = Cgroups()
         self._environment = child_variables(home)
         self._changing = asyncio.Lock()
 
@@ -130,6 +136,7 @@ class Roster:
                 "restarts": member.restarts,
                 "failures": member.failures,
                 "not_before": member.not_before,
+                "unforced": member.unforced,
             }
             for name, member in self.members.items()
         }
@@ -150,6 +157,7 @@ class Roster:
 
     async def _add(self, process: Process) -> None:
         member = Member(process, busy=True)
+        self._confine(member)
         self._define(member)
         self.members[process.name] = member
         member.watcher = await self._unlocked(
@@ -176,6 +184,8 @@ class Roster:
         await self._quiet(member, keep=0)
         await self._unlocked(self.arbiter.rm_watcher, _circus_name(name))
         self._definition(name).unlink(missing_ok=True)
+        if member.cgroup:
+            self._cgroups.remove(name)
         del self.members[name]
 
     async def _replace(self, process: Process) -> None:
@@ -243,6 +253,17 @@ class Roster:
             if member.failures == FAILURES:
                 log.error("process fails again and again, and is held back", child=name, exit=str(end))
 
+    def _confine(self, member: Member) -> None:
+        """Make the cgroup that the limits of *member* want, if they do."""
+        limits = {name: value for name, value in member.process.cgroup.items() if value}
+        if not limits:
+            return
+        try:
+            member.cgroup = str(self._cgroups.prepare(member.process.name, limits))
+        except Unforced as unforced:
+            member.unforced = f"{', '.join(limits)} not in force: {unforced}"
+            log.warning("limits are not in force", child=member.process.name, reason=member.unforced)
+
     def _define(self, member: Member) -> None:
         """Write what launch is to become, for nobody else to read: it may hold secrets."""
         process = member.process
@@ -253,6 +274,7 @@ class Roster:
         definition.not_before = member.not_before
         definition.command = list(process.command)
         definition.limits = dict(process.rlimits)
+        definition.cgroup = member.cgroup
         definition.environment = {**self._environment, **process.environment, "METWORK_PROCESS": process.name}
         path = self._definition(process.name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

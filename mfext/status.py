@@ -93,8 +93,9 @@ def differences(
 
 
 def notes(states: Sequence[ProcessState], now: float) -> list[str]:
-    """What happened to processes that do well now, one sentence each (pure)."""
-    return [
+    """What happened to processes that do well now, and which limits do not hold, one sentence each (pure)."""
+    unforced = [f"{state.name}: {state.unforced}" for state in states if state.unforced]
+    return unforced + [
         f"{state.name} had to be started again {state.restarts} time(s): {state.last_exit}, "
         f"{duration(now - state.last_exit.time)} ago"
         for state in states

@@ -16,12 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from mfext.cgroup import own_cgroup
 from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, ServiceUnavailable
 from mfext.exits import exit_of, exits_of
 from mfext.proc import leftovers
 from mfext.process import Process
 from mfext.processstate import ProcessState
+from mfext.status import notes
 from mfext.supervisor import Supervisor
 from mfext.testing import temporary_home, wait_until
 
@@ -303,6 +305,18 @@ class TestStop:
         os.kill(arbiter_of(home), signal.SIGSTOP)
         assert supervisor.stop()
         assert leftovers(home) == []
+
+
+def test_limits_of_a_cgroup_are_in_force_or_status_says_that_they_are_not(
+    supervisor: Supervisor, worker: Process
+) -> None:
+    run(supervisor, replace(worker, cgroup={"memory_max": 500_000_000, "tasks_max": 0}), sleeper())
+    found = state(supervisor, worker.name)
+    inside = f"metwork.{worker.name}" in Path(f"/proc/{found.pids[0]}/cgroup").read_text()
+    assert (inside, found.unforced) in ((True, ""), (False, "memory_max not in force: no delegated cgroup"))
+    assert inside == (own_cgroup() is not None)
+    assert state(supervisor, "sleeper").unforced == ""
+    assert notes([found], time.time()) == ([] if inside else [f"{worker.name}: {found.unforced}"])
 
 
 class TestDeath:

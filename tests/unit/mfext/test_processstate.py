@@ -28,7 +28,15 @@ def state(
     **known: Any,
 ) -> ProcessState:
     facts = {pid: {"drained": True} if drained else {} for pid in ready}
-    all_known = {"started": started, "restarts": 0, "failures": 0, "not_before": 0.0, "active": True, **known}
+    all_known = {
+        "started": started,
+        "restarts": 0,
+        "failures": 0,
+        "not_before": 0.0,
+        "active": True,
+        "unforced": "",
+        **known,
+    }
     return process_state(process, all_known, facts, last_exit, rss=5, now=NOW)
 
 
