@@ -17,6 +17,8 @@ from mfserv.haproxynames import CERTIFICATE, folder
 
 #: Days before its end from which status says that it ends soon.
 SOON = 21
+#: What OpenSSL says when a key is another one, or of another kind.
+_ANOTHER_KEY = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 _FORM = "%Y-%m-%d %H:%M UTC"
 
 
@@ -71,7 +73,7 @@ def _unusable(file: Path, text: str) -> str:
     except (OSError, ValueError) as error:
         if asked:
             return "the private key is encrypted, and nobody is there to type its password"
-        if getattr(error, "reason", "") in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"):
+        if getattr(error, "reason", "") in _ANOTHER_KEY:
             return "the private key is not that of the certificate"
         return f"certificate or key is broken: {error}"
     return ""

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mfext.errors import MetworkError
+from mfserv.der import PublicKey, pem_blocks, public_key
+from mfserv.tokens import issuers
+from tests.certificates import certificate_pem, new_key, private_pem, public_pem
+from tests.unit.mfserv.apps import config
+
+SECRET = "a-secret-of-at-least-32-characters"
+EC = new_key("P-256")
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("RSA-2048", PublicKey("RSA", bits=2048)),
+        ("RSA-3072", PublicKey("RSA", bits=3072)),
+        ("P-256", PublicKey("EC", curve="P-256")),
+        ("P-384", PublicKey("EC", curve="P-384")),
+        ("P-521", PublicKey("EC", curve="P-521")),
+    ],
+)
+def test_the_kind_of_a_key_is_told(kind: str, found: PublicKey) -> None:
+    ((_, content),) = pem_blocks(public_pem(new_key(kind)))
+    assert public_key(content) == found
+
+
+def test_an_issuer_may_have_several_keys(tmp_path: Path) -> None:
+    for name in ("new", "old"):
+        (tmp_path / name).write_text(public_pem(EC))
+    keys = f"{tmp_path}/new, {tmp_path}/old"
+    (one,) = issuers(config(jwt_one={"algorithm": "ES256", "public_keys": keys}))
+    assert [*one.files] == ["jwt.one.0.pem", "jwt.one.1.pem"]
+    assert one.files["jwt.one.1.pem"] == public_pem(EC)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "text", "fault"),
+    [
+        ("RS256", public_pem(EC), "its key is EC, not RSA"),
+        ("ES256", public_pem(new_key("RSA-2048")), "its key is RSA, not EC"),
+        ("ES384", public_pem(EC), "its curve is P-256, not P-384"),
+        ("RS256", public_pem(new_key("RSA-1024")), "its key has 1024 bits, fewer than 2048"),
+        ("ES256", private_pem(EC), "there is a private key in it"),
+        ("ES256", certificate_pem(EC), "but a certificate: openssl x509 -pubkey"),
+        ("ES256", "rubbish", "there is no public key in it"),
+        ("ES256", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "no PEM file with a public key"),
+        ("ES256", "\u20ac", "no PEM file with a public key"),
+    ],
+)
+def test_a_key_that_is_not_right_is_refused_by_file_and_line(
+    tmp_path: Path, algorithm: str, text: str, fault: str
+) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(text)
+    with pytest.raises(MetworkError) as raised:
+        issuers(config(jwt_one={"algorithm": algorithm, "public_keys": str(file)}))
+    assert raised.value.message.startswith(f"config.ini:2 [jwt_one] public_keys: {file}: ")
+    assert fault in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("section", "fault"),
+    [
+        ({"algorithm": "HS256"}, "HS256 without secret"),
+        ({"algorithm": "RS256"}, "RS256 without public_keys"),
+        ({"algorithm": "ES256", "secret": SECRET}, "ES256 with secret"),
+        ({"algorithm": "HS256", "secret": SECRET, "public_keys": "/none"}, "HS256 with public_keys"),
+        ({"algorithm": "HS256", "secret": "short"}, "at least 32 letters"),
+        ({"algorithm": "none", "secret": SECRET}, '"none" is not known'),
+        ({"algorithm": "RS256", "public_keys": "/no/such/file"}, "/no/such/file: it cannot be read: No such file"),
+        ({"algorithm": "RS256", "public_keys": '/a"b'}, "has not the right form"),
+    ],
+)
+def test_an_issuer_that_is_not_right_is_told(section: dict[str, str], fault: str) -> None:
+    with pytest.raises(MetworkError) as raised:
+        issuers(config(jwt_one=section))
+    assert fault in str(raised.value)
+    assert "config.ini:" in str(raised.value)
+    assert "short" not in str(raised.value)
+
+
+def test_a_secret_is_never_shown() -> None:
+    (one,) = issuers(config(jwt_one={"algorithm": "HS256", "secret": SECRET}))
+    assert one.files == {}
+    rows = config(jwt_one={"algorithm": "HS256", "secret": SECRET}).rows()
+    assert SECRET not in str([row.value for row in rows])
