@@ -39,9 +39,10 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     """What is wrong with *which*: the path of a folder or of an archive, or the name of an installed plugin.
 
     Raises:
-        MetworkError: it cannot be found, or not be read at all.
+        MetworkError: it cannot be found, or not be read at all; or it is installed in another user's home.
     """
     from mfext.config import module_config
+    from mfext.owner import check_owner
     from mfext.plugin.archive import is_archive
     from mfext.plugin.check import faults
     from mfext.plugin.installed import chosen, survey
@@ -52,6 +53,9 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     told = interrupted(module, home)
     config = module_config(module, home)
     plugin, installed = chosen(which, home, module)
+    if installed:
+        # The check imports the plugin's code, which is the module's user's, and perhaps not harmless for others.
+        check_owner(home)
     others = [one.plugin for one in survey(home, module, config) if one.plugin]
     found = faults(plugin, home, module, config, others)
     differences = _differences(plugin, home) if installed else Differences()

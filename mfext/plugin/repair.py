@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError, nearest
+from mfext.owner import check_owner
 from mfext.plugin.archive import read_archive
 from mfext.plugin.install import PREPARING, Installation, Progress, Taken, alone, prepared, put_in, signature_rule, take
 from mfext.plugin.marker import Marker, markers
@@ -64,11 +65,15 @@ def difference(marker: Marker, home: Home) -> Differences:
 
 
 def interrupted(module: Module, home: Home) -> list[MetworkError]:
-    """End what a killed command left, if nobody is at it; what came of that."""
+    """End what a killed command left, if nobody is at it; what came of that.
+
+    Who only looks at another user's home leaves it as it is.
+    """
     transaction = Transaction(module, home)
     if not transaction.is_interrupted():
         return []
     try:
+        check_owner(home)
         with alone(home, "repair"):
             return transaction.recover()
     except MetworkError as error:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import UsageError, nearest
+from mfext.owner import check_owner
 from mfext.plugin.install import Installation, Progress, Wish, install
 from mfext.plugin.marker import markers
 from mfext.plugin.plan import Permission
@@ -20,8 +21,10 @@ def rollback(name: str, module: Module, home: Home, progress: Progress = lambda 
 
     Raises:
         UsageError: there is no such plugin, or nothing was there before.
+        NotAllowed: the home is another user's.
         MetworkError: the version of before does not run, and the present one goes on.
     """
+    check_owner(home)
     known = markers(home)
     if name not in known:
         raise UsageError(f'no release of the plugin "{name}" is installed', mend=nearest(name, known))
