@@ -12,6 +12,9 @@ from mfext.section import Config
 from mfserv.config import Jwt
 from mfserv.der import pem_blocks, public_key
 
+#: A text of JSON, and any claims before the one that is looked for, with all that they hold.
+_TEXT = r'"(?:[^"\\]|\\.)*+"'
+_BEFORE = rf'(?:[^{{}}"]|{_TEXT}|(?<o>\{{(?:[^{{}}"]|{_TEXT}|(?&o))*+\}}))*?'
 #: What an algorithm signs with.
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 #: Bits of an RSA key, at least (RFC 7518, 3.3).
@@ -39,9 +42,9 @@ class Issuer:
 
     @property
     def audience(self) -> str:
-        """What the claim ``aud`` must match: one text or a list of them."""
-        found = re.escape(self.settings.audience)
-        return f'^{found}$|^\\[.*"{found}".*\\]$'
+        """What the claims of a token for its audience match: HAProxy's own query of JSON knows no lists."""
+        wanted = f'"{re.escape(self.settings.audience)}"'.replace("/", r"\\?/")
+        return rf'^\s*\{{{_BEFORE}"aud"\s*:\s*(?:{wanted}|\[[^\[\]{{}}]*{wanted}[^\[\]{{}}]*\])'
 
 
 def issuers(config: Config) -> tuple[Issuer, ...]:

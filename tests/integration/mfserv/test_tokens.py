@@ -1,0 +1,153 @@
+"""Bearer tokens, as a well-kept library signs them, and as somebody who wants in forges them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+
+from mfext.testing import wait_until
+from tests.certificates import new_key, private_pem, public_pem, put
+from tests.integration.mfserv.serv import Serv
+from tests.integration.mfserv.test_access import ECHO
+from tests.integration.mfserv.test_swap import write
+
+RSA, OLD, CURVE, STRANGE = new_key("RSA-2048"), new_key("RSA-2048"), new_key("P-256"), new_key("RSA-2048")
+SECRET = "a-secret-of-at-least-32-characters"
+CONFIG = """
+[jwt_rsa]
+algorithm = RS256
+public_keys = {folder}/new.pem, {folder}/old.pem
+issuer = https://rsa.example
+audience = data
+[jwt_curve]
+algorithm = ES256
+public_keys = {folder}/curve.pem
+issuer = https://curve.example
+[jwt_shared]
+algorithm = HS256
+secret = {secret}
+issuer = https://shared.example
+[client_two]
+subjects = alice
+issuer = rsa
+class = batch
+"""
+CLAIMS = {
+    "RS256": {"iss": "https://rsa.example", "aud": "data"},
+    "ES256": {"iss": "https://curve.example"},
+    "HS256": {"iss": "https://shared.example"},
+}
+KEYS = {"RS256": private_pem(RSA), "ES256": private_pem(CURVE), "HS256": SECRET}
+
+
+@pytest.fixture(scope="module")
+def serv(new_serv: Callable[[str], Serv]) -> Serv:
+    serv = new_serv("")
+    for name, key in {"new": RSA, "old": OLD, "curve": CURVE}.items():
+        put(serv.folder / f"{name}.pem", public_pem(key))
+    serv.configure(CONFIG.format(folder=serv.folder, secret=SECRET))
+    made = write(serv, "inner", auth="required")
+    (made / "main.py").write_text(ECHO)
+    (serv.home.plugins / "inner").symlink_to(made)
+    serv.run("metwork", "apply", "mfserv")
+    wait_until(lambda: status(serv, token("RS256")) == 200, 30, "the app")
+    return serv
+
+
+def token(algorithm: str, key: str | None = None, drop: str = "", **claims: Any) -> str:
+    """A token that is good but for what *claims* say."""
+    whole = {"sub": "alice", "exp": int(time.time()) + 600, **CLAIMS[algorithm], **claims}
+    whole.pop(drop, None)
+    return jwt.encode(whole, key or KEYS[algorithm], algorithm)
+
+
+def signed(claims: dict[str, Any]) -> str:
+    """A token with these claims in this order, genuine and not too old."""
+    return jwt.encode({**claims, "iss": "https://rsa.example", "exp": int(time.time()) + 600}, KEYS["RS256"], "RS256")
+
+
+def forged(header: dict[str, str], key: bytes) -> str:
+    """A token in whose header anything stands, signed by HMAC."""
+    claims = {"sub": "alice", "exp": int(time.time()) + 600, **CLAIMS["RS256"]}
+    parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in (header, claims)]
+    signed = b".".join(parts)
+    digest = hmac.digest(key, signed, hashlib.sha256) if key else b""
+    return (signed + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")).decode()
+
+
+def status(serv: Serv, bearer: str) -> int:
+    return serv.service.get("/inner/", {"Authorization": f"Bearer {bearer}"}).status
+
+
+@pytest.mark.parametrize(
+    ("bearer", "client"),
+    [
+        (token("RS256"), "two"),
+        (token("RS256", private_pem(OLD)), "two"),  # a key that is being replaced
+        (token("RS256", aud=["other", "data"]), "two"),
+        (signed({"roles": {"a": {"b": ['}"{']}}, "sub": "alice", "aud": ["x", "data"]}), "two"),
+        (token("RS256", sub="bob", nbf=int(time.time()) - 5), "jwt:rsa:bob"),
+        (token("ES256"), "jwt:curve:alice"),  # alice of another issuer is somebody else
+        (token("HS256"), "jwt:shared:alice"),
+    ],
+)
+def test_who_signs_is_believed_for_its_own_subjects(serv: Serv, bearer: str, client: str) -> None:
+    answer = serv.service.get("/inner/", {"Authorization": f"Bearer {bearer}"})
+    assert (answer.status, answer.json()["headers"]["x-metwork-client"]) == (200, client)
+
+
+@pytest.mark.parametrize(
+    "bearer",
+    [
+        pytest.param(token("RS256", exp=int(time.time()) - 1), id="old"),
+        pytest.param(token("RS256", drop="exp"), id="without an end"),
+        pytest.param(token("RS256", nbf=int(time.time()) + 500), id="too early"),
+        pytest.param(token("RS256", aud="other"), id="for another audience"),
+        pytest.param(token("RS256", aud=["other", "database"]), id="for other audiences"),
+        pytest.param(token("RS256", drop="aud"), id="for nobody"),
+        pytest.param(token("RS256", iss="https://curve.example"), id="of another issuer"),
+        pytest.param(signed({"sub": "alice", "of": {"aud": ["data"]}}), id="for another audience, deeper down"),
+        pytest.param(signed({"sub": 'a","aud":["data"],"b":"'}), id="about somebody with a clever name"),
+        pytest.param(token("RS256", drop="iss"), id="of no issuer"),
+        pytest.param(token("RS256", drop="sub"), id="about nobody"),
+        pytest.param(token("RS256", private_pem(STRANGE)), id="signed by a stranger"),
+        pytest.param(token("ES256", private_pem(new_key())), id="signed by a strange curve"),
+        pytest.param(token("HS256", "another-secret-of-32-characters-and"), id="another secret"),
+        pytest.param(forged({"alg": "none"}, b""), id="not signed"),
+        pytest.param(forged({"alg": "None"}, b""), id="not signed, spelt otherwise"),
+        pytest.param(forged({"alg": "HS256"}, public_pem(RSA).encode()), id="the public key as a secret"),
+        pytest.param(forged({"alg": "HS256"}, b"jwt.rsa.0.pem"), id="the name of the key as a secret"),
+        pytest.param(forged({"alg": "RS256"}, public_pem(RSA).encode()), id="another algorithm than it says"),
+        pytest.param(token("RS256")[:-8] + "AAAAAAAA", id="tampered with"),
+        pytest.param("..", id="dots"),
+        pytest.param("A" * 9000, id="very long"),
+    ],
+)
+def test_a_token_that_is_not_right_is_refused(serv: Serv, bearer: str) -> None:
+    answer = serv.service.get("/inner/", {"Authorization": f"Bearer {bearer}"})
+    assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
+
+
+def test_a_key_that_is_not_right_is_refused_and_the_former_one_stays(serv: Serv) -> None:
+    put(serv.folder / "curve.pem", public_pem(RSA))
+    done = serv.try_to("metwork", "apply", "mfserv")
+    assert done.returncode == 3
+    assert f"config.ini:11 [jwt_curve] public_keys: {serv.folder}/curve.pem: its key is RSA, not EC" in done.stderr
+    assert status(serv, token("ES256")) == 200
+    put(serv.folder / "curve.pem", public_pem(CURVE))
+
+
+def test_a_new_key_is_read_and_the_old_one_is_not_good_any_more(serv: Serv) -> None:
+    key = new_key()
+    put(serv.folder / "curve.pem", public_pem(key))
+    serv.run("metwork", "apply", "mfserv")
+    wait_until(lambda: status(serv, token("ES256", private_pem(key))) == 200, 10, "the new key")
+    assert status(serv, token("ES256")) == 401
