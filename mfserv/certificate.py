@@ -79,21 +79,20 @@ def _unusable(file: Path, text: str) -> str:
     return ""
 
 
-def check_certificate(home: Home, config: Config) -> None:
-    """Make sure that the router can take the certificate, unless it is in force already.
+def checked_certificate(config: Config) -> Path:
+    """The certificate that is configured.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: the router cannot take it.
     """
-    configured = config.section("tls", Tls).certificate
-    if not configured or in_force(home, Path(configured)):
-        return
-    if reason := refusal_of(Path(configured)):
+    file = config.section("tls", Tls).certificate
+    if file and (reason := refusal_of(Path(file))):
         raise ConfigError(
             reason,
             where=f"{config.origin('tls', 'certificate')} [tls] certificate",
             expected="a PEM file with a certificate that holds, its chain and its private key without a password",
         )
+    return Path(file)
 
 
 def in_force(home: Home, file: Path) -> bool:

@@ -14,10 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from mfext.environment import Home
-from mfext.errors import ConfigError, Conflict, PluginError, ServiceUnavailable
+from mfext.errors import Conflict, PluginError, ServiceUnavailable
 from mfext.section import Config
 from mfserv.app import App
-from mfserv.certificate import check_certificate, in_force, refresh
+from mfserv.certificate import checked_certificate, in_force, refresh
 from mfserv.config import Http, Tls
 from mfserv.haproxy import Rendered, addresses, render
 from mfserv.haproxynames import CERTIFICATE, CONFIG, folder, server
@@ -36,8 +36,9 @@ def check(home: Home, config: Config, apps: Sequence[App]) -> None:
         ConfigError: the certificate or a key is not right.
         ServiceUnavailable: the router cannot be configured so, and it is nobody's fault but the module's.
     """
-    check_certificate(home, config)
-    certificate = _certificate(home, config)
+    certificate = folder(home) / CERTIFICATE
+    if not certificate.exists():
+        certificate = checked_certificate(config)
     wrong = _said(render(config, apps), certificate)
     if not wrong:
         return
@@ -46,12 +47,6 @@ def check(home: Home, config: Config, apps: Sequence[App]) -> None:
         if (mine := _said(render(config, own), certificate)) and not _said(render(config, []), certificate):
             raise PluginError(f"the router refuses it: {mine}", where=str(own[0].folder / "config.ini"))
     raise ServiceUnavailable(f"the router refuses its configuration: {wrong}", where=str(home.config / "config.ini"))
-
-
-def _certificate(home: Home, config: Config) -> Path:
-    """A certificate that is good, whether it is new or in force."""
-    configured = Path(config.section("tls", Tls).certificate)
-    return folder(home) / CERTIFICATE if in_force(home, configured) else configured
 
 
 @lru_cache(maxsize=64)
@@ -92,16 +87,17 @@ def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
 
     Raises:
         Conflict: a port is in use.
+        ConfigError: the certificate is bad; what was in force still is.
         ServiceUnavailable: the router has not taken it; what was in force still is.
     """
     rendered = render(config, apps)
     link = RouterLink(home)
     before = link.digest()
+    _bring_certificate(home, config, starts=not before)
     want(home, {app.socket(slot): server(app.id, slot) for app in apps for slot in app.slots})
     if before == rendered.digest:
         return
     _check_ports(config, _ports_in(folder(home)) if before else ())
-    _bring_certificate(home, config)
     _write(rendered, folder(home))
     if not before:
         return
@@ -116,12 +112,18 @@ def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
         time.sleep(0.02)
 
 
-def _bring_certificate(home: Home, config: Config) -> None:
+def _bring_certificate(home: Home, config: Config, starts: bool) -> None:
+    """Put the certificate where the router reads it.
+
+    Raises:
+        ConfigError: it is bad, and there is no former one with which a router that *starts* could go on.
+    """
     certificate = config.section("tls", Tls).certificate
+    there = folder(home) / CERTIFICATE
     if not certificate:
-        (folder(home) / CERTIFICATE).unlink(missing_ok=True)
-    elif reason := refresh(home, Path(certificate)):
-        raise ConfigError(reason, where=f"{config.origin('tls', 'certificate')} [tls] certificate")
+        there.unlink(missing_ok=True)
+    elif not in_force(home, Path(certificate)) and not (starts and there.exists()):
+        refresh(home, checked_certificate(config))
 
 
 def _write(rendered: Rendered, place: Path) -> None:

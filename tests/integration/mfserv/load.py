@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 class Load:
     """So many clients, each on a connection of its own, until stopped."""
 
-    def __init__(self, port: int, path: str, clients: int, headers: Mapping[str, str], method: str) -> None:
+    def __init__(self, port: int, path: str, clients: int, headers: Mapping[str, str], method: str, tls: bool) -> None:
+        self.tls = tls
         self.port, self.path, self.headers, self.method = port, path, headers, method
         self.answers: Counter[object] = Counter()
         self.stopped = threading.Event()
@@ -28,8 +30,15 @@ class Load:
         """Everything else, with its number."""
         return {what: number for what, number in self.answers.items() if what != 200}
 
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self.tls:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=anybody)
+
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self._connection()
         body = b"x" * 100 if self.method == "POST" else None
         while not self.stopped.is_set():
             try:
@@ -46,10 +55,15 @@ class Load:
 
 @contextmanager
 def load(
-    port: int, path: str, clients: int = 6, headers: Mapping[str, str] | None = None, method: str = "GET"
+    port: int,
+    path: str,
+    clients: int = 6,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    tls: bool = False,
 ) -> Iterator[Load]:
     """Clients that ask while the block runs."""
-    running = Load(port, path, clients, headers or {}, method)
+    running = Load(port, path, clients, headers or {}, method, tls)
     for thread in running.threads:
         thread.start()
     try:

@@ -17,10 +17,13 @@ import pytest
 
 from mfext.testing import wait_until
 from mfserv.limits import rate
+from mfserv.testing import Service
+from tests.certificates import both, put
+from tests.integration.mfserv.load import load
 from tests.integration.mfserv.serv import Serv, free_port
 from tests.integration.mfserv.test_swap import write
 
-CONFIG = """
+CONFIG = """address = 127.0.0.1, [::1]
 [jwt_main]
 algorithm = HS256
 secret = hemlig-och-sa-lang-som-den-ska-vara
@@ -54,14 +57,6 @@ async def app(scope, receive, send):
 """
 
 
-def certificate(folder: Path, name: str) -> None:
-    key, made = folder / "key.pem", folder / "made.pem"
-    command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 3 -subj /CN={name} -keyout key.pem -out made.pem"
-    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
-    (folder / "new.pem").write_text(made.read_text() + key.read_text())
-    (folder / "new.pem").rename(folder / "certificate.pem")
-
-
 @pytest.fixture(scope="module")
 def tls_port() -> int:
     return free_port()
@@ -70,7 +65,7 @@ def tls_port() -> int:
 @pytest.fixture(scope="module")
 def serv(new_serv: Callable[[str], Serv], tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Serv:
     folder = tmp_path_factory.mktemp("tls")
-    certificate(folder, "first.example")
+    put(folder / "certificate.pem", both("first.example"))
     serv = new_serv(CONFIG.format(folder=folder, port=tls_port))
     for name, settings in {
         "echo": {"cors_origins": "https://page.example", "max_body": 1000},
@@ -231,21 +226,47 @@ def test_an_app_has_limits_of_its_own(serv: Serv) -> None:
     assert serv.service.get("/few/", {"X-API-Key": "key-one"}).status == 200
 
 
-def test_https_speaks_http_2_and_takes_a_new_certificate(serv: Serv, tls_port: int) -> None:
+def test_https_speaks_http_2(serv: Serv, tls_port: int) -> None:
     url = f"https://127.0.0.1:{tls_port}/echo/"
     found = subprocess.run(["curl", "-sk", "--http2", "-w", "%{http_version}", url], capture_output=True, text=True)
     body, version = found.stdout[:-1], found.stdout[-1]
     assert version == "2"
     assert (json.loads(body)["headers"]["x-forwarded-proto"], json.loads(body)["scheme"]) == ("https", "https")
-    folder = Path(serv.ask("mfserv.status")["more"]["Certificate"][0]["file"]).parent
-    assert 2 < serv.ask("mfserv.status")["more"]["Certificate"][0]["days_left"] <= 3
-    certificate(folder, "second.example")
 
-    def subject() -> str:
-        asked = subprocess.run(["curl", "-skv", url], capture_output=True, text=True)
+
+def test_a_new_certificate_is_taken_without_a_connection_lost_and_a_bad_one_is_not(serv: Serv, tls_port: int) -> None:
+    def shown() -> Mapping[str, object]:
+        return dict(serv.ask("mfserv.status")["more"]["Certificate"][0])
+
+    def name() -> str:
+        asked = subprocess.run(["curl", "-skv", f"https://127.0.0.1:{tls_port}/echo/"], capture_output=True, text=True)
         return asked.stderr
 
-    wait_until(lambda: "CN=second.example" in subject(), 20, "the new certificate")
+    file = Path(str(shown()["file"]))
+    assert 2 < float(str(shown()["days_left"])) <= 3
+    assert shown()["state"] == "ends soon"
+    with load(serv.port, "/echo/", clients=2) as plain, load(tls_port, "/echo/", clients=2, tls=True) as shut:
+        put(file, both("ended.example", begin=-9, end=-1))
+        wait_until(lambda: "is refused" in str(shown()["state"]), 20, "the refusal")
+        wait_until(lambda: "ended.example" not in name() and "is not taken" in router_log(serv), 20, "its log")
+        assert "the certificate ended on" in router_log(serv)
+        done = serv.try_to("metwork", "apply", "mfserv")
+        assert (done.returncode, "config.ini:18 [tls] certificate: " in done.stderr) == (3, True)
+        put(file, both("second.example"))
+        wait_until(lambda: "CN=second.example" in name(), 20, "the new certificate")
+        more = shut.good + 20
+        wait_until(lambda: shut.good > more, 20, "requests through it")
+    assert (plain.bad, shut.bad) == ({}, {})
+    assert shown()["state"] == "ends soon"
+
+
+def router_log(serv: Serv) -> str:
+    return "".join(path.read_text() for path in serv.home.log.glob("router*"))
+
+
+def test_the_router_listens_on_ipv6_too(serv: Serv) -> None:
+    assert Service(("::1", serv.port)).get("/echo/").json()["headers"]["x-metwork-client"] == "address:::1"
+    assert f"[::1]:{serv.port}" in serv.ask("mfserv.status")["more"]["Router"]
 
 
 def test_what_is_configured_can_be_looked_at(serv: Serv) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mfext.errors import ConfigError
 from mfext.testing import temporary_home
-from mfserv.certificate import check_certificate, in_force, refresh, refusal_of, state
+from mfserv.certificate import checked_certificate, in_force, refresh, refusal_of, state
 from mfserv.der import validity
 from tests.certificates import both, certificate_pem, new_key, private_pem, put
 from tests.unit.mfserv.apps import config
@@ -72,11 +72,10 @@ def test_rubbish_is_no_certificate(rubbish: bytes) -> None:
         validity(rubbish)
 
 
-def test_a_refusal_names_the_line_of_the_configuration(tmp_path: Path, file: Path) -> None:
-    home = temporary_home(tmp_path / "home", "mfserv")
+def test_a_refusal_names_the_line_of_the_configuration(file: Path) -> None:
     put(file, both(begin=-9, end=-1))
     with pytest.raises(ConfigError, match=r"^config.ini:2 \[tls\] certificate: .*site.pem: the certificate ended on"):
-        check_certificate(home, config(tls={"certificate": str(file)}))
+        checked_certificate(config(tls={"certificate": str(file)}))
 
 
 def test_what_is_in_force_stays_until_something_good_comes(tmp_path: Path, file: Path) -> None:
@@ -85,7 +84,6 @@ def test_what_is_in_force_stays_until_something_good_comes(tmp_path: Path, file:
     soon = datetime.now(UTC) + timedelta(days=2)
     assert state(home, str(file))["state"] == "ends soon"
     assert state(home, str(file), soon)["state"] == "has ended"
-    check_certificate(home, config(tls={"certificate": str(file)}))
     assert "is encrypted" in refresh(home, put(file, certificate_pem(ONE) + private_pem(ONE, b"word")))
     assert not in_force(home, file)
     assert "; the new one is refused: " in state(home, str(file))["state"]
