@@ -27,8 +27,17 @@ from mfext.supervision import Log
 def run_process(kind: type[Step]) -> None:
     """Run *kind* as the supervised process ``step.PLUGIN.STEP``, with the plugin in the current folder."""
     process = current_process()
-    if not process:
-        raise UsageError("this step was not started by mfdata", mend='Try it with "python main.py FILE".')
+    try:
+        if not process:
+            program = Path(sys.argv[0]).name
+            raise UsageError("this step was not started by mfdata", mend=f"Try it on a file: python {program} FILE")
+        _run(kind, process)
+    except MetworkError as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(error.exit_code)
+
+
+def _run(kind: type[Step], process: str) -> None:
     home = home_of(current_module())
     plugin = load_plugin(Path.cwd(), MODULE, home)
     step = made(kind, plugin, process.removeprefix(f"step.{plugin.name}."), home)
@@ -86,6 +95,7 @@ def run_on_file(kind: type[Step], arguments: list[str]) -> int:
         return UsageError.exit_code
     try:
         plugin = load_plugin(Path.cwd(), MODULE, None)
+        log.set_up(None, "", "debug")  # who tries a step wants to see all that it says
         result = run_step(kind, Path(arguments[0]), plugin=plugin, keep_outputs=True)
     except MetworkError as error:
         sys.stderr.write(f"{error.message}\n")

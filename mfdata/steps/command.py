@@ -78,6 +78,8 @@ class Command(Step):
         failure = outcome_of(ended, self.custom.timeout)
         if failure is not None:
             return failure
+        if ended.output.strip():
+            self.log.debug("the command wrote", output=ended.output.strip())
         return self._handed_on(folder) if folder else Done()
 
     def _command(self, file: File, folder: Path | None) -> list[str]:
