@@ -178,18 +178,25 @@ def write_tags(
             raise
     else:
         return True
-    # An attribute left over would hide the sidecar.
-    with suppress(OSError):
-        os.removexattr(path, ATTRIBUTE)
     sidecar = Path(sidecars) / (name or os.path.basename(path))
     sidecar.parent.mkdir(parents=True, exist_ok=True)
     part = sidecar.with_name(f".{sidecar.name[:240]}")
-    part.write_bytes(data)
-    if sync:
-        sync_file(part)
-    part.rename(sidecar)
+    try:
+        part.write_bytes(data)
+        if sync:
+            sync_file(part)
+        part.rename(sidecar)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
     if sync:
         sync_folder(sidecar.parent)
+    # What is left in the attribute hides the sidecar; on a full disk it is all there is, so it goes last.
+    with suppress(OSError):
+        os.removexattr(path, ATTRIBUTE)
+        if sync:
+            sync_file(path)
     return False
 
 
@@ -232,7 +239,7 @@ def own_copy(path: str | Path) -> None:
         os.unlink(part)
     try:
         copy(path, part)
-        with suppress(OSError):  # the tags are in a sidecar, which goes by the name
+        if has_attribute(path):  # otherwise the tags are in a sidecar, which goes by the name
             os.setxattr(part, ATTRIBUTE, os.getxattr(path, ATTRIBUTE))
         os.rename(part, path)
     except OSError:

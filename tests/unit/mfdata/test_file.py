@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -94,6 +95,35 @@ def test_an_own_copy_leaves_the_other_names_alone_and_keeps_the_tags(tmp_path: P
     assert read_tags(first, tmp_path / "tags") == {"a": b"1"}
     assert second.read_bytes() == b"content"
     assert first.stat().st_nlink == 1
+
+
+def no_room(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_tags_that_find_no_room_leave_those_that_were_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sidecars = tmp_path / "5-1-2-file", tmp_path / "tags"
+    path.touch()
+    write_tags(path, {"a": b"old"}, sidecars)
+    monkeypatch.setattr("os.setxattr", no_room)
+    monkeypatch.setattr("pathlib.Path.write_bytes", no_room)
+    with pytest.raises(OSError, match="No space"):
+        write_tags(path, {"a": b"new"}, sidecars)
+    assert read_tags(path, sidecars) == {"a": b"old"}
+    assert list(sidecars.iterdir()) == []
+
+
+def test_an_own_copy_whose_tags_find_no_room_is_not_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, other = tmp_path / "file", tmp_path / "other"
+    path.write_bytes(b"content")
+    write_tags(path, {"a": b"1"}, tmp_path / "tags")
+    os.link(path, other)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.setxattr", no_room)
+        with pytest.raises(OSError, match="No space"):
+            own_copy(path)
+    assert read_tags(path, tmp_path / "tags") == {"a": b"1"}
+    assert sorted(tmp_path.iterdir()) == [path, other]
 
 
 def test_a_copy_has_the_times_of_the_original(tmp_path: Path) -> None:
