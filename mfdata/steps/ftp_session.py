@@ -214,15 +214,6 @@ def _client(account: Account) -> ftplib.FTP:
     return kind(context=account.context, timeout=account.timeout, encoding="latin-1")
 
 
-def tls_context(ca_file: str, *, verify: bool) -> ssl.SSLContext:
-    """How the other machine proves who it is: by the certificates of *ca_file*, or the system's when that is ''."""
-    context = ssl.create_default_context(cafile=ca_file or None)
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
 def wire(text: str) -> str:
     """*text*, a file name or a word, as ftplib must get it so that its very bytes are sent."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")

@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata import Done, Failed, File, Hold, Retry, Step
-from mfdata.breaker import Breaker, BreakerKeys
+from mfdata import Done, Failed, File, Retry
+from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
-from mfdata.steps.ftp_session import FAULTS, Account, FtpSession, tls_context
+from mfdata.steps.ftp_session import FAULTS, Account, FtpSession
 from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
-from mfext.errors import ConfigError
+from mfdata.steps.sender import MachineFault, Sender, plain
 from mfext.option import option
 
 
@@ -52,14 +52,12 @@ class FtpSendKeys(BreakerKeys):
         check_template(self.dest_basename, "dest_basename")
 
 
-class FtpSend(Step):
+class FtpSend(Sender[FtpSession]):
     """Sends the file; it ends here once the other machine has it under its name."""
 
     Custom = FtpSendKeys
     custom: FtpSendKeys
-
-    _session: FtpSession | None = None
-    _last_used = 0.0
+    faults = FAULTS
 
     def open(self) -> None:
         """Look at the certificates once.
@@ -68,11 +66,6 @@ class FtpSend(Step):
             ConfigError: ``ca_file`` cannot be used.
         """
         keys = self.custom
-        try:
-            context = None if keys.tls == "none" else tls_context(keys.ca_file, verify=keys.verify_certificate)
-        except OSError as error:
-            where = f"{self.plugin} [custom] ca_file"
-            raise ConfigError(f"{keys.ca_file} cannot be used: {error.strerror or error}", where=where) from error
         self._account = Account(
             machine=keys.machine,
             port=keys.port,
@@ -80,83 +73,41 @@ class FtpSend(Step):
             passwd=keys.passwd,
             directory=keys.directory,
             tls=keys.tls,
-            context=context,
+            context=None if keys.tls == "none" else self.context(keys.ca_file, verify=keys.verify_certificate),
             passive=keys.passive,
             timeout=keys.timeout,
             create_directory=keys.create_directory,
         )
-        self._where = f"{keys.machine}:{keys.port}"
-        self._breaker = Breaker(self.home, f"{self.plugin}/{self.name}", self._where, keys)
-        self._breaker.forget_others()
+        self.begin_with(f"{keys.machine}:{keys.port}", keys, keys.keep_alive)
 
     def process(self, file: File) -> Outcome:
-        keys = self.custom
-        place = f"{self.plugin}/{self.name}"
-        path = written_path(Path(), keys.dest_basename, file, place, time.localtime())
+        path = written_path(Path(), self.custom.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
         if isinstance(path, Failed):
             return path
-        name = str(path)
-        if any(mark in name for mark in "\r\n"):
-            return Failed(f"FTP cannot carry a line break in a name: {name!r}", permanent=True)
-        wait = self._breaker.wait()
-        if wait:
-            return Hold(f"{self._where} is left in peace: it does not answer", wait)
-        try:
-            self._put(file, name, temporary_name(name, keys.tmp_suffix, file.uid))
-        except FAULTS as error:
-            is_theirs = self._session is None or _is_broken(error)
-            self._leave(politely=False)
-            outcome = outcome_of(error, self._where, keys.passwd)
-            return self._failed(outcome) if is_theirs else self._answered(outcome)
-        return self._answered(Done())
+        self._name = str(path)
+        if any(mark in self._name for mark in "\r\n"):
+            return Failed(f"FTP cannot carry a line break in a name: {self._name!r}", permanent=True)
+        return super().process(file)
 
-    def _answered(self, outcome: Outcome) -> Outcome:
-        """The other machine does its work, whatever it says of this file."""
-        if self._breaker.succeeded():
-            self.log.info("the other machine answers again", machine=self._where)
-        return outcome
-
-    def _failed(self, outcome: Retry | Failed) -> Outcome:
-        """No file could have been sent."""
-        wait = self._breaker.failed(outcome.reason)
-        if not wait:
-            return outcome
-        self.log.error("the other machine is left in peace for a while", reason=outcome.reason, seconds=round(wait, 1))
-        return Retry(outcome.reason, after=wait, counts=False)
-
-    def _put(self, file: File, name: str, temporary: str) -> None:
-        kept = self._session if self._session and self._session.is_fresh() else None
-        try:
-            self._session = kept or self._new_session()
-            self._session.put(file.path, name, temporary)
-        except FAULTS as error:
-            # A connection that was idle may have ended in this very moment: that is nobody's fault.
-            if kept is None or not _is_broken(error):
-                raise
-            self._session = self._new_session()
-            self._session.put(file.path, name, temporary)
-        self._last_used = time.monotonic()
-
-    def _new_session(self) -> FtpSession:
-        self._leave()
+    def connect(self) -> FtpSession:
         return FtpSession(self._account)
 
-    def idle(self) -> float | None:
-        if self._session is None:
-            return None
-        left = self._last_used + self.custom.keep_alive - time.monotonic()
-        if left > 0:
-            return left
-        self._leave()
-        return None
+    def is_broken(self, error: BaseException) -> bool:
+        return not isinstance(error, ftplib.Error) or str(error).startswith("421")
 
-    def close(self) -> None:
-        self._leave()
-
-    def _leave(self, *, politely: bool = True) -> None:
-        session, self._session = self._session, None
-        if session:
-            session.close(politely=politely)
+    def send(self, file: File) -> Outcome:
+        name = self._name
+        temporary = temporary_name(name, self.custom.tmp_suffix, file.uid)
+        try:
+            self.on_connection(lambda session: session.put(file.path, name, temporary))
+        except FAULTS as error:
+            is_of_machine = not self.is_connected or self.is_broken(error)
+            self.leave(politely=False)
+            outcome = outcome_of(error, self.machine, self.custom.passwd)
+            if is_of_machine:
+                raise MachineFault(outcome) from error
+            return outcome
+        return Done()
 
 
 def temporary_name(name: str, suffix: str, uid: str) -> str:
@@ -179,7 +130,7 @@ def outcome_of(error: BaseException, where: str, secret: str) -> Retry | Failed:
     be mended before the last try: it has failed, but not for good. Only arguments that the server does not take
     (501) stay as they are.
     """
-    text = _without_secret(f"{where}: {_described(error)}", secret)
+    text = plain(f"{where}: {_described(error)}", secret)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failed(text)
     if isinstance(error, ftplib.error_perm):
@@ -187,11 +138,6 @@ def outcome_of(error: BaseException, where: str, secret: str) -> Retry | Failed:
         # 552: no room there, which others make.
         return Retry(text) if code == "552" else Failed(text, permanent=code == "501")
     return Retry(text)
-
-
-def _is_broken(error: BaseException) -> bool:
-    """Whether the connection, not the file, was at fault."""
-    return not isinstance(error, ftplib.Error) or str(error).startswith("421")
 
 
 def _described(error: BaseException) -> str:
@@ -202,13 +148,6 @@ def _described(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
-
-
-def _without_secret(text: str, secret: str) -> str:
-    """*text* on one line, printable, and without the password if the server repeats it."""
-    for form in (secret, secret.encode().decode("latin-1")) if secret else ():
-        text = text.replace(form, "********")
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 if __name__ == "__main__":

@@ -40,8 +40,6 @@ class HttpSession:
             self._connection = http.client.HTTPSConnection(
                 host, place.port or 443, timeout=timeout, context=context, blocksize=_BLOCK
             )
-        #: One answer came: it is a connection that may have ended while it was idle.
-        self.is_used = False
 
     def is_fresh(self) -> bool:
         """Whether the server has not ended it meanwhile: one that says something unasked has."""
@@ -70,9 +68,8 @@ class HttpSession:
         text = response.read(_LONGEST_ANSWER)
         if response.read(1) or not response.isclosed():
             self.close()
-        self.is_used = True
         return Answer(response.status, response.reason, dict(response.headers), text.decode("utf-8", "replace"))
 
-    def close(self) -> None:
+    def close(self, *, politely: bool = True) -> None:
         """End the connection."""
         self._connection.close()

@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
-from mfdata import Done, Failed, File, Retry, Step
-from mfdata.breaker import Breaker, BreakerKeys
-from mfdata.outcome import Hold, Outcome
-from mfdata.steps.ftp_session import tls_context
+from mfdata import Done, Failed, File, Retry
+from mfdata.breaker import BreakerKeys
+from mfdata.outcome import Outcome
 from mfdata.steps.http_session import FAULTS, Answer, HttpSession
 from mfdata.steps.naming import PLACEHOLDERS, expanded, values_of
+from mfdata.steps.sender import MachineFault, Sender, plain
 from mfext.errors import ConfigError
 from mfext.option import option
 
@@ -60,14 +60,12 @@ class HttpSendKeys(BreakerKeys):
             raise ConfigError("both a token and a user are said", where="[custom] token", expected="one of them")
 
 
-class HttpSend(Step):
+class HttpSend(Sender[HttpSession]):
     """Sends the file; it ends here once the server has said that it has it."""
 
     Custom = HttpSendKeys
     custom: HttpSendKeys
-
-    _session: HttpSession | None = None
-    _last_used = 0.0
+    faults = FAULTS
 
     def open(self) -> None:
         """Look at the certificates once.
@@ -76,32 +74,24 @@ class HttpSend(Step):
             ConfigError: ``ca_file`` cannot be used.
         """
         keys = self.custom
-        place = urlsplit(keys.url)
-        try:
-            context = tls_context(keys.ca_file, verify=keys.verify_certificate) if place.scheme == "https" else None
-        except OSError as error:
-            where = f"{self.plugin} [custom] ca_file"
-            raise ConfigError(f"{keys.ca_file} cannot be used: {error.strerror or error}", where=where) from error
-        self._context = context
-        self._place = place
-        self._where = f"{place.scheme}://{place.netloc}"
-        self._breaker = Breaker(self.home, f"{self.plugin}/{self.name}", self._where, keys)
-        self._breaker.forget_others()
+        self._place = urlsplit(keys.url)
+        is_protected = self._place.scheme == "https"
+        self._context = self.context(keys.ca_file, verify=keys.verify_certificate) if is_protected else None
+        self.begin_with(f"{self._place.scheme}://{self._place.netloc}", keys, keys.keep_alive)
 
-    def process(self, file: File) -> Outcome:
-        wait = self._breaker.wait()
-        if wait:
-            return Hold(f"{self._where} is left in peace: it does not answer", wait)
+    def connect(self) -> HttpSession:
+        return HttpSession(self._place, self._context, self.custom.timeout)
+
+    def send(self, file: File) -> Outcome:
+        method, target, headers = self.custom.method, self._target(file), self._headers(file)
         try:
-            answer = self._send(file, self._target(file), self._headers(file))
+            answer = self.on_connection(lambda session: session.send(method, target, headers, file.path))
         except FAULTS as error:
-            self.close()
-            return self._failed(fault_outcome(error, self._where))
-        outcome = answer_outcome(answer, self._where, self._secrets())
+            self.leave()
+            raise MachineFault(fault_outcome(error, self.machine)) from error
+        outcome = answer_outcome(answer, self.machine, self._secrets())
         if answer.status in _NOT_NOW and isinstance(outcome, Retry):
-            return self._failed(outcome)
-        if self._breaker.succeeded():
-            self.log.info("the server answers again", server=self._where)
+            raise MachineFault(outcome)
         return outcome
 
     def _target(self, file: File) -> str:
@@ -123,47 +113,8 @@ class HttpSend(Step):
             headers["Authorization"] = f"Basic {words}"
         return headers
 
-    def _send(self, file: File, target: str, headers: dict[str, str]) -> Answer:
-        session = self._session if self._session and self._session.is_fresh() else self._new_session()
-        try:
-            answer = session.send(self.custom.method, target, headers, file.path)
-        except FAULTS:
-            # A connection that was idle may have ended in this very moment: that is nobody's fault.
-            if not session.is_used:
-                raise
-            answer = self._new_session().send(self.custom.method, target, headers, file.path)
-        self._last_used = time.monotonic()
-        return answer
-
-    def _new_session(self) -> HttpSession:
-        self.close()
-        self._session = HttpSession(self._place, self._context, self.custom.timeout)
-        return self._session
-
-    def _failed(self, outcome: Retry | Failed) -> Outcome:
-        """No file could have been sent."""
-        wait = self._breaker.failed(outcome.reason)
-        if not wait:
-            return outcome
-        self.log.error("the server is left in peace for a while", reason=outcome.reason, seconds=round(wait, 1))
-        return Retry(outcome.reason, after=wait, counts=False)
-
     def _secrets(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.custom.passwd, self.custom.token)))
-
-    def idle(self) -> float | None:
-        if self._session is None:
-            return None
-        left = self._last_used + self.custom.keep_alive - time.monotonic()
-        if left > 0:
-            return left
-        self.close()
-        return None
-
-    def close(self) -> None:
-        session, self._session = self._session, None
-        if session:
-            session.close()
 
 
 def answer_outcome(answer: Answer, where: str, secrets: tuple[str, ...] = ()) -> Done | Retry | Failed:
@@ -177,8 +128,8 @@ def answer_outcome(answer: Answer, where: str, secrets: tuple[str, ...] = ()) ->
         return Done()
     text = f"{where}: {status} {answer.reason}"
     if 300 <= status < 400:
-        return Failed(_plain(f"{text}, to {answer.headers.get('Location', 'nowhere')}: put the new place into url", ()))
-    text = _plain(f"{text}: {answer.text[:200]}" if answer.text.strip() else text, secrets)
+        return Failed(plain(f"{text}, to {answer.headers.get('Location', 'nowhere')}: put the new place into url"))
+    text = plain(f"{text}: {answer.text[:200]}" if answer.text.strip() else text, *secrets)
     if status in _TEMPORARY:
         return Retry(text, after=_retry_after(answer))
     return Failed(text, permanent=status in _NEVER)
@@ -187,22 +138,15 @@ def answer_outcome(answer: Answer, where: str, secrets: tuple[str, ...] = ()) ->
 def fault_outcome(error: BaseException, where: str) -> Retry | Failed:
     """What a fault of the connection means for the file (pure)."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Failed(_plain(f"{where}: its certificate is not accepted: {error.verify_message}", ()))
+        return Failed(plain(f"{where}: its certificate is not accepted: {error.verify_message}"))
     said = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
-    return Retry(_plain(f"{where}: {said}", ()))
+    return Retry(plain(f"{where}: {said}"))
 
 
 def _retry_after(answer: Answer) -> float | None:
     """Seconds that the server asks to wait; None when it gives none, or a date."""
     said = answer.headers.get("Retry-After", "").strip()
     return min(float(said), _LONGEST_RETRY_AFTER_S) if said.isascii() and said.isdigit() else None
-
-
-def _plain(text: str, secrets: tuple[str, ...]) -> str:
-    """*text* on one line, printable, and without what is secret if the server repeats it."""
-    for secret in secrets:
-        text = text.replace(secret, "********")
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
 
 
 def _check_url(place: SplitResult) -> None:

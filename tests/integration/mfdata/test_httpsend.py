@@ -151,7 +151,7 @@ def test_an_idle_connection_is_given_up(server: Server, sender: Make) -> None:
     at = sender(server.url, keep_alive=0.0)
     at.send()
     assert at.step.idle() is None
-    assert at.step._session is None
+    assert not at.step.is_connected
 
 
 @pytest.mark.parametrize(
