@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import filecmp
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,14 +31,25 @@ def main(arguments: Sequence[str]) -> int:
         "epoch": _epoch(),
     }
     packages = {package.name: package for package in (*MODULES, *LAYERS)}
-    rpms = []
-    for name in options.names or packages:
-        if name not in packages:
-            raise SystemExit(f"rpm: there is no {name}; there are {', '.join(packages)}")
-        rpms.append(build(packages[name], facts, target, options.work))
+    unknown = [name for name in options.names if name not in packages]
+    if unknown:
+        raise SystemExit(f"rpm: there is no {unknown[0]}; there are {', '.join(packages)}")
+    chosen = [packages[name] for name in options.names or packages]
+    rpms = [build(package, facts, target, options.work) for package in chosen]
+    if options.twice:
+        with tempfile.TemporaryDirectory(prefix="metwork-rpm.") as elsewhere:
+            _check_same(rpms, [build(package, facts, target, Path(elsewhere)) for package in chosen])
     for rpm in publish(rpms, options.dist):
         print(rpm)
     return 0
+
+
+def _check_same(rpms: Sequence[Path], others: Sequence[Path]) -> None:
+    """Refuse *rpms* of which one is not its twin among *others*, to the bit."""
+    for rpm, other in zip(rpms, others, strict=True):
+        if not filecmp.cmp(rpm, other, shallow=False):
+            raise SystemExit(f"rpm: {rpm.name} comes out otherwise the second time: what it holds is not determined")
+        print(f"rpm: {rpm.name} is the same when it is made from nothing elsewhere", flush=True)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -47,6 +60,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--python", type=Path, default=Path("/usr/bin/python3"), help="the Python of the servers")
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="where the repository is made")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "rpm", help="where what was fetched is kept")
+    parser.add_argument(
+        "--twice", action="store_true", help="make each from nothing elsewhere too: it must be the same"
+    )
     return parser.parse_args(arguments)
 
 

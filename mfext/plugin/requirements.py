@@ -26,6 +26,8 @@ REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
 #: Where they lie in a released plugin.
 VENDORED = ".requirements"
 
+#: What an installer notes of itself: who it is, and when and from where a file came.
+_TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
 _HEADING = "# Made by plugins.release from requirements.txt"
 
 
@@ -125,15 +127,22 @@ def _install(lock: Path, target: Path) -> None:
 
 
 def _strip(target: Path) -> None:
-    """Remove what depends on the machine that it was installed on: programs name the path of their Python."""
+    """Remove what depends on the machine and on the program that installed it."""
+    # Programs name the path of their Python.
     shutil.rmtree(target / "bin", ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
     for folder in list(target.rglob("__pycache__")):
         shutil.rmtree(folder)
     for record in target.glob("*.dist-info/RECORD"):
+        for name in _TRACES:
+            (record.parent / name).unlink(missing_ok=True)
         lines = record.read_text("utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if not line.startswith(("../../bin/", "bin/")) and "__pycache__" not in line]
-        record.write_text("".join(sorted(kept)), "utf-8")
+        record.write_text("".join(sorted(line for line in lines if not _is_stripped(line.partition(",")[0]))), "utf-8")
+
+
+def _is_stripped(path: str) -> bool:
+    """Whether the file that *path* names in a RECORD is not there any more."""
+    return path.startswith(("../../bin/", "bin/")) or "__pycache__" in path or path.rpartition("/")[2] in _TRACES
 
 
 def _uv() -> str | None:

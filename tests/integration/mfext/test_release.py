@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import shutil
@@ -276,13 +277,17 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a package, where nothing else is to be had."""
     folder = tmp_path / "wheels"
     folder.mkdir()
+    info = "greetings-1.5.dist-info"
+    files = {
+        "greetings.py": "def hello() -> str:\n    return 'hello'\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: greetings\nVersion: 1.5\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "[console_scripts]\ngreet = greetings:hello\n",
+    }
+    record = [f"{name},sha256={_record_digest(text)},{len(text)}\n" for name, text in files.items()]
     with zipfile.ZipFile(folder / "greetings-1.5-py3-none-any.whl", "w") as wheel:
-        info = "greetings-1.5.dist-info"
-        wheel.writestr("greetings.py", "def hello() -> str:\n    return 'hello'\n")
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: greetings\nVersion: 1.5\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngreet = greetings:hello\n")
-        wheel.writestr(f"{info}/RECORD", "greetings.py,,\n")
+        for name, text in {**files, f"{info}/RECORD": f"{''.join(record)}{info}/RECORD,,\n"}.items():
+            wheel.writestr(name, text)
     monkeypatch.setenv("UV_NO_CACHE", "1")
     for tool in ("UV", "PIP"):
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
@@ -290,9 +295,22 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def _record_digest(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
 USES = "from greetings import hello\n" + GOOD
 
 
+@pytest.fixture(params=["uv", "pip"])
+def installer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Which program brings packages: uv where it is, pip elsewhere, such as where MetWork was installed as RPM."""
+    if request.param == "pip":
+        monkeypatch.setattr("mfext.plugin.requirements._uv", lambda: None)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("installer")
 def test_requirements_come_with_the_plugin_and_are_locked(site: Site, wheels: Path, tmp_path: Path) -> None:
     folder = site.plugin("one", code=USES)
     assert "No module named 'greetings'" in site.refuses("release", folder)
@@ -310,6 +328,19 @@ def test_requirements_come_with_the_plugin_and_are_locked(site: Site, wheels: Pa
     assert sha256(archive) == first
 
 
+def test_from_one_lock_comes_one_archive_whoever_installs_its_packages(
+    site: Site, wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = site.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    site.does("release", "--to", tmp_path / "uv", folder)
+    os.utime(next(wheels.iterdir()), (5, 5))
+    monkeypatch.setattr("mfext.plugin.requirements._uv", lambda: None)
+    site.does("release", "--to", tmp_path / "pip", folder)
+    digests = {sha256(path) for path in tmp_path.glob("*/one-*.plugin")}
+    assert (len(list(tmp_path.glob("*/one-*.plugin"))), len(digests)) == (2, 1)
+
+
 @pytest.mark.usefixtures("wheels")
 def test_what_came_with_a_plugin_is_found_where_it_runs_and_nowhere_else(running: Site, tmp_path: Path) -> None:
     folder = running.plugin("one", code=USES)
@@ -320,7 +351,7 @@ def test_what_came_with_a_plugin_is_found_where_it_runs_and_nowhere_else(running
     assert "greetings" in running.refuses("check", running.plugin("two", code=USES))
 
 
-@pytest.mark.usefixtures("wheels")
+@pytest.mark.usefixtures("wheels", "installer")
 def test_requirements_that_cannot_be_had_are_an_error(site: Site) -> None:
     folder = site.plugin("one")
     (folder / "requirements.txt").write_text("farewells\n")
@@ -329,6 +360,7 @@ def test_requirements_that_cannot_be_had_are_an_error(site: Site) -> None:
     assert "farewells" in message
 
 
+@pytest.mark.usefixtures("installer")
 def test_a_package_that_is_not_the_one_that_was_locked_is_refused(site: Site, wheels: Path, tmp_path: Path) -> None:
     folder = site.plugin("one", code=USES)
     (folder / "requirements.txt").write_text("greetings\n")
