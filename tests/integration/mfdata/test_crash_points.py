@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -192,3 +193,16 @@ def left_over(home: Home) -> list[str]:
     found = (path for folder in folders if folder.is_dir() for path in folder.rglob("*"))
     # A folder that its worker never made public holds nothing, and goes when it is old.
     return [str(path) for path in found if path.parent != places.works and "/.new-" not in str(path)]
+
+
+def test_of_a_file_that_leaves_no_tags_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_arguments: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    for call in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.setattr(os, call, unsupported)
+    home = Home("mfdata", tmp_path)
+    give(home)
+    work(home, to_a_path, "crash")
+    assert reached(home) == ["archive/deep/file"]
+    assert left_over(home) == []
