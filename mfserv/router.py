@@ -40,6 +40,8 @@ _GATHER, _PIPE = 0.05, 1 << 20
 _IDLE_LOOKS = 4
 #: Seconds between two looks at the certificate, and at HAProxy while it starts or ends.
 _LOOK, _WATCH = 0.02, 5.0
+#: Seconds that HAProxy must have lived for its death to be an accident.
+_SHORT_LIFE = 1.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
 _PR_SET_PDEATHSIG = 1
 #: The oldest version that does all that is asked of it.
@@ -78,6 +80,7 @@ class Router:
             preexec_fn=prepare,
         )
         os.close(written)
+        self._born = time.monotonic()
         return process
 
     @property
@@ -90,7 +93,7 @@ class Router:
         deadline = time.monotonic() + _START
         is_ready = leaves = False
         idle = 0
-        while not loop.stopping and self.process.poll() is None and idle < _IDLE_LOOKS:
+        while not loop.stopping and self._lives(leaves) and idle < _IDLE_LOOKS:
             if not is_ready and (is_ready := bool(self.link.digest())):
                 loop.ready()
             if not is_ready and time.monotonic() > deadline:
@@ -116,6 +119,18 @@ class Router:
         status = self.process.wait()
         self.keep_log()
         return 0 if loop.stopping else status or 1
+
+    def _lives(self, leaves: bool) -> bool:
+        """Whether HAProxy lives, or does so again: to wait until somebody starts this process anew takes longer."""
+        if self.process.poll() is None:
+            return True
+        if leaves or time.monotonic() - self._born < _SHORT_LIFE:
+            return False
+        _log.error("HAProxy has died, and is started again", status=self.process.returncode)
+        self.keep_log()
+        os.close(self._pipe)
+        self.process = self._spawn()
+        return True
 
     def keep_log(self) -> None:
         """Write what HAProxy logged: whole lines of access, all else where output goes."""
