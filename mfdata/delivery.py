@@ -92,7 +92,8 @@ class Delivery:
 
     def _hand_over_itself(self, leg: Leg) -> None:
         """One rename; a path on another file system cannot have that and is a move that may be done twice."""
-        name = _new_name(leg)
+        # What is put under a path leaves us: nobody would look for a sidecar, or remove it.
+        name = "" if isinstance(leg.to, Path) else _new_name(leg)
         if not is_own(leg.source):
             own_copy(leg.source)
         in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name, sync=self._durable)
