@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, read_tags, uid_of
 from mfdata.places import Places, Target, target_of_folder
+from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
 
 #: What the reason beside a file is called.
@@ -77,7 +78,7 @@ def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping
     """
     folder = places.quarantine(target)
     folder.mkdir(parents=True, exist_ok=True)
-    _store_tags(places, path, tags)
+    retag(path, tags, places.sidecars)
     name = File(path, tags).basename
     known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
     kept = folder / path.name
@@ -132,7 +133,7 @@ def put_back(places: Places, kept: Kept, trace: Trace, to: Target | None = None)
     """Let its step have *kept* again, or the step *to*, as if it had never failed or crashed; who has it now."""
     target = to or kept.target
     tags = fresh(before_entry(read_tags(kept.path, places.sidecars), kept.target.plugin, kept.target.step))
-    _store_tags(places, kept.path, tags | {PUT_BACK: b"%.3f" % time.time()})
+    retag(kept.path, tags | {PUT_BACK: b"%.3f" % time.time()}, places.sidecars)
     queue = places.queue(target)
     queue.mkdir(parents=True, exist_ok=True)
     trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})
@@ -174,14 +175,6 @@ def _folders(places: Places) -> list[Path]:
     with suppress(FileNotFoundError):
         return sorted(path for path in places.quarantines.iterdir() if not path.name.startswith("."))
     return []
-
-
-def _store_tags(places: Places, path: Path, tags: Tags) -> None:
-    if read_tags(path, places.sidecars) == tags:
-        return
-    if not is_own(path):
-        own_copy(path)
-    write_tags(path, tags, places.sidecars)
 
 
 def _write_reason(kept: Path, reason: Mapping[str, object]) -> None:

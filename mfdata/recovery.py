@@ -17,8 +17,9 @@ from typing import Any
 
 from mfdata import quarantine
 from mfdata.delivery import Delivery, remove_transaction
-from mfdata.file import OWN_COPY, File, Tags, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import OWN_COPY, File, Tags, before_entry, read_tags, uid_of
 from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
+from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.exits import Exit, exit_of
 from mfext.log import get_logger
@@ -97,9 +98,7 @@ class Recovery:
         event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
         if crashes < self._max_crashes or not may_keep:
             self._trace.write(event)
-            if not is_own(path):
-                own_copy(path)
-            write_tags(path, tags, self._places.sidecars)
+            retag(path, tags, self._places.sidecars)
             queue = self._places.queue(target)
             queue.mkdir(parents=True, exist_ok=True)
             path.rename(queue / path.name)

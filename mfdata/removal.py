@@ -9,9 +9,10 @@ from pathlib import Path
 
 from mfdata import quarantine
 from mfdata.config import Safety
-from mfdata.file import File, before_entry, is_own, own_copy, read_tags, uid_of, write_tags
+from mfdata.file import File, before_entry, read_tags, uid_of
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.recovery import Recovery
+from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.environment import Home
 from mfext.errors import Conflict, UsageError, nearest
@@ -61,9 +62,7 @@ def after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_qu
 def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target) -> None:
     tags = before_entry(quarantine.fresh(read_tags(path, places.sidecars)), target.plugin, target.step)
     trace.write({"event": "moved", **_told(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
-    if not is_own(path):
-        own_copy(path)
-    write_tags(path, tags, places.sidecars)
+    retag(path, tags, places.sidecars)
     queue = places.queue(to)
     queue.mkdir(parents=True, exist_ok=True)
     path.rename(queue / _waiting_name(path))
