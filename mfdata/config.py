@@ -170,6 +170,13 @@ class StepConfig(CommandConfig):
         help="The files that this step wants from the switch: a Python expression over x, of tag names to bytes.",
         example="( x['latest.switch.main.system_magic'].startswith(b'PNG image') )",
     )
+    switch_priority: int = option(
+        -1,
+        minimum=-1,
+        maximum=9,
+        help="Priority, in this step's queue, of the files that switch_logical_condition wants: 0 comes first; "
+        "-1 = as priority says.",
+    )
     listened_directories: str = option(
         "{{AUTO}}",
         help="Names of directories below var/in that this step listens to, separated by ':', no '/' allowed; "
@@ -209,7 +216,7 @@ class StepConfig(CommandConfig):
         minimum=-1,
         maximum=9,
         help="Priority, in this step's queue, of the files that the switch or an incoming directory gives it: 0 comes "
-        "first; -1 = the one that each file has.",
+        "first; -1 = the one that each file has. What a rule says (STEP@0) counts more.",
     )
     order: str = option(
         "oldest",

@@ -14,7 +14,7 @@ from mfdata.identify import ContentTags, Unidentified
 from mfdata.life import short
 from mfdata.places import Places
 from mfdata.rules import Explained, Match
-from mfdata.switch import PREFIX, Published
+from mfdata.switch import PREFIX, Published, queue_priorities
 from mfext.log import printable
 
 _WORDS = {True: "matched", False: "no", None: "RAISED"}
@@ -31,6 +31,8 @@ class Explanation:
     match: Match
     #: What becomes of a file that no rule wants.
     no_match: str
+    #: By step: its priority in that queue, where a rule or the step says one.
+    priorities: Mapping[str, int]
 
     @property
     def end(self) -> str:
@@ -38,9 +40,12 @@ class Explanation:
         if self.match.error:
             return f"quarantined as rule_error: {self.match.error}"
         if self.match.destinations:
-            return ", ".join(map(str, self.match.destinations))
+            return ", ".join(f"{to}{self._priority(str(to))}" for to in self.match.destinations)
         words = {"keep": "quarantined as no_match", "drop": "dropped by switch_no_match_policy"}
         return f"no rule wants it: {words.get(self.no_match, self.no_match)}"
+
+    def _priority(self, step: str) -> str:
+        return f" with priority {self.priorities[step]}" if step in self.priorities else ""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -50,6 +55,7 @@ class Explanation:
             "tags": {name: os.fsdecode(value) for name, value in self.tags.items()},
             "rules": [_facts_of_rule(one) for one in self.rules],
             "destinations": [] if self.match.error else [str(one) for one in self.match.destinations],
+            "priorities": dict(self.priorities),
             "error": str(self.match.error or ""),
             "no_match": self.no_match,
             "end": self.end,
@@ -78,7 +84,9 @@ def explain(file: Path, rules: Published, places: Places, *, name: str = "", dir
     match = compiled.match(seen)
     with suppress(Unidentified):  # the rules that asked for it say so
         dict(seen)  # also what no rule asks for
-    return Explanation(file, {**stored, **seen.computed}, explained, match, rules.no_match)
+    reached = {str(to) for to in match.destinations}
+    priorities = {to: one for to, one in queue_priorities(match, rules.priorities).items() if to in reached}
+    return Explanation(file, {**stored, **seen.computed}, explained, match, rules.no_match, priorities)
 
 
 def _stored(file: Path, places: Places) -> Tags:
@@ -105,7 +113,7 @@ def _facts_of_rule(one: Explained) -> dict[str, Any]:
 
 def _lines_of_rule(one: Explained) -> Iterator[str]:
     yield f"    {_WORDS[one.matched]:<8} {one.rule.where}"
-    yield f"             {one.rule.pattern} -> {', '.join(map(str, one.rule.destinations))}"
+    yield f"             {one.rule.pattern} -> {', '.join(to.shown for to in one.rule.destinations)}"
     for name, value in one.seen.items():
         yield f"             saw {name} = {short(os.fsdecode(value))}"
     if one.error:

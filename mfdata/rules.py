@@ -39,9 +39,16 @@ class Destination:
     step: str
     #: It may share the content with others, for it never changes it.
     hard_link: bool = False
+    #: Of the file in the step's queue: 0 comes first, 9 last; -1 = the rule says none.
+    priority: int = -1
 
     def __str__(self) -> str:
         return f"{self.plugin}/{self.step}"
+
+    @property
+    def shown(self) -> str:
+        """For people: with the priority, as a rule may have it."""
+        return f"{self}@{self.priority}" if self.priority >= 0 else str(self)
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,10 @@ class Rule:
 # ── read ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def parse_condition(plugin: str, step: str, text: str, origin: str) -> Rule:
+def parse_condition(plugin: str, step: str, text: str, origin: str, priority: int = -1) -> Rule:
     """The rule that ``switch_logical_condition`` of ``[step_STEP]`` declares: what it holds for goes to that step."""
     filled = text.replace("{plugin_name}", plugin).replace("{step_name}", step).strip()
-    return Rule(plugin, origin, CONDITION, "", filled, (Destination(plugin, step),))
+    return Rule(plugin, origin, CONDITION, "", filled, (Destination(plugin, step, priority=priority),))
 
 
 def parse_rules(plugin: str, section: str, pairs: Iterable[tuple[str, str, str]]) -> list[Rule]:
@@ -109,21 +116,29 @@ def _check_section(kind: str, tag: str, where: str) -> None:
         raise ConfigError(f"{kind} rules look at one tag", where=where, mend=f"For example {example}.")
 
 
+_DESTINATION_FORM = (
+    "STEP or PLUGIN/STEP, with @ and a digit at its end for a priority, and a * when the step never changes the file"
+)
+
+
 def _destinations(plugin: str, text: str, where: str) -> Iterator[Destination]:
     words = [word.strip() for word in text.split(",")]
     if not all(words):
         found = "an empty destination" if any(words) else "no destination"
         raise ConfigError(found, where=where, expected="STEP or PLUGIN/STEP, several with commas between")
     for word in words:
-        name = word.removesuffix("*").rstrip()
+        name, at, priority = word.removesuffix("*").rstrip().partition("@")
         owner, slash, step = name.rpartition("/")
         if not step or (slash and not owner) or "/" in owner or len(name.split()) > 1 or "*" in name:
+            raise ConfigError(f'"{word}" is no destination', where=where, expected=_DESTINATION_FORM)
+        if at and not (len(priority) == 1 and priority.isascii() and priority.isdecimal()):
             raise ConfigError(
-                f'"{word}" is no destination',
+                f'"{word}": "{priority}" is no priority',
                 where=where,
-                expected="STEP or PLUGIN/STEP, with a * at its end when the step never changes the file",
+                expected="one digit behind the @: 0, which comes first, to 9",
+                mend=f"For example {name}@0{'*' if word.endswith('*') else ''}.",
             )
-        yield Destination(owner or plugin, step, hard_link=word.endswith("*"))
+        yield Destination(owner or plugin, step, word.endswith("*"), int(priority) if at else -1)
 
 
 def _unescaped(pattern: str) -> str:
@@ -144,8 +159,8 @@ def from_json(text: str) -> list[Rule]:
     ]
 
 
-def _row(rule: Rule) -> tuple[str, str, str, str, str, list[tuple[str, str, bool]]]:
-    targets = [(target.plugin, target.step, target.hard_link) for target in rule.destinations]
+def _row(rule: Rule) -> tuple[str, str, str, str, str, list[tuple[str, str, bool, int]]]:
+    targets = [(target.plugin, target.step, target.hard_link, target.priority) for target in rule.destinations]
     return rule.plugin, rule.origin, rule.type, rule.tag, rule.pattern, targets
 
 
@@ -167,7 +182,8 @@ class RuleError:
 class Match:
     """What all rules together say of a file."""
 
-    #: Each step once; it may get a hard link only if every rule that names it allows one.
+    #: Each step once, with the most urgent of the priorities that rules give it; it may get a hard link only if every
+    #: rule that names it allows one.
     destinations: tuple[Destination, ...]
     rules: tuple[Rule, ...]
     #: The first rule that raised: whatever matched besides, the file's destinations are not known.
@@ -277,12 +293,14 @@ class RuleSet:
 
 
 def _match(rules: list[Rule], error: RuleError | None = None) -> Match:
-    may_link: dict[tuple[str, str], bool] = {}
+    found: dict[str, Destination] = {}
     for rule in rules:
         for target in rule.destinations:
-            step = (target.plugin, target.step)
-            may_link[step] = may_link.get(step, True) and target.hard_link
-    return Match(tuple(Destination(*step, link) for step, link in may_link.items()), tuple(rules), error)
+            known = found.get(str(target), target)
+            given = [one.priority for one in (known, target) if one.priority >= 0]
+            may_link = known.hard_link and target.hard_link
+            found[str(target)] = Destination(target.plugin, target.step, may_link, min(given, default=-1))
+    return Match(tuple(found.values()), tuple(rules), error)
 
 
 # ── compile ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,15 +97,25 @@ def rules_of(plugin: Plugin) -> list[Rule]:
     """The rules in the configuration of *plugin*, in its order."""
     rules: list[Rule] = []
     for name in plugin.config.names("step_*"):
-        condition = plugin.config.section(name, StepConfig).switch_logical_condition
+        step = plugin.config.section(name, StepConfig)
+        condition = step.switch_logical_condition
         if condition.strip() not in ("", "False"):
             origin = plugin.config.origin(name, "switch_logical_condition")
-            rules.append(parse_condition(plugin.name, name[5:], condition, origin))
+            rules.append(parse_condition(plugin.name, name[5:], condition, origin, step.switch_priority))
     for name in plugin.config.names("switch_rules:*"):
         section = plugin.config.section(name, FreeSection)
         pairs = [(pattern, text, section.origins[pattern]) for pattern, text in section.values.items()]
         rules += parse_rules(plugin.name, name, pairs)
     return rules
+
+
+def queue_priorities(match: Match, of_steps: Mapping[str, int]) -> Mapping[str, int]:
+    """The priorities of a file in the queues that it goes to, where they are not its own (pure).
+
+    What a rule says of this file counts more than what a step says of all, *of_steps*.
+    """
+    said = {str(to): to.priority for to in match.destinations if to.priority >= 0}
+    return {**of_steps, **said} if said else of_steps
 
 
 class Switch(Step):
@@ -138,7 +148,7 @@ class Switch(Step):
     def _routed(self, match: Match) -> Outcome:
         if match.destinations:
             to = [f"{one}*" if one.hard_link else str(one) for one in match.destinations]
-            return Done(to=to, priorities=self._priorities)
+            return Done(to=to, priorities=queue_priorities(match, self._priorities))
         if self._no_match == "drop":
             return Done(dropped_by="switch_no_match_policy")
         if self._no_match == "keep":

@@ -164,6 +164,17 @@ def test_explain_says_what_each_rule_saw(home: Home, file: Path, capsys: pytest.
     assert list(events(home)) == []
 
 
+def test_explain_says_with_which_priority_a_file_will_wait(
+    home: Home, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = home.plugins / "archive" / "config.ini"
+    config.write_text(config.read_text().replace("*.log = main", "*.log = main@0*"))
+    assert Output(capsys, "explain", file, "--json").json["priorities"] == {"archive/main": 0}
+    text = Output(capsys, "explain", file).out
+    assert "*.log -> archive/main@0" in text
+    assert "destinations: archive/main with priority 0" in text
+
+
 def test_explain_of_a_file_that_nobody_wants_says_what_becomes_of_it(
     home: Home, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,10 +9,13 @@ import pytest
 from mfdata import Done, File
 from mfdata.config import StepConfig
 from mfdata.file import first_tags, new_uid
+from mfdata.module import MODULE
 from mfdata.places import Places
 from mfdata.rules import parse_condition
-from mfdata.switch import Published, Switch
+from mfdata.switch import Published, Switch, published
+from mfext.config import module_config
 from mfext.environment import Home
+from mfext.plugin.manifest import load_plugin
 from mfext.section import FreeSection
 from mfext.testing import temporary_home
 
@@ -24,9 +27,9 @@ def home(tmp_path: Path) -> Home:
 
 def in_force(home: Home, priorities: dict[str, int], no_match: str = "keep", condition: str = "True") -> Published:
     rules = tuple(parse_condition(name, "main", condition, "here") for name in ("a", "b"))
-    published = Published(rules, frozenset({"a/main", "b/main", "c/main"}), no_match, priorities)
-    published.write(Places(home))
-    return published
+    rules_in_force = Published(rules, frozenset({"a/main", "b/main", "c/main"}), no_match, priorities)
+    rules_in_force.write(Places(home))
+    return rules_in_force
 
 
 def routed(home: Home) -> Done:
@@ -44,6 +47,18 @@ def test_a_file_gets_in_each_queue_the_priority_that_the_step_declares(home: Hom
     outcome = routed(home)
     assert sorted(map(str, outcome.to)) == ["a/main", "b/main"]
     assert outcome.priorities == {"a/main": 0}
+
+
+def test_what_a_rule_says_of_a_file_counts_more_than_what_the_step_says_of_all(home: Home) -> None:
+    (plugin := home.plugins / "a").mkdir(parents=True)
+    (plugin / "config.ini").write_text(
+        "[general]\nname = a\n[step_main]\npriority = 7\n"
+        "[step_other]\npriority = 6\nswitch_logical_condition = True\nswitch_priority = 1\n[step_third]\npriority = 8\n"
+        "[switch_rules:fnmatch:first.core.original_basename]\nf* = main@0, third\n"
+    )
+    plugins = [load_plugin(plugin, MODULE, home)]
+    published(module_config(MODULE, home), plugins).write(Places(home))
+    assert routed(home).priorities == {"a/main": 0, "a/other": 1, "a/third": 8}
 
 
 def test_a_step_for_what_no_rule_wants_gets_its_priority_too(home: Home) -> None:

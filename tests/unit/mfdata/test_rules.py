@@ -89,6 +89,12 @@ def test_the_escapes_of_metwork_are_understood() -> None:
         ("switch_rules:fnmatch:t", "main other", '"main other" is no destination'),
         ("switch_rules:fnmatch:t", "*", '"*" is no destination'),
         ("switch_rules:fnmatch:t", "main**", '"main**" is no destination'),
+        ("switch_rules:fnmatch:t", "@3", '"@3" is no destination'),
+        ("switch_rules:fnmatch:t", "main*@3", '"main*@3" is no destination'),
+        ("switch_rules:fnmatch:t", "main@", '"main@": "" is no priority; expected one digit behind the @'),
+        ("switch_rules:fnmatch:t", "main@10", '"main@10": "10" is no priority'),
+        ("switch_rules:fnmatch:t", "main@²", '"main@²": "²" is no priority'),
+        ("switch_rules:fnmatch:t", "q/main@high*", "For example q/main@0*."),
     ],
 )
 def test_what_cannot_be_read_is_refused(section: str, destination: str, says: str) -> None:
@@ -105,7 +111,7 @@ def test_all_errors_of_a_section_come_at_once() -> None:
 
 
 def test_rules_survive_json() -> None:
-    declared = [*rules("fnmatch", ("é*\udcff", "main, q/main*")), parse_condition("p", "main", "True", "c:1")]
+    declared = [*rules("fnmatch", ("é*\udcff", "main@0, q/main*")), parse_condition("p", "main", "True", "c:1")]
     assert from_json(to_json(declared)) == declared
 
 
@@ -221,6 +227,27 @@ def test_a_hard_link_is_made_only_where_every_rule_allows_it() -> None:
     declared = rules("fnmatch", ("A*", "main*, other*"), ("AB*", "main"))
     assert destinations(declared, TAGS) == ["p/main", "p/other*"]
     assert destinations(declared[::-1], TAGS) == ["p/main", "p/other*"]
+
+
+def test_a_destination_may_have_a_priority() -> None:
+    (rule,) = rules("fnmatch", ("WARNING_*", "main@0, archive/main@8 *, other*"))
+    assert rule.destinations == (
+        Destination("p", "main", priority=0),
+        Destination("archive", "main", hard_link=True, priority=8),
+        Destination("p", "other", hard_link=True),
+    )
+    assert [str(to) for to in rule.destinations] == ["p/main", "archive/main", "p/other"]
+    assert [to.shown for to in rule.destinations] == ["p/main@0", "archive/main@8", "p/other"]
+
+
+def test_the_most_urgent_of_the_rules_that_match_counts() -> None:
+    declared = [
+        *rules("fnmatch", ("A*", "main@4, other@9"), ("AB*", "main"), ("*.grib2", "main@2"), ("B*", "main@0")),
+        parse_condition("p", "other", "True", "c:1", priority=7),
+    ]
+    for order in (declared, declared[::-1]):
+        match = RuleSet(order, STEPS).match(TAGS)
+        assert {str(to): to.priority for to in match.destinations} == {"p/main": 2, "p/other": 7}
 
 
 def test_the_rules_that_matched_are_told() -> None:
