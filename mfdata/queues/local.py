@@ -2,6 +2,9 @@
 
 A name in the queue's folder is a waiting file; renaming it into a worker's folder is the claim. The worker holds
 a flock on a file in its folder for as long as it lives, which is how others tell that it died.
+
+The folder is listed at first, and again while a listing does not hold all that waits. After one that does, events tell
+all that comes, until the kernel says that it dropped some.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from inotify_simple import INotify
+from inotify_simple import INotify, parse_events
 from inotify_simple import flags as inotify_flags
 
 from mfdata.file import discard
@@ -31,6 +34,10 @@ _RENEW_COST = 20
 _CONTRARY = str.maketrans("0123456789", "9876543210")
 #: No listing takes longer than this, in microseconds.
 _MISSED_US = 10_000_000
+#: So many bytes of events are looked at in one go.
+_EVENTS, _LONGEST_EVENT = 1 << 16, 16 + 256
+#: Events after which only a listing tells what waits.
+_LOST = inotify_flags.Q_OVERFLOW | inotify_flags.IGNORED
 
 
 class WorkerFolder:
@@ -66,8 +73,11 @@ class LocalQueue:
         self._worker = WorkerFolder(places.work(target))
         self._work = os.fspath(self._worker.path)
         self._inotify = INotify(nonblocking=True)
-        self._inotify.add_watch(self._queue, inotify_flags.MOVED_TO | inotify_flags.CREATE | inotify_flags.ONLYDIR)
+        mask = inotify_flags.MOVED_TO | inotify_flags.CREATE | inotify_flags.ONLYDIR
+        self._watch = self._inotify.add_watch(self._queue, mask)
         self._pending: list[str] = []  # reversed: the next one is last
+        #: Whether all that waits is pending, or told by events that are not read yet.
+        self._is_complete = False
         self._listed_at = 0.0
         self._renew_after = _RENEW_AFTER_S
 
@@ -87,9 +97,7 @@ class LocalQueue:
                 except FileNotFoundError:
                     continue  # another worker was faster
                 return Claim(name, Path(path))
-            self._forget_events()
-            self._list()
-            if not self._pending:
+            if not self._look():
                 return None
 
     def fileno(self) -> int:
@@ -117,24 +125,54 @@ class LocalQueue:
         with os.scandir(self._queue) as entries:
             yield from (entry.name for entry in entries if not entry.name.startswith("."))
 
+    def _look(self) -> bool:
+        """Find out what waits when nothing is pending; whether that is anything."""
+        if self._is_complete:
+            told = self._told()
+            if self._is_complete:
+                self._take_up(sorted(told, key=_newest_first if self._newest_first else None))
+                return bool(told)
+        self._forget_events()
+        self._list()
+        return bool(self._pending)
+
+    def _told(self) -> list[str]:
+        """The names that events tell, which are read away; more than fit are left to a listing."""
+        try:
+            data = os.read(self.fileno(), _EVENTS)
+        except BlockingIOError:
+            return []
+        events = parse_events(data)
+        if len(data) > _EVENTS - _LONGEST_EVENT or any(event.mask & _LOST for event in events):
+            self._is_complete = False
+        return [event.name for event in events if event.wd == self._watch and not event.name.startswith(".")]
+
     def _list(self) -> None:
-        """Take the first names of one listing, those of this worker's slice first."""
+        """Take the first names of one listing."""
         start = time.monotonic()
         names = self._first_names()
+        self._take_up(names)
+        self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
+
+    def _take_up(self, names: list[str]) -> None:
+        """Let *names*, in their order, be the next ones, those of this worker's slice first."""
         if len(names) > 1:
             names = self._own_slice_first(names)
         names.reverse()
         self._pending = names
         self._listed_at = time.monotonic()
-        self._renew_after = max(_RENEW_AFTER_S, _RENEW_COST * (self._listed_at - start))
 
     def _first_names(self) -> list[str]:
         if self._newest_first:
-            return heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
+            found = heapq.nsmallest(_LISTING, self._names(), key=_newest_first)
+            self._is_complete = len(found) < _LISTING
+            return found
         names, earlier = self._names_before_now()
         if names and not earlier:
             names, earlier = self._names_before_now()
-        return earlier or names
+        found = earlier or names
+        self._is_complete = len(found) == len(names) < _LISTING
+        return found
 
     def _names_before_now(self) -> tuple[list[str], list[str]]:
         """The first names, and those of them that were given before they were listed.
@@ -175,7 +213,7 @@ class LocalQueue:
         """Read away what inotify told: every event only says that a listing is worth while."""
         told = False
         with suppress(BlockingIOError):
-            while os.read(self.fileno(), 1 << 16):
+            while os.read(self.fileno(), _EVENTS):
                 told = True
         return told
 

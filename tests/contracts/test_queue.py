@@ -131,6 +131,43 @@ def test_what_a_clock_that_was_ahead_has_named_is_not_left_over(places: Places) 
         queue.close()
 
 
+def test_what_comes_one_by_one_is_claimed_without_another_listing(
+    places: Places, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = worker()
+    assert queue.claim() is None
+    listings: list[object] = []
+    listed = os.scandir
+
+    def list_it(path: str) -> object:
+        listings.append(path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", list_it)
+    for _ in range(3):
+        names = offer(places, 2)
+        claims = [queue.claim() for _ in range(3)]
+        assert [claim and claim.name for claim in claims] == [*names, None]
+    assert listings == []
+
+
+def test_what_comes_when_the_kernel_drops_events_is_found(places: Places, worker: Worker) -> None:
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    if limit > 100_000:
+        pytest.skip("this kernel drops no events")
+    queue = worker()
+    assert queue.claim() is None
+    folder, aside = places.queue(TARGET), places.home.path / "aside"
+    aside.touch()
+    for number in range(limit + 1):
+        aside.rename(folder / f"{number % 2}").rename(aside)
+    (name,) = offer(places)
+    claim = queue.claim()
+    assert claim
+    assert claim.name == name
+    assert queue.claim() is None
+
+
 def test_a_claimed_file_is_one_workers_alone(places: Places, worker: Worker) -> None:
     names = offer(places, 200)
     got: list[str] = []

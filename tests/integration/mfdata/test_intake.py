@@ -220,7 +220,12 @@ def test_what_was_brought_to_disk_counts_only_while_nobody_opens_it(
     (incoming.path / "new").rename(incoming.path / "replaced")
     synced: list[int] = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_ino), real(file))[1])
+
+    def sync(file: int) -> None:
+        synced.append(os.fstat(file).st_ino)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", sync)
     inodes = {name: (incoming.path / name).stat().st_ino for name in ("still", "opened", "replaced")}
     for name in inodes:
         assert intake.take(incoming, name, told=True) is Verdict.TAKE
