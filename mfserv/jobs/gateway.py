@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import TypeVar
 
 from tornado.httpserver import HTTPServer
@@ -31,7 +30,7 @@ from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job
 from mfserv.jobs.route import Routes
 from mfserv.jobs.spool import CHUNK, Spool
-from mfserv.jobs.store import DONE, Bell, JobStore, KeyReused, Limits, QueueFull, open_store
+from mfserv.jobs.store import DONE, Bell, JobStore, Offer, open_store
 from mfserv.jobs.waiting import Waiting
 
 log = get_logger(__name__)
@@ -51,7 +50,7 @@ T = TypeVar("T")
 class Gateway:
     """What the handlers of requests share."""
 
-    def __init__(self, home: Home, settings: JobsConfig, store: JobStore) -> None:
+    def __init__(self, home: Home, settings: JobsConfig) -> None:
         self.settings = settings
         self.routes = Routes(home)
         self.spool = Spool(jobs_folder(home, settings))
@@ -59,21 +58,27 @@ class Gateway:
         #: Requests in hand.
         self.active: set[RequestHandler] = set()
         self.changed = asyncio.Event()
-        self._store = store
-        self._submitted: list[tuple[Job, bytes, asyncio.Future[Job]]] = []
+        self._submitted: list[tuple[Offer, asyncio.Future[Job]]] = []
         self._submitting: asyncio.Task[None] | None = None
-        # One thread: the store is for one at a time, and what it writes comes one after the other anyway.
-        self._store_thread = ThreadPoolExecutor(1, "store")
+        # A store is for one thread at a time. Questions have one of their own, so that none waits for the disk.
+        self._stores = (open_store(home, settings), open_store(home, settings))
+        self._submit_thread, self._store_thread = ThreadPoolExecutor(1, "submit"), ThreadPoolExecutor(1, "store")
         self._disk_threads = ThreadPoolExecutor(_DISK_THREADS, "disk")
 
     async def ask(self, question: Callable[[JobStore], T]) -> T:
         """What the store answers to *question*."""
-        return await asyncio.get_running_loop().run_in_executor(self._store_thread, question, self._store)
+        return await asyncio.get_running_loop().run_in_executor(self._store_thread, question, self._stores[1])
 
-    async def submit(self, job: Job, body: bytes) -> Job:
-        """*job* as the store has it. Those that come at the same time are brought to disk together."""
+    async def submit(self, offer: Offer) -> Job:
+        """The job of *offer* as the store has it. Those that come at the same time are brought to disk together.
+
+        Raises:
+            QueueFull: there are too many.
+            KeyReused: the key was used for something else.
+            ServiceUnavailable: the store is away.
+        """
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
-        self._submitted.append((job, body, future))
+        self._submitted.append((offer, future))
         if self._submitting is None:
             self._submitting = asyncio.create_task(self._submit())
         return await future
@@ -106,8 +111,9 @@ class Gateway:
 
     def close(self) -> None:
         """Let go of store and threads."""
-        self._store_thread.submit(self._store.close)
-        self._store_thread.shutdown()
+        for thread, store in zip((self._submit_thread, self._store_thread), self._stores, strict=True):
+            thread.submit(store.close)
+            thread.shutdown()
         self._disk_threads.shutdown()
 
     async def _hear(self, bell: Bell) -> None:
@@ -124,16 +130,16 @@ class Gateway:
             loop.remove_reader(bell.fd)
 
     async def _submit(self) -> None:
-        limits = Limits(self.settings.max_queue, self.settings.max_queue_client)
+        loop = asyncio.get_running_loop()
         while self._submitted:
             batch, self._submitted = self._submitted, []
-            jobs = [(job, body) for job, body, _ in batch]
+            offers = [offer for offer, _ in batch]
             outcomes: Sequence[Job | Exception]
             try:
-                outcomes = await self.ask(partial(submit_all, jobs=jobs, limits=limits))
+                outcomes = await loop.run_in_executor(self._submit_thread, self._stores[0].submit_all, offers)
             except Exception as error:  # theirs, each
                 outcomes = [error] * len(batch)
-            for (_, _, future), outcome in zip(batch, outcomes, strict=True):
+            for (_, future), outcome in zip(batch, outcomes, strict=True):
                 if future.cancelled():
                     continue
                 if isinstance(outcome, Exception):
@@ -144,18 +150,6 @@ class Gateway:
 
     async def _all(self, names: Sequence[str]) -> Sequence[Job]:
         return await self.ask(lambda store: [job for job in map(store.get, names) if job])
-
-
-def submit_all(store: JobStore, jobs: Sequence[tuple[Job, bytes]], limits: Limits) -> list[Job | Exception]:
-    """What became of each."""
-    outcomes: list[Job | Exception] = []
-    with store.together():
-        for job, body in jobs:
-            try:
-                outcomes.append(store.submit(job, limits, body))
-            except (QueueFull, KeyReused) as refused:
-                outcomes.append(refused)
-    return outcomes
 
 
 def application(gateway: Gateway) -> Application:
@@ -192,7 +186,7 @@ def serve(home: Home, settings: JobsConfig) -> None:
 
 
 async def _serve(home: Home, settings: JobsConfig, loop: Mainloop) -> None:
-    gateway = Gateway(home, settings, open_store(home, settings))
+    gateway = Gateway(home, settings)
     server = HTTPServer(
         application(gateway), max_body_size=_SMALL, max_header_size=_MAX_HEADERS, chunk_size=CHUNK, xheaders=False
     )

@@ -35,6 +35,11 @@ class Result:
     file: str
     size: int
 
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked for."""
+        return self.http_status < 400
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,6 +64,9 @@ class Job:
     ttl: float = 86_400.0
     #: Seconds that one attempt may take.
     timeout: float = 3_600.0
+    #: Attempts that it has, and bytes that its result may have; 0 = as the configuration says.
+    max_attempts: int = 0
+    max_result: int = 0
     #: ``Idempotency-Key`` of the client, and what it was used for.
     key: str = ""
     fingerprint: str = ""
@@ -66,8 +74,9 @@ class Job:
     is_process: bool = False
     as_document: bool = False
 
-    #: Place in the queue, given by the store.
+    #: Given by the store: its number, and its turn among those of its priority, which is what makes shares fair.
     seq: int = 0
+    turn: int = 0
     status: Status = Status.ACCEPTED
     #: Not to be done before.
     due: float = 0.0
@@ -80,6 +89,8 @@ class Job:
     started: float = 0.0
     finished: float = 0.0
     updated: float = 0.0
+    #: When an operator had it tried anew.
+    renewed: float = 0.0
     #: When it is forgotten; 0 = not yet known.
     expires: float = 0.0
     #: Per cent.
@@ -150,7 +161,7 @@ def answered(job: Job, token: str, now: float, result: Result) -> Job | None:
     """*job* with its *result*: successful unless the service says otherwise; None when that attempt is over."""
     if not is_held(job, token):
         return None
-    if result.http_status < 400:
+    if result.is_success:
         return _ended(replace(job, progress=100), Status.SUCCESSFUL, now, "", result)
     return _ended(job, Status.FAILED, now, f"the service answered {result.http_status}", result)
 
@@ -183,7 +194,7 @@ def lapsed(job: Job, now: float, attempts: int, dead: frozenset[str] = frozenset
     """*job* when it is an orphan: waiting again, or failed when it has no more attempts; None when it is none."""
     if not is_orphan(job, now, dead):
         return None
-    if job.attempts >= attempts:
+    if job.attempts >= (job.max_attempts or attempts):
         return _ended(job, Status.FAILED, now, f"the runner died at each of {job.attempts} attempts", None)
     return _waiting(job, now, "the runner died", 0, counts=True)
 
@@ -193,6 +204,35 @@ def dismissed(job: Job, now: float) -> Job:
     if job.status is Status.DISMISSED:
         return job
     return replace(_ended(job, Status.DISMISSED, now, "", None), progress=job.progress)
+
+
+def renewed(job: Job, now: float) -> Job | None:
+    """*job*, which has failed, as if it had not been tried; None when it has not failed."""
+    if job.status is not Status.FAILED:
+        return None
+    again = replace(job, attempts=0, started=0.0, finished=0.0, expires=0.0, result=None, renewed=now)
+    return _waiting(again, now, "tried anew", 0, counts=True)
+
+
+def keeps(job: Job, file: str) -> bool:
+    """Whether *file* of the spool is still of use to *job*: the body of one that failed is, it may be tried anew."""
+    if not job.status.is_final or (job.result and job.result.file == file):
+        return True
+    return job.status is Status.FAILED and file == job.id
+
+
+def turn_after(reached: int, own: int) -> int:
+    """The turn of a new job, so that clients take turns however many jobs each of them has.
+
+    Within a priority jobs are done by turn. Those of one client follow each other, and none begins before the turn
+    that the queue has *reached*: who comes new is next, who has a thousand waiting is not disturbed and does not
+    disturb (start-time fair queueing; Goyal, Vin, Cheng 1996).
+
+    Args:
+        reached: the highest turn that was claimed.
+        own: the highest of those of the same client that wait; 0 = none.
+    """
+    return max(reached, own) + 1
 
 
 def _waiting(job: Job, now: float, reason: str, wait: float, *, counts: bool) -> Job:

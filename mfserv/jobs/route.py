@@ -48,6 +48,10 @@ class JobRoute:
     max_wait: float = 0.0
     result_ttl: float = 0.0
     timeout: float = 0.0
+    attempts: int = 0
+    max_result: int = 0
+    #: Jobs of it that may wait; 0 = as many as of all.
+    max_queue: int = 0
 
     @property
     def takes_sync(self) -> bool:

@@ -22,7 +22,7 @@ from mfext.mainloop import Mainloop
 from mfext.module import load_module
 from mfserv.jobs.call import Call
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
-from mfserv.jobs.job import Job
+from mfserv.jobs.job import Job, keeps
 from mfserv.jobs.presence import Presence
 from mfserv.jobs.spool import Spool
 from mfserv.jobs.store import STOP, Bell, JobStore, open_store
@@ -127,7 +127,7 @@ class Runner:
             self._begin(job, body)
 
     def _begin(self, job: Job, body: bytes) -> None:
-        call = Call(job, body, self.router, self.spool, self.settings.max_result, self._on_end)
+        call = Call(job, body, self.router, self.spool, job.max_result or self.settings.max_result, self._on_end)
         self.calls[job.token] = (call, time.monotonic() + job.timeout)
         call.start()
 
@@ -160,7 +160,8 @@ class Runner:
         useless: list[Path] = []
         if result and result.file and not (is_ours and isinstance(decided, Keep)):
             useless.append(self.spool.result(result.file))
-        if job.in_spool and is_ours and not isinstance(decided, TryAgain):
+        # A job that failed may be tried anew.
+        if job.in_spool and is_ours and isinstance(decided, Keep) and decided.result.is_success:
             useless.append(self.spool.body(job.id))
         return useless
 
@@ -202,8 +203,7 @@ class Runner:
         """Remove files that a crash left before a record named them."""
         for job_id, path in self.spool.old(_SWEEP_S + self.settings.body_timeout):
             job = self.store.get(job_id)
-            is_wanted = job and (not job.status.is_final or (job.result and job.result.file == path.name))
-            if not is_wanted:
+            if not (job and keeps(job, path.name)):
                 path.unlink(missing_ok=True)
 
     def _rung(self) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +22,9 @@ from mfserv.jobs.job import (
     given_back,
     lapsed,
     progressed,
+    renewed,
 )
+from mfserv.jobs.tally import Tally, totals
 
 #: What a bell tells: there may be work; a job has ended; a client wants one ended that is under way.
 WORK, DONE, STOP = "work", "done", "stop"
@@ -32,9 +34,10 @@ KINDS = frozenset((WORK, DONE, STOP))
 class QueueFull(MetworkError):
     """As many jobs wait as may."""
 
-    def __init__(self, waiting: int, client: str = "") -> None:
+    def __init__(self, waiting: int, client: str = "", process: str = "") -> None:
+        self.waiting = waiting
         self.of_client = bool(client)
-        whose = f"of client {client} " if client else ""
+        whose = f"of client {client} " if client else f"of {process} " if process else ""
         super().__init__(f"{waiting} jobs {whose}wait already, which is as many as may")
 
 
@@ -48,6 +51,18 @@ class Limits:
 
     queue: int
     client: int
+    #: Of the same process; 0 = no limit.
+    process: int = 0
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A job that somebody would like to have done."""
+
+    job: Job
+    limits: Limits
+    #: Its body, unless that is in the spool.
+    body: bytes = b""
 
 
 class Bell(Protocol):
@@ -70,22 +85,19 @@ Change = Callable[[Job, float], Job | None]
 class JobStore(ABC):
     """The jobs of a module; used by one thread at a time.
 
-    Every method raises ``ServiceUnavailable`` when the engine cannot be reached. A change that has returned is on
-    disk. A job is in one state at any instant, and only whoever has the token of its attempt ends it.
+    Every method raises ``ServiceUnavailable`` when the engine cannot be reached. A job that was submitted or has ended
+    is on disk when the method returns. What else happens to it outlives every process, too; when the power is cut, an
+    attempt may be forgotten. A job is in one state at any instant, and only whoever has the token of its attempt ends
+    it. Jobs of a higher priority come first; within a priority, clients take turns (``job.turn_after``).
     """
 
     @abstractmethod
-    def submit(self, job: Job, limits: Limits, body: bytes = b"") -> Job:
-        """Keep and queue a new *job*; the one there is already when the client used the same Idempotency-Key before.
+    def submit_all(self, offers: Sequence[Offer]) -> list[Job | MetworkError]:
+        """Keep and queue new jobs; what became of each.
 
-        Args:
-            job: what is to be done.
-            limits: how many may wait.
-            body: its body, unless that is in the spool.
-
-        Raises:
-            QueueFull: there are too many.
-            KeyReused: the key was used for something else.
+        That is the job as it is kept, or the one there is already when the client used the same Idempotency-Key
+        before; ``QueueFull``: there are too many; ``KeyReused``: the key was used for something else;
+        ``ServiceUnavailable``: it could not be queued, and is not kept.
         """
 
     @contextmanager
@@ -99,7 +111,10 @@ class JobStore(ABC):
 
     @abstractmethod
     def content(self, job_id: str) -> bytes:
-        """What is kept with a job: its body as long as it has not ended, its result once it has."""
+        """What is kept with a job: its body as long as it has not ended, its result once it has.
+
+        The body of a job that failed is kept beside the result, for when it is tried anew.
+        """
 
     @abstractmethod
     def claim(self, worker: str, lease: float) -> Job | None:
@@ -118,7 +133,7 @@ class JobStore(ABC):
 
     @abstractmethod
     def position(self, job: Job) -> int:
-        """How many waiting jobs come before *job*."""
+        """How many waiting jobs come before *job*, as things are."""
 
     @abstractmethod
     def listed(
@@ -149,8 +164,8 @@ class JobStore(ABC):
         """Jobs to be forgotten."""
 
     @abstractmethod
-    def counts(self) -> Mapping[str, int]:
-        """Jobs in each state; ``submitted`` and ``expired``: of all time, so that submitted = the sum of the others."""
+    def tallies(self) -> Mapping[str, Tally]:
+        """What is counted of the jobs of each process."""
 
     @abstractmethod
     def now(self) -> float:
@@ -167,6 +182,22 @@ class JobStore(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of files and connections."""
+
+    def submit(self, job: Job, limits: Limits, body: bytes = b"") -> Job:
+        """What became of one job.
+
+        Raises:
+            QueueFull: there are too many.
+            KeyReused: the key was used for something else.
+        """
+        (outcome,) = self.submit_all([Offer(job, limits, body)])
+        if isinstance(outcome, MetworkError):
+            raise outcome
+        return outcome
+
+    def counts(self) -> Mapping[str, int]:
+        """Jobs in each state; ``submitted`` and ``expired``: of all time, so that submitted = the sum of the others."""
+        return totals(self.tallies())
 
     def beat(self, job: Job, lease: float) -> bool:
         """Give a sign of life for the attempt *job*; whether it still has the job."""
@@ -198,6 +229,10 @@ class JobStore(ABC):
     def dismiss(self, job_id: str) -> Job | None:
         """Stop a job, or forget the result of a finished one; None when there is no such job."""
         return self.change(job_id, dismissed)
+
+    def renew(self, job_id: str) -> Job | None:
+        """Have a job that failed tried anew, behind those that its client has waiting; None when it did not fail."""
+        return self.change(job_id, renewed)
 
     def recover(self, attempts: int, dead: frozenset[str] = frozenset()) -> list[Job]:
         """Give back what dead workers had; the jobs as they are now.

@@ -21,7 +21,7 @@ from mfserv.jobs.problem import Problem, no_such_process
 from mfserv.jobs.processes import execution
 from mfserv.jobs.route import ONLY, JobRoute
 from mfserv.jobs.spool import SMALL, SpoolFile
-from mfserv.jobs.store import KeyReused, QueueFull
+from mfserv.jobs.store import KeyReused, Limits, Offer, QueueFull
 
 #: Headers that end at the gateway: of the connection, of the waiting, of what the router says; and secrets, which are
 #: for the router and are never written to disk.
@@ -136,10 +136,9 @@ class Taking(Receiving):
             await self.gateway.on_disk(self._keep)
         settings = self.gateway.settings
         try:
-            submitted = await self.gateway.submit(job, bytes(self._pending))
+            submitted = await self.gateway.submit(Offer(job, self._limits(), bytes(self._pending)))
         except QueueFull as full:
-            waiting = settings.max_queue_client if full.of_client else settings.max_queue
-            later = {"Retry-After": str(come_back(waiting, settings.runners * settings.concurrency))}
+            later = {"Retry-After": str(come_back(full.waiting, settings.runners * settings.concurrency))}
             status, title = (429, "Too many jobs of yours wait") if full.of_client else (503, "Too many jobs wait")
             raise Problem(status, title, full.message, headers=later) from None
         except KeyReused:
@@ -188,9 +187,15 @@ class Taking(Receiving):
             priority=self.gateway.routes.now().priority(headers.get("X-Metwork-Class", "")),
             ttl=route.result_ttl or settings.result_ttl,
             timeout=route.timeout or settings.timeout,
+            max_attempts=route.attempts,
+            max_result=route.max_result,
             key=headers.get("Idempotency-Key", ""),
         )
         return replace(job, **fields)
+
+    def _limits(self) -> Limits:
+        settings = self.gateway.settings
+        return Limits(settings.max_queue, settings.max_queue_client, self.route.max_queue)
 
     def body_digest(self) -> str:
         """Tells one body from another."""

@@ -101,14 +101,14 @@ def verdict(job: Job, outcome: Outcome, now: float, settings: JobsConfig) -> Ver
 
 def _again(job: Job, reason: str, result: Result | None, settings: JobsConfig) -> Verdict:
     """Another attempt, if the job has one."""
-    if job.attempts < settings.attempts:
+    if job.attempts < (job.max_attempts or settings.attempts):
         return TryAgain(reason, _pause(job.attempts, settings), counts=True)
     return Keep(result) if result else Fail(f"{reason}, at the last of {job.attempts} attempts")
 
 
 def _later(job: Job, reason: str, retry_after: float, now: float, settings: JobsConfig) -> Verdict:
     """Another attempt when there is room; being busy is no fault of the job, but nobody waits for ever."""
-    age = now - job.created
+    age = now - (job.renewed or job.created)
     if age > settings.give_up_after:
         return Fail(f"{reason}, for {age:.0f} seconds")
     return TryAgain(reason, min(settings.retry_max_wait, max(retry_after, settings.retry_min_wait)), counts=False)

@@ -23,7 +23,7 @@ from mfext.testing import wait_until
 from mfserv.jobs.job import Job, Result, Status, new_id
 from mfserv.jobs.rabbit_store import RabbitStore
 from mfserv.jobs.sqlite_store import SqliteStore
-from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, QueueFull
+from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, Offer, QueueFull
 from tests.servers import RabbitMQ, Redis, redis_server
 
 Open = Callable[[], JobStore]
@@ -203,13 +203,10 @@ def test_an_attempt_that_does_not_count_is_not_counted(store: JobStore) -> None:
     assert claim(store).attempts == 1
 
 
-def test_a_job_keeps_its_place_when_it_is_given_back_to_one_host(tmp_path: Path) -> None:
-    # A broker puts it behind the others of its priority.
-    store = SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell")
+def test_a_job_keeps_its_place_when_it_is_given_back(store: JobStore) -> None:
     first, second = submit(store), submit(store)
     assert store.give_back(claim(store), "again")
     assert [claim(store).id, claim(store).id] == [first.id, second.id]
-    store.close()
 
 
 def test_a_dead_worker_gives_its_job_back(store: JobStore) -> None:
@@ -329,6 +326,117 @@ def test_a_key_may_be_used_again_once_its_job_is_forgotten(store: JobStore) -> N
     store.dismiss(first.id)
     store.remove(first.id)
     assert submit(store, key="k", fingerprint="other").id != first.id
+
+
+def order(store: JobStore, count: int) -> list[str]:
+    """Whose jobs are claimed, one after the other."""
+    return [claim(store).client for _ in range(count)]
+
+
+def test_a_client_with_many_jobs_does_not_keep_another_waiting(store: JobStore) -> None:
+    store.submit_all([Offer(job(client="many"), LIMITS) for _ in range(100)])
+    late = submit(store, client="one")
+    assert store.position(late) == 1
+    assert order(store, 3) == ["many", "one", "many"]
+
+
+def test_clients_take_turns_however_many_jobs_each_has(store: JobStore) -> None:
+    for client, count in (("a", 6), ("b", 3), ("c", 1)):
+        for _ in range(count):
+            submit(store, client=client)
+    assert order(store, 10) == ["a", "b", "c", "a", "b", "a", "b", "a", "a", "a"]
+
+
+def test_who_had_no_jobs_for_long_has_no_credit(store: JobStore) -> None:
+    for _ in range(10):
+        submit(store, client="a")
+    assert order(store, 6) == ["a"] * 6
+    for _ in range(4):
+        submit(store, client="b")
+    assert order(store, 8) == ["a", "b", "a", "b", "a", "b", "a", "b"]
+
+
+def test_shares_are_fair_within_a_priority_and_never_beat_it(store: JobStore) -> None:
+    for _ in range(3):
+        submit(store, client="a", priority=1)
+    submit(store, client="b", priority=1)
+    for _ in range(3):
+        submit(store, client="c", priority=0)
+    assert order(store, 7) == ["c", "c", "c", "a", "b", "a", "a"]
+
+
+def test_a_process_may_have_a_limit_of_its_own(store: JobStore) -> None:
+    limits = replace(LIMITS, process=2)
+    for _ in range(2):
+        store.submit(job(client=new_id()), limits)
+    with pytest.raises(QueueFull, match="of p ") as full:
+        store.submit(job(client="bob"), limits)
+    assert (full.value.of_client, full.value.waiting) == (False, 2)
+    store.submit(job(client="bob", process="other"), limits)
+    claim(store)
+    store.submit(job(client="bob"), limits)
+
+
+def test_many_are_offered_at_once_and_each_has_its_answer(store: JobStore) -> None:
+    earlier = submit(store, key="k", fingerprint="f")
+    limits = Limits(queue=3, client=1000)
+    wanted = [job(key="k", fingerprint="f"), job(key="k", fingerprint="other"), job(), job(), job()]
+    same, reused, first, second, full = store.submit_all([Offer(one, limits) for one in wanted])
+    assert same == earlier
+    assert isinstance(reused, KeyReused)
+    assert isinstance(full, QueueFull)
+    assert [one.id for one in store.listed()] == [wanted[3].id, wanted[2].id, earlier.id]
+    assert isinstance(first, Job)
+    assert isinstance(second, Job)
+    assert earlier.turn < first.turn < second.turn
+
+
+def test_a_job_that_failed_is_tried_anew_with_its_body(store: JobStore) -> None:
+    submitted = store.submit(job(in_spool=False), LIMITS, b"body")
+    store.answer(claim(store), replace(ANSWER, http_status=500), b"sorry")
+    assert store.content(submitted.id) == b"sorry"
+    waiting = submit(store)
+    renewed = store.renew(submitted.id)
+    assert renewed is not None
+    assert (renewed.status, renewed.attempts, renewed.result, renewed.expires) == ("accepted", 0, None, 0)
+    assert store.content(submitted.id) == b"body"
+    assert store.renew(submitted.id) is None
+    assert [claim(store).id, claim(store).id] == [waiting.id, submitted.id]
+    counts = dict(store.counts())
+    assert counts.pop("submitted") == sum(counts.values()) == 2
+
+
+def test_only_a_job_that_failed_is_tried_anew(store: JobStore) -> None:
+    submitted = submit(store)
+    assert store.renew(submitted.id) is None
+    assert store.renew("nosuch") is None
+    store.answer(claim(store), ANSWER)
+    assert store.renew(submitted.id) is None
+
+
+def test_a_job_may_have_attempts_of_its_own(store: JobStore) -> None:
+    submit(store, max_attempts=1)
+    claim(store, lease=0.01)
+    wait_until(store.orphans, what="the end of the lease")
+    assert [one.status for one in store.recover(attempts=3)] == ["failed"]
+
+
+def test_what_happened_to_the_jobs_of_each_process_is_counted(store: JobStore) -> None:
+    assert store.tallies() == {}
+    for _ in range(2):
+        submit(store, process="a")
+    waiting = submit(store, process="b", created=1000.0)
+    submit(store, process="b")
+    store.give_back(claim(store), "again", 1000)
+    store.answer(claim(store), ANSWER)
+    found = store.tallies()
+    assert set(found) == {"a", "b"}
+    assert dict(found["b"].now) == {Status.ACCEPTED: 2}
+    assert (found["b"].oldest, found["b"].ever) == (waiting.created, {"submitted": 2})
+    assert dict(found["a"].now) == {Status.ACCEPTED: 1, Status.SUCCESSFUL: 1}
+    ever = found["a"].ever
+    assert (ever["submitted"], ever["again"], ever["successful"]) == (2, 1, 1)
+    assert [sum(ever.get(f"{name}_{n}", 0) for n in range(20)) for name in ("waited", "took")] == [2, 1]
 
 
 def test_a_full_queue_refuses(store: JobStore) -> None:
