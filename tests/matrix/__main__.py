@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.matrix.kills import at_every_point, at_random, needs_room, of_all
-from tests.matrix.report import Row
+from tests.matrix.report import Row, summary
 from tests.matrix.worlds import WORLDS, CannotBeMade, module_in
 
 
@@ -49,21 +49,21 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="crash-matrix-", dir=options.folder))
     rows: dict[str, list[Row]] = {}
-    start = time.monotonic()
+    seconds: dict[str, float] = {}
     for name in options.parts or PARTS:
         print(f"\n== {name}: {PARTS[name].__doc__}", flush=True)
-        rows[name] = []
+        start, rows[name] = time.monotonic(), []
         for one in _rows(PARTS[name], folder / name):
             rows[name].append(one)
             print(f"{time.monotonic() - start:7.1f} s  {one}", flush=True)
-        if rows[name]:
-            print(f"           {rows[name][-1].equation}", flush=True)
-    failed = _report(rows, time.monotonic() - start)
-    if not failed:
+        seconds[name] = time.monotonic() - start
+    text, is_good = summary(rows, seconds)
+    print(f"\n{text}")
+    if is_good:
         shutil.rmtree(folder, ignore_errors=True)
     else:
         print(f"what was left behind is in {folder}")
-    return 1 if failed else 0
+    return 0 if is_good else 1
 
 
 def _rows(part: Callable[[Path], Iterator[Row]], folder: Path) -> Iterator[Row]:
@@ -72,19 +72,6 @@ def _rows(part: Callable[[Path], Iterator[Row]], folder: Path) -> Iterator[Row]:
         yield from part(folder)
     except CannotBeMade as error:
         yield Row(part.__doc__ or part.__name__, f"skipped: {error}")
-
-
-def _report(rows: dict[str, list[Row]], seconds: float) -> int:
-    """Print a line a part; how many faults did not end as they should."""
-    print(f"\n{'part':14} {'faults':>7} {'balanced':>9} {'not reached':>12} {'skipped':>8} {'FAILED':>7}")
-    failed = 0
-    for name, found in rows.items():
-        results = [one.result.partition(":")[0] for one in found]
-        counts = [results.count(result) for result in ("balanced", "not reached", "skipped", "FAILED")]
-        failed += counts[-1]
-        print(f"{name:14} {len(found):7} {counts[0]:9} {counts[1]:12} {counts[2]:8} {counts[3]:7}")
-    print(f"\n{sum(map(len, rows.values()))} faults in {seconds:.0f} s, {failed} of them lost or doubled something")
-    return failed
 
 
 if __name__ == "__main__":

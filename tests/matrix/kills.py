@@ -7,14 +7,14 @@ import os
 import random
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import psutil
 
 from tests.matrix.faults.fault_points import NEED_ROOM
-from tests.matrix.module import KINDS, QUICK_KINDS, ModuleUnderTest
+from tests.matrix.module import COMMAND, KINDS, QUICK_KINDS, ModuleUnderTest
 from tests.matrix.report import Row, row
 
 #: So long a process is waited for at its point: while files flow, and when it has started anew.
@@ -26,6 +26,8 @@ _DEATHS = (
     ("step.switch.main", "rename prepared to committed"),
 )
 
+#: A process and the name of a commit point.
+Point = tuple[str, str]
 Wanted = Callable[[str, str], bool]
 
 
@@ -43,28 +45,49 @@ def at_every_point(module: ModuleUnderTest, wanted: Wanted = every, error: int =
     """Let each process die, or be refused with *error*, at each of its commit points.
 
     Those points are tried, too, that are only met when others are tried: what is recovered, and who dies recovering.
+    Several processes die in the same round; a point that is not met in it gets a round of its own.
     """
     module.send(KINDS)
     module.settle()
     usual = module.seen()
     for process in ("observer", "step.m.main", "step.switch.main"):
         module.kill(process)
-    done: set[tuple[str, str]] = set()
-    to_do = deque(sorted(usual))
-    while to_do:
-        process, point = to_do.popleft()
-        done.add((process, point))
-        if wanted(process, point):
-            yield at_point(module, process, point, error, usual=(process, point) in usual)
-        to_do.extend(sorted(module.seen() - done - set(to_do)))
+    done: set[Point] = set()
+    while to_do := sorted(module.seen() - done):
+        round_ = list({point[0]: point for point in reversed(to_do)}.values())
+        done.update(round_)
+        together = [point for point in round_ if wanted(*point) and point in usual]
+        missed = yield from at_points(module, together, error)
+        alone = [point for point in round_ if wanted(*point) and (point not in usual or point in missed)]
+        for process, name in alone:
+            yield at_point(module, process, name, error, usual=(process, name) in usual)
+
+
+def at_points(module: ModuleUnderTest, points: Sequence[Point], error: int) -> Generator[Row, None, set[Point]]:
+    """Let processes die, or be refused, at *points* in one round; which of these were not met."""
+    if not points:
+        return set()
+    armed = {point: module.arm(*point, error) for point in points}
+    module.send(KINDS)
+    result = row(module, "")
+    missed = {point for point, path in armed.items() if not module.disarm(path)}
+    _, kills = module.since_last()
+    for number, point in enumerate(point for point in points if point not in missed):
+        # What came in and died in this round is told once.
+        told = replace(result, kills=result.kills + kills) if not number else replace(result, kills=0, files=0)
+        yield replace(told, fault=_fault(*point, error))
+    return missed
 
 
 def at_point(module: ModuleUnderTest, process: str, point: str, error: int = 0, *, usual: bool = True) -> Row:
     """Let *process* die, or be refused, at *point* while files go every way; whether the equation holds after it."""
     tries = (False, True, True) if usual else (True, True)
     reached = any(_reaches(module, process, point, error, deaths=deaths) for deaths in tries)
-    what = errno.errorcode[error] if error else "kill -9"
-    return row(module, f"{process}: {what} before '{point}'", reached=reached)
+    return row(module, _fault(process, point, error), reached=reached)
+
+
+def _fault(process: str, point: str, error: int) -> str:
+    return f"{process}: {errno.errorcode[error] if error else 'kill -9'} before '{point}'"
 
 
 def _reaches(module: ModuleUnderTest, process: str, point: str, error: int, *, deaths: bool) -> bool:
@@ -73,15 +96,16 @@ def _reaches(module: ModuleUnderTest, process: str, point: str, error: int, *, d
     before = [module.arm(*death) for death in _DEATHS if death != (process, point)] if deaths else []
     module.send(KINDS if deaths else QUICK_KINDS)
     try:
-        if module.wait_for(armed, _REACHES_WITHIN_S):
-            return True
-        # What is passed only at a start, or by one that is alone.
-        module.kill(process)
-        return module.wait_for(armed, _STARTS_WITHIN_S)
+        if process == COMMAND:
+            module.settle()
+        elif not module.happens(armed, _REACHES_WITHIN_S):
+            # What is passed only at a start, or by one that is alone.
+            module.kill(process)
+            module.happens(armed, _STARTS_WITHIN_S)
+        return module.disarm(armed)
     finally:
         for death in before:
-            death.unlink(missing_ok=True)
-        armed.unlink(missing_ok=True)
+            module.disarm(death)
 
 
 def at_random(module: ModuleUnderTest, kills: int, seed: int = 5) -> Row:
@@ -115,6 +139,7 @@ def kill_all(module: ModuleUnderTest) -> None:
     for process in found:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
+    module.kills += len(found)
     psutil.wait_procs(found, timeout=5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -11,10 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.inventory import inventory
+from mfdata.places import LOCK
 from mfext.testing import wait_until
 from tests.system.conftest import Flow
 
-_FAULTS = Path(__file__).with_name("faults")
+_FAULTS, _PLUGIN = Path(__file__).with_name("faults"), Path(__file__).with_name("plugin")
+#: The name under which the points of commands are known.
+COMMAND = "command"
+
+#: What the name of a file with the same content as another one ends with.
+_REPEAT = ".repeat"
 
 #: What each kind of file must have become in the end: how often it is in ``out/a``, ``out/b``, ``out/path``, kept.
 KINDS: dict[str, dict[str, int]] = {
@@ -31,96 +38,26 @@ KINDS: dict[str, dict[str, int]] = {
     "both": {"b": 1},
     "stray": {"kept": 1},
     "held": {"a": 1},
+    "packed": {"a": 1},
+    "each": {"a": 1, "b": 1},
+    "sour": {"kept": 1},
+    "moved": {"b": 1},
+    "later": {"a": 1},
+    "twice": {"a": 1},
+    "mended": {"a": 1},
     "stuck": {"a": 1},
 }
 #: All but the one that takes seconds, since the guardian must first find that its step is stuck.
 QUICK_KINDS = tuple(kind for kind in KINDS if kind != "stuck")
 
-_CONFIG = """\
-[general]
-name = m
-version = 1.0
-
-[step_main]
-numprocesses = 2
-timeout = 1
-retry_total = 3
-retry_min_wait = 0
-switch_logical_condition = ( not x['first.core.original_basename'].startswith(b'stray') )
-
-[step_a]
-cmd = {PYTHON} sink.py
-
-[step_b]
-cmd = {PYTHON} sink.py
-switch_logical_condition = ( x['first.core.original_basename'].startswith(b'both') )
-"""
-
-_MAIN = '''\
-"""Answers as the name of the file asks."""
-
-import time
-
-from mfdata import Done, Failed, Output, Retry, Step
-
-
-class Main(Step):
-    def process(self, file):
-        kind = file.basename.partition("-")[0]
-        path = self.home.path / "out" / "path" / file.path.name
-        if kind in ("made", "many"):
-            return self.outputs(file, 1 if kind == "made" else 2)
-        if kind == "again" and not file.tags.get("latest.core.attempt"):
-            return Retry("not yet", after=0.0)
-        if kind == "bad":
-            return Failed("no good", permanent=True)
-        if kind == "stuck":
-            self.hang_once(file)
-        return {
-            "two": Done(to=["a", "b"]),
-            "linked": Done(to=["a*", "b*"]),
-            "ends": Done(),
-            "both": Done(),
-            "named": Done(to=path),
-            "named+one": Done(to=[path, "a"]),
-        }.get(kind, Done(to="a"))
-
-    def outputs(self, file, count):
-        made = [self.output(f"{file.basename}.{number}") for number in range(count)]
-        for path in made:
-            path.write_bytes(file.path.read_bytes())
-        return Done(*(Output(path, ("a",) if count == 1 else ("a", "b")) for path in made))
-
-    def hang_once(self, file):
-        mark = self.home.path / "stuck" / file.basename
-        mark.parent.mkdir(exist_ok=True)
-        if not mark.exists():
-            mark.touch()
-            time.sleep(60)
-
-
-if __name__ == "__main__":
-    Main.main()
-'''
-
-_SINK = '''\
-"""Puts the file under its waiting name, so that what was handed over twice is there twice."""
-
-from mfdata import Done, Step
-
-
-class Sink(Step):
-    def process(self, file):
-        return Done(to=self.home.path / "out" / self.name / file.path.name)
-
-
-if __name__ == "__main__":
-    Sink.main()
-'''
-
 
 class Unbalanced(AssertionError):
     """The inventory equation does not hold."""
+
+    def __init__(self, message: str, lost: int, doubled: int) -> None:
+        super().__init__(message)
+        self.lost = lost
+        self.doubled = doubled
 
 
 class ModuleUnderTest:
@@ -132,7 +69,11 @@ class ModuleUnderTest:
         self.faults = folder / "faults"
         self.flow.environment |= {"PYTHONPATH": str(_FAULTS), "METWORK_FAULTS": str(self.faults)}
         self.sent: dict[str, str] = {}
+        #: Processes that were killed, by whomever.
+        self.kills = 0
         self._number = 0
+        self._told = (0, 0)
+        self._deadly: set[Path] = set()
         self._sections = sections
 
     def start(self) -> None:
@@ -148,9 +89,7 @@ class ModuleUnderTest:
             sections[name] = sections.get(name, {}) | keys
         self.flow.configure(**sections)
         plugin = self.flow.folder / "m"
-        plugin.mkdir(exist_ok=True)
-        for name, text in (("config.ini", _CONFIG), ("main.py", _MAIN), ("sink.py", _SINK)):
-            (plugin / name).write_text(text)
+        shutil.copytree(_PLUGIN, plugin, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         self.flow.run("mfdata.start")
         self.flow.run("plugins.develop", ".", folder=plugin)
         self.flow.incoming.mkdir(parents=True, exist_ok=True)
@@ -173,18 +112,36 @@ class ModuleUnderTest:
             part.write_bytes(name.encode())
             if kind == "held":
                 os.link(part, self.flow.folder / "held" / name)
+            if kind == "twice":
+                part.with_name(f".{name}{_REPEAT}").write_bytes(name.encode())
+                names.append(f"{name}{_REPEAT}")
             names.append(name)
         return names
 
     def show(self, names: Iterable[str]) -> None:
         """Let the files that were prepared as *names* come in."""
         for name in names:
-            self.sent[name] = name.partition("-")[0]
+            self.sent[name.removesuffix(_REPEAT)] = name.partition("-")[0]
             (self.flow.incoming / f".{name}").rename(self.flow.incoming / name)
 
+    def hidden(self, names: Iterable[str]) -> list[str]:
+        """Those of *names* that have not been shown."""
+        return [name for name in names if (self.flow.incoming / f".{name}").exists()]
+
     def settle(self, timeout: float = 60.0) -> None:
-        """Wait until nothing is on its way."""
+        """Wait until nothing is on its way; what waits in quarantine to be put back is put back."""
+        deadline = time.monotonic() + timeout
         wait_until(self.is_settled, timeout=timeout, what="all files at their end")
+        while any(path.name.split("-")[3] == "mended" for path in self.kept()):
+            # Which may die on its way, or be refused.
+            self.flow.try_to("mfdata.quarantine", "retry", "--all", "--kind", "mended", METWORK_FAULTS_AS=COMMAND)
+            left = max(1.0, deadline - time.monotonic())
+            wait_until(self.is_settled, timeout=left, what="all files at their end, once put back")
+
+    def kept(self) -> list[Path]:
+        """The files in quarantine."""
+        reasons = self.home.var.glob("quarantine/*/[!.]*.json")
+        return [path for path in (reason.with_suffix("") for reason in reasons) if path.exists()]
 
     def is_settled(self) -> bool:
         """Whether no file is on its way, looked at twice: one may be handed over during a look."""
@@ -193,8 +150,11 @@ class ModuleUnderTest:
     def _intents(self) -> list[Path]:
         return [*self.home.var.glob("work/.intake/*.intent"), *self.flow.incoming.glob(".metwork-*")]
 
-    def check(self) -> dict[str, Any]:
+    def check(self, *, by_books: bool = True) -> dict[str, Any]:
         """What the books say; every file that was sent is where it should be, as often as it should be.
+
+        Args:
+            by_books: the books must say so as well, which are in the order of a clock that nobody sets back.
 
         Raises:
             Unbalanced: something is lost or doubled.
@@ -206,11 +166,40 @@ class ModuleUnderTest:
             if found[name, place] != expected[name, place]
         ]
         books = inventory(self.home)
-        if wrong or not books["balanced"]:
+        leftovers = self.leftovers()
+        if wrong or leftovers or (by_books and not books["balanced"]):
             raise Unbalanced(
-                f"files: {wrong[:10]}; books: missing {books['missing'][:5]}, surplus {books['surplus'][:5]}"
+                f"files: {wrong[:10]}; books: missing {books['missing'][:5]}, surplus {books['surplus'][:5]}; "
+                f"left over: {leftovers[:5]}",
+                lost=(expected - found).total(),
+                doubled=(found - expected).total(),
             )
         return books
+
+    def leftovers(self) -> list[str]:
+        """What is on its way and belongs to no live process; the dead are given time to be seen to."""
+        with suppress(TimeoutError):
+            wait_until(lambda: not self._leftovers(), timeout=15, what="nothing left over")
+        return self._leftovers()
+
+    def _leftovers(self) -> list[str]:
+        var = self.home.var
+        found = [path for path in var.glob("work/*/*/*") if path.name != LOCK]
+        found += [path for path in var.glob("work/[!.]*/*") if not Path("/proc", path.name.partition("-")[0]).exists()]
+        found += [*var.glob("work/.intake/*"), *var.glob("in/*/.metwork-*"), *var.glob("delayed/*/*")]
+        return [str(path.relative_to(var)) for path in found]
+
+    def strays(self) -> list[str]:
+        """Tags and reasons without their file: what a death may leave behind, one each."""
+        var, kept = self.home.var, {path.name for path in self.kept()}
+        found = [path for path in var.glob("tags/*") if path.name not in kept]
+        found += [path for path in var.glob("quarantine/*/*") if path.name.removesuffix(".json") not in kept]
+        return [str(path.relative_to(var)) for path in found]
+
+    def since_last(self) -> tuple[int, int]:
+        """How many files came in, and how many processes were killed, since this was asked last."""
+        before, self._told = self._told, (self._number, self.kills)
+        return self._number - before[0], self.kills - before[1]
 
     def expected(self) -> Counter[tuple[str, str]]:
         """How often the content of each file sent should be in each place."""
@@ -224,8 +213,8 @@ class ModuleUnderTest:
         places = {"a": self.home.path / "out" / "a", "b": self.home.path / "out" / "b"}
         places["path"] = self.home.path / "out" / "path"
         there = [(place, path) for place, folder in places.items() if folder.is_dir() for path in folder.iterdir()]
-        there += [("kept", path.with_suffix("")) for path in self.home.var.glob("quarantine/*/[!.]*.json")]
-        return Counter((path.read_bytes().decode(), place) for place, path in there)
+        there += [("kept", path) for path in self.kept()]
+        return Counter((name, place) for place, path in there for name in path.read_text().split())
 
     def arm(self, process: str, point: str, error: int = 0) -> Path:
         """Let *process* die, or be refused with *error*, at *point*; the file that is there until it comes to it."""
@@ -233,6 +222,7 @@ class ModuleUnderTest:
         armed.parent.mkdir(parents=True, exist_ok=True)
         part = armed.with_name(f".{point}")
         part.write_text(str(error or ""))
+        (self._deadly.discard if error else self._deadly.add)(armed)
         return part.rename(armed)
 
     def seen(self) -> set[tuple[str, str]]:
@@ -249,14 +239,20 @@ class ModuleUnderTest:
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
+                self.kills += 1
         return bool(pids)
 
-    def wait_for(self, armed: Path, timeout: float) -> bool:
-        """Whether the fault happens within *timeout* seconds."""
-        deadline = time.monotonic() + timeout
-        while armed.exists():
-            if time.monotonic() > deadline:
-                armed.unlink(missing_ok=True)
-                return False
-            time.sleep(0.01)
-        return True
+    def happens(self, armed: Path, timeout: float) -> bool:
+        """Whether the fault has happened within *timeout* seconds."""
+        with suppress(TimeoutError):
+            wait_until(lambda: not armed.exists(), timeout=timeout, what="the fault")
+        return not armed.exists()
+
+    def disarm(self, armed: Path) -> bool:
+        """Whether the fault has happened; if not, it cannot any more."""
+        try:
+            armed.unlink()
+        except FileNotFoundError:
+            self.kills += armed in self._deadly
+            return True
+        return False

@@ -35,12 +35,14 @@ class Flow:
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         }
 
-    def try_to(self, *command: str | Path, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run *command*; how it ended."""
+    def try_to(
+        self, *command: str | Path, folder: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *command*, with more *variables* in its environment; how it ended."""
         return subprocess.run(
             [str(word) for word in command],
             cwd=folder or self.folder,
-            env=self.environment,
+            env=self.environment | variables,
             capture_output=True,
             text=True,
             errors="surrogateescape",

@@ -2,8 +2,9 @@
 
 Python imports this at its start when ``PYTHONPATH`` names this folder, as only the crash matrix lets it do. In the
 folder ``METWORK_FAULTS``, a file ``armed/PROCESS/POINT`` is a fault: the process that comes to that point removes it
-and kills itself, or gets the error whose number the file holds. ``seen/PROCESS/POINT`` notes each point passed. The
-file ``clock`` holds the seconds by which the wall clock is wrong.
+and kills itself, or gets the error whose number the file holds. ``seen/PROCESS/POINT`` notes each point passed; a
+command is a process when ``METWORK_FAULTS_AS`` names it. The file ``clock`` holds the seconds by which the wall clock
+is wrong.
 """
 
 # What is watched are calls of os: pathlib would be watched making them.
@@ -19,7 +20,7 @@ from typing import Any
 from fault_points import CALLS, line_of, point_of  # type: ignore[import-not-found]
 
 _FOLDER = os.environ.get("METWORK_FAULTS", "")
-_PROCESS = os.environ.get("METWORK_PROCESS", "")
+_PROCESS = os.environ.get("METWORK_FAULTS_AS") or os.environ.get("METWORK_PROCESS", "")
 _HOME = f"{os.environ.get('METWORK_HOME', '')}/mfdata/"
 _seen: set[str] = set()
 _busy = False
