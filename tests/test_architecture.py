@@ -21,6 +21,7 @@ GATES = {
     "pyftpdlib": ("mfdata/receivers/",),
     "PIL": ("mfdata/steps/",),
     "ftplib": ("mfdata/steps/",),
+    "paramiko": ("mfdata/steps/",),
     "yaml": ("mfdata/rule_cases.py",),
     "zstandard": ("mfdata/steps/",),
 }

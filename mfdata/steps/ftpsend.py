@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ftplib  # nosec B402
-import hashlib
-import os
 import ssl
 import time
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from mfdata import Done, Failed, File, Retry
 from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession
-from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, written_path
+from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
 from mfdata.steps.sender import MachineFault, Sender, plain
 from mfext.option import option
 
@@ -108,19 +106,6 @@ class FtpSend(Sender[FtpSession]):
                 raise MachineFault(outcome) from error
             return outcome
         return Done()
-
-
-def temporary_name(name: str, suffix: str, uid: str) -> str:
-    """The name under which *name* is written first.
-
-    It is the file's own, so that two files of one name do not meet in it, and the same at each try, so that what a
-    broken connection left behind is written over.
-    """
-    if not suffix:
-        return name
-    folder, slash, basename = name.rpartition("/")
-    mark = f".{hashlib.blake2s(uid.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}{suffix}"
-    return f"{folder}{slash}{fitted(basename, LONGEST - len(os.fsencode(mark)))}{mark}"
 
 
 def outcome_of(error: BaseException, where: str, secret: str) -> Retry | Failed:

@@ -147,3 +147,16 @@ def marked(name: str, identity: str, longest: int = LONGEST) -> str:
     mark = f"~{hashlib.blake2s(identity.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
     stem, suffix = os.path.splitext(name)
     return fitted(f"{stem}{mark}{suffix}", longest)
+
+
+def temporary_name(name: str, suffix: str, uid: str) -> str:
+    """The name under which *name* is written first.
+
+    It is the file's own, so that two files of one name do not meet in it, and the same at each try, so that what a
+    broken connection left behind is written over.
+    """
+    if not suffix:
+        return name
+    folder, slash, basename = name.rpartition("/")
+    mark = f".{hashlib.blake2s(uid.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}{suffix}"
+    return f"{folder}{slash}{fitted(basename, LONGEST - len(os.fsencode(mark)))}{mark}"

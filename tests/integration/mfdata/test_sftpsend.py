@@ -1,0 +1,177 @@
+"""sftpsend against a real server: what arrives, whom it trusts, and what a broken connection does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pytest
+
+from mfdata import Done, Failed, File, Retry
+from mfdata.config import StepConfig
+from mfdata.file import first_tags, new_uid
+from mfdata.outcome import Hold, Outcome
+from mfdata.steps.sftpsend import SftpSend, SftpSendKeys
+from mfext.environment import Home
+from mfext.errors import ConfigError
+from mfext.testing import wait_until
+from tests.integration.mfdata.sftp_server import PASSWORD, USER, SftpServer, sftp_server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SftpServer]:
+    with sftp_server(tmp_path / "there") as made:
+        yield made
+
+
+class Sending:
+    """A step as a worker has it."""
+
+    def __init__(self, folder: Path, server: SftpServer, **keys: Any) -> None:
+        self.folder = folder
+        known = str(server.known_hosts(folder / "known_hosts"))
+        given: dict[str, Any] = {
+            "machine": "127.0.0.1",
+            "port": server.port,
+            "user": USER,
+            "passwd": PASSWORD,
+            "known_hosts": known,
+        }
+        self.step = SftpSend(Home("mfdata", folder / "home"), "p", "main", StepConfig(), SftpSendKeys(**(given | keys)))
+        self.step.open()
+
+    def send(self, name: bytes = b"radar.png", content: bytes = b"content") -> Outcome:
+        path = self.folder / "file"
+        path.write_bytes(content)
+        return self.step.process(File(path, first_tags(new_uid(), name, b"in")))
+
+
+Make = Callable[..., Sending]
+
+
+@pytest.fixture
+def sending(tmp_path: Path, server: SftpServer) -> Iterator[Make]:
+    made: list[Sending] = []
+
+    def make(**keys: Any) -> Sending:
+        made.append(Sending(tmp_path, server, **keys))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.step.close()
+
+
+def there(server: SftpServer) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(server.folder)): path.read_bytes() for path in server.folder.rglob("*") if path.is_file()
+    }
+
+
+def test_files_arrive_whole_over_one_connection_and_are_renamed(server: SftpServer, sending: Make) -> None:
+    at = sending()
+    contents = {"radar.png": os.urandom(3_000_000), "empty": b"", "é 气象 -l": b"\r\n\0"}
+    for name, content in contents.items():
+        assert at.send(name.encode(), content) == Done()
+    assert there(server) == contents
+    assert server.connections == 1
+    assert all(name.endswith(".t") for name in server.opened)
+
+
+@pytest.mark.parametrize("is_old", [False, True])
+def test_a_file_that_is_there_is_replaced(server: SftpServer, sending: Make, is_old: bool) -> None:
+    server.is_old = is_old
+    at = sending()
+    assert [at.send(content=b"1"), at.send(content=b"2")] == [Done(), Done()]
+    assert there(server) == {"radar.png": b"2"}
+
+
+def test_folders_are_made_when_asked_for(server: SftpServer, sending: Make) -> None:
+    name = {"directory": "a/b", "dest_basename": "c/{ORIGINAL_BASENAME}"}
+    outcome = sending(**name).send()
+    assert isinstance(outcome, Failed)
+    assert "the directory is not there" in outcome.reason
+    assert sending(**name, create_directory=True).send() == Done()
+    assert there(server) == {"a/b/c/radar.png": b"content"}
+
+
+def test_a_file_that_does_not_arrive_whole_is_sent_again(server: SftpServer, sending: Make) -> None:
+    at = sending()
+    server.short = 1
+    outcome = at.send()
+    assert isinstance(outcome, Retry)
+    assert "it has 6 bytes of 7 there" in outcome.reason
+    assert "radar.png" not in there(server)
+    server.short = 0
+    assert at.send() == Done()
+
+
+def test_only_a_machine_whose_key_is_known_is_spoken_to(server: SftpServer, sending: Make, tmp_path: Path) -> None:
+    other = str(server.known_hosts(tmp_path / "other", paramiko.ECDSAKey.generate()))
+    nobody = tmp_path / "nobody"
+    nobody.touch()
+    said = {}
+    for path in (other, str(nobody)):
+        at = sending()
+        at.step.close()
+        at = sending(known_hosts=path, breaker_failures=0)
+        outcome = at.send()
+        assert isinstance(outcome, Failed)
+        said[path] = outcome.reason
+    assert "somebody may stand in between" in said[other]
+    assert "not found in known_hosts" in said[str(nobody)]
+    assert there(server) == {}
+    assert sending(known_hosts="", verify_host_key=False).send() == Done()
+
+
+def test_a_key_proves_who_it_is(server: SftpServer, sending: Make, tmp_path: Path) -> None:
+    server.user_key = paramiko.ECDSAKey.generate()
+    server.user_key.write_private_key_file(str(tmp_path / "key"), password="phrase")
+    keys = {"passwd": "", "key_file": str(tmp_path / "key")}
+    assert sending(**keys, key_passphrase="phrase").send() == Done()
+    outcome = sending(**keys, key_passphrase="wrong phrase", breaker_failures=0).send()
+    assert isinstance(outcome, (Failed, Retry))
+    assert "wrong phrase" not in outcome.reason
+
+
+def test_a_wrong_password_is_for_a_person_to_mend_and_is_not_told(sending: Make) -> None:
+    outcome = sending(passwd="wrong-password", breaker_failures=0).send()
+    assert isinstance(outcome, Failed)
+    assert "the login is refused" in outcome.reason
+    assert "wrong-password" not in outcome.reason
+
+
+def test_a_connection_that_ended_while_idle_is_nobodys_fault(server: SftpServer, sending: Make) -> None:
+    at = sending()
+    assert at.send() == Done()
+    server.cut()
+    assert at.send(b"other") == Done()
+    assert server.connections == 2
+
+
+def test_an_idle_connection_is_left(sending: Make) -> None:
+    at = sending(keep_alive=0.05)
+    assert at.step.idle() is None
+    assert at.send() == Done()
+    assert at.step.idle()
+    wait_until(lambda: at.step.idle() is None, what="the end of the connection")
+    assert not at.step.is_connected
+
+
+def test_a_machine_that_does_not_answer_is_left_in_peace(server: SftpServer, sending: Make) -> None:
+    at = sending(breaker_failures=2, timeout=2)
+    server.close()
+    first, second, third = at.send(), at.send(), at.send()
+    assert isinstance(first, Retry)
+    assert isinstance(second, Retry)
+    assert not second.counts
+    assert isinstance(third, Hold)
+
+
+@pytest.mark.parametrize("key", ["key_file", "known_hosts"])
+def test_a_file_that_is_not_there_is_told_at_the_start(sending: Make, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"nowhere cannot be read|\[custom\] {key}"):
+        sending(**{key: "nowhere"})
