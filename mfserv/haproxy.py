@@ -14,7 +14,7 @@ from mfext.section import Config
 from mfserv.app import App
 from mfserv.clients import Clients, clients
 from mfserv.config import Http, Tls
-from mfserv.haproxynames import ADMIN, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, PEERS
+from mfserv.haproxynames import ADMIN, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, METRICS, PEERS
 from mfserv.limits import Rate, lane, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
@@ -115,7 +115,7 @@ def _settings(config: Config) -> dict[str, Any]:
         "http": config.section("http", Http),
         "addresses": addresses(config),
         "tls": config.section("tls", Tls),
-        "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY},
+        "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY, "metrics": METRICS},
     }
 
 

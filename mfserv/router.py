@@ -2,7 +2,7 @@
 
 HAProxy itself does not tell when it is ready, and writes its access log to a pipe: this process does the one and keeps
 the other. When it is told to drain, HAProxy finishes what it has and takes nothing more. It looks at the certificate
-now and then, and lets HAProxy read a new one.
+now and then, and lets HAProxy read a new one. And it counts what is in the access log, for /__metrics.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from mfext.mainloop import Mainloop
 from mfext.module import load_module
 from mfserv.certificate import refresh
 from mfserv.config import Tls
-from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, folder
+from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, METRICS, folder
+from mfserv.metrics import Tally, queues
 from mfserv.routerlink import RouterLink
+from mfserv.sockets import listen
 
 #: Seconds that HAProxy may take to listen.
 _START = 10.0
@@ -43,6 +45,9 @@ _LOOK, _WATCH = 0.02, 5.0
 #: Seconds that HAProxy must have lived for its death to be an accident.
 _SHORT_LIFE = 1.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
+#: Seconds that a request for metrics may take, and how its answer begins.
+_METRICS = 2.0
+_METRICS_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n"
 _PR_SET_PDEATHSIG = 1
 #: The oldest version that does all that is asked of it.
 OLDEST = (2, 6)
@@ -59,6 +64,8 @@ class Router:
         self.certificate: Path | None = None
         self.link = RouterLink(home)
         self.access = AppendFile(home.log / "access.log", _LOG_SIZE, _LOG_KEEP)
+        self.tally = Tally()
+        self.metrics = listen(METRICS)
         self.process = self._spawn()
         self._seen = (0, 0), (0, 0)
 
@@ -69,13 +76,11 @@ class Router:
         def prepare() -> None:
             libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
 
-        # Paths of sockets are relative to the working folder, since they must be short.
         self._pipe, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         with suppress(OSError):  # more than this user may have
             fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE)
         process = subprocess.Popen(
             [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(config)],
-            cwd=self.home.run,
             stdout=written,
             preexec_fn=prepare,
         )
@@ -105,7 +110,10 @@ class Router:
                 leaves = True
             if leaves:  # it would wait for idle connections of clients, too
                 idle = 0 if self.link.requests() else idle + 1
-            ready = loop.wait(self.output, timeout=_WATCH if is_ready and not loop.draining else _LOOK)
+            timeout = _WATCH if is_ready and not loop.draining else _LOOK
+            ready = loop.wait(self.output, self.metrics.fileno(), timeout=timeout)
+            if self.metrics.fileno() in ready:
+                self.tell_metrics()
             if self.output in ready:
                 self.keep_log()
                 loop.wait(timeout=_GATHER)
@@ -140,8 +148,22 @@ class Router:
                 other = b"".join(line for line in lines if not line.startswith(b"{"))
                 if other:
                     os.write(2, other)
+                self.tally.count(data)
                 with suppress(OSError):  # a full disk must not stop the router
                     self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
+
+    def tell_metrics(self) -> None:
+        """Answer one request for metrics."""
+        self.keep_log()
+        with suppress(OSError):
+            connection = self.metrics.accept()[0]
+            with connection:
+                connection.settimeout(_METRICS)
+                connection.recv(65536)
+                with suppress(ServiceUnavailable):
+                    lines = [*self.tally.exposition(), *queues(self.link.statistics())]
+                    body = "".join(f"{line}\n" for line in lines).encode()
+                    connection.sendall(f"{_METRICS_HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def _look_at_certificate(self) -> None:
         """Let HAProxy read a new certificate, if there is one and it is good."""
@@ -210,6 +232,7 @@ def main() -> None:
     """Run HAProxy until told to stop."""
     home = home_of(current_module())
     log.set_up(home, "router")
+    os.chdir(home.run)  # paths of sockets must be short
     with Mainloop(home) as loop:
         try:
             status = Router(home).run(loop)

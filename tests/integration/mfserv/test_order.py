@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -61,17 +62,22 @@ def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
     assert (answers.count(200), answers.count(429)) == (5, 5)
 
 
-def test_a_client_of_twice_its_rate_gets_its_rate(serv: Serv) -> None:
+def test_a_client_of_twice_its_rate_gets_its_rate_over_a_reload_as_well(serv: Serv) -> None:
     serv.configure(CONFIG.replace("20/20s", "50/2s"))
     serv.run("metwork", "apply", "mfserv")
+    serv.configure(CONFIG.replace("20/20s", "50/2s") + "[client_newer]\nkeys = key-newer\n")
+    reload = threading.Thread(target=serv.run, args=("metwork", "apply", "mfserv"))
     good, asked, begin = 0, 0, time.monotonic()
     while (passed := time.monotonic() - begin) < 8:
+        if passed > 4 and not reload.ident:
+            reload.start()
         if asked < passed * 50:
             asked += 1
             # The first period also gives what was saved up before; what counts is the pace after it.
             good += serv.service.get("/fast/", {"X-API-Key": "key-slow"}).status == 200 and passed >= 2
         else:
             time.sleep(0.005)
+    reload.join()
     assert good == pytest.approx(6 * 25, rel=0.05)
 
 
@@ -95,6 +101,23 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
         connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
         assert b" 408 " in connection.recv(4096)
+
+
+@pytest.mark.parametrize(
+    "begin", [b"GET /fast/ HTTP/1.1\r\nX: ", b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"]
+)
+def test_a_byte_now_and_then_does_not_hold_a_connection(serv: Serv, begin: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+        connection.sendall(begin)
+        connection.settimeout(0.1)
+        answer = b""
+        for _ in range(200):
+            try:
+                answer = connection.recv(4096)
+                break
+            except TimeoutError:
+                connection.sendall(b"x")
+    assert b" 408 " in answer
 
 
 RUBBISH = """
