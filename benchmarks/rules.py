@@ -34,6 +34,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "fnmatch A*": ("fnmatch", "T_PAGC{0:04}*"),
     "fnmatch *.a": ("fnmatch", "*.b{0:04}"),
     "fnmatch A*B*": ("fnmatch", "T_*_{0:04}_*.b*"),
+    "fnmatch *B*": ("fnmatch", "*_{0:04}_*"),
     "regex ^A": ("regex", r"^T_PAGC{0:04}_"),
     "regex A.*B$": ("regex", r"^T_.*_{0:04}_.*\.b\d+$"),
     "condition": ("python", "( x['first.core.original_basename'].startswith(b'T_PAGC{0:04}_') )"),
@@ -57,9 +58,12 @@ def main() -> None:
     print(f"{'':26}" + "".join(f"{f'{count:,} of each':>17}" for count in COUNTS))
     _show("all but notequal and any", options.rounds, lambda declared: matching(declared, files), MIXED)
     print(f"\n{'least work of the switch':26}" + "".join(f"{f'{count:,} of each':>17}" for count in COUNTS))
+    print("goal: >= 0.9 in each line")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         path = Path(folder) / "image"
-        for title, kinds in (("by name", MIXED), ("by content (PNG)", [MAGIC]), ("by both", [*MIXED, MAGIC])):
+        of_one_kind = [(title, [kind]) for title, kind in KINDS.items() if title != "condition, any"]
+        mixed = [("by all names", MIXED), ("by content (PNG)", [MAGIC]), ("by both", [*MIXED, MAGIC])]
+        for title, kinds in of_one_kind + mixed:
             path.write_bytes(_PNG)
             _show(title, options.rounds, lambda declared: routing(declared, files, path), kinds)
     print(

@@ -22,7 +22,7 @@ Test = Callable[[Get], object]
 Finder = Callable[[Get], tuple[int, ...]]
 
 #: So many tests on one tag are made one by one sooner than sieved.
-FEW = 3
+FEW = 2
 #: A text that more patterns share is no good sieve for them: the whole pattern is sieved instead.
 _SHARED = 8
 
@@ -108,8 +108,10 @@ def _sieved(tag: str, tests: Sequence[_Sievable]) -> Finder:
 
     def find(get: Get) -> tuple[int, ...]:
         found = sieve(get(tag, b""))
-        if found is None:
+        if not found:
             return find_slowly(get)
+        if len(found) == 1 and not unsieved:
+            return ()  # as for most files
         return tuple([number for source in found for number, test in candidates[source] if test(get)])
 
     return find
