@@ -49,6 +49,8 @@ _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
 _METRICS = 2.0
 _METRICS_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n"
 _PR_SET_PDEATHSIG = 1
+#: Where HAProxy is when it is not among the commands.
+_PLACES = (os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin")
 #: The oldest version that does all that is asked of it.
 OLDEST = (2, 6)
 _INSTALL = "Install the package haproxy, 2.6 or later: from a checkout, tools/system-packages serv does it."
@@ -204,8 +206,7 @@ def program() -> str:
     Raises:
         ServiceUnavailable: there is none, or it is too old.
     """
-    path = os.pathsep.join((os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin"))
-    found = shutil.which("haproxy") or shutil.which("haproxy", path=path)
+    found = shutil.which("haproxy") or shutil.which("haproxy", path=os.pathsep.join(_PLACES))
     if found is None:
         raise ServiceUnavailable("HAProxy is not installed", mend=_INSTALL)
     version = version_of(found)
