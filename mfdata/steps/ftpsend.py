@@ -4,37 +4,20 @@ from __future__ import annotations
 
 import ftplib  # nosec B402
 import ssl
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
-from mfdata import Done, Failed, File, Retry
-from mfdata.breaker import BreakerKeys
-from mfdata.outcome import Outcome
+from mfdata import Failed, Retry
+from mfdata.steps.folder_sender import FolderSender, FolderSenderKeys
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession
-from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
-from mfdata.steps.sender import MachineFault, Sender, plain
+from mfdata.steps.sender import plain
 from mfext.option import option
 
 
 @dataclass(frozen=True, repr=False)
-class FtpSendKeys(BreakerKeys):
+class FtpSendKeys(FolderSenderKeys):
     """Where files are sent, and as whom."""
 
-    machine: str = option(help="The other machine: a name or an address.", example="mybox.example.org")
     port: int = option(21, minimum=1, maximum=65535, help="Its port; 990 is usual with tls = implicit.")
-    user: str = option(help="The user there.")
-    passwd: str = option("", secret=True, help="The password of the user.")
-    directory: str = option(".", help="The folder there; . = where the user is after the login.")
-    dest_basename: str = option("{ORIGINAL_BASENAME}", help=f"Name of each file below directory; {HELP}")
-    tmp_suffix: str = option(
-        ".t",
-        pattern=r"[^/\s]*",
-        form='text without "/" and blanks',
-        help="A file is written under a name that ends so, and renamed once it is complete; empty = it is written "
-        "under its own name, which the other machine may then see incomplete.",
-    )
-    create_directory: bool = option(False, help="Make folders that are not there.")
     tls: str = option(
         "none",
         choices=("none", "explicit", "implicit"),
@@ -43,14 +26,9 @@ class FtpSendKeys(BreakerKeys):
     verify_certificate: bool = option(True, help="Speak only to a machine whose certificate is valid for its name.")
     ca_file: str = option("", help="The certificates that are trusted, in PEM form; empty = the system's.")
     passive: bool = option(True, help="We open the data connections (passive mode), not the other machine.")
-    timeout: float = option(30.0, unit="s", minimum=0.1, help="Time to wait for the other machine, each time.")
-    keep_alive: float = option(10.0, unit="s", minimum=0, help="Time for which an idle connection is kept.")
-
-    def __post_init__(self) -> None:
-        check_template(self.dest_basename, "dest_basename")
 
 
-class FtpSend(Sender[FtpSession]):
+class FtpSend(FolderSender[FtpSession]):
     """Sends the file; it ends here once the other machine has it under its name."""
 
     Custom = FtpSendKeys
@@ -76,16 +54,10 @@ class FtpSend(Sender[FtpSession]):
             timeout=keys.timeout,
             create_directory=keys.create_directory,
         )
-        self.begin_with(f"{keys.machine}:{keys.port}", keys, keys.keep_alive)
+        super().open()
 
-    def process(self, file: File) -> Outcome:
-        path = written_path(Path(), self.custom.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
-        if isinstance(path, Failed):
-            return path
-        self._name = str(path)
-        if any(mark in self._name for mark in "\r\n"):
-            return Failed(f"FTP cannot carry a line break in a name: {self._name!r}", permanent=True)
-        return super().process(file)
+    def fault_of(self, name: str) -> str:
+        return f"FTP cannot carry a line break in a name: {name!r}" if any(mark in name for mark in "\r\n") else ""
 
     def connect(self) -> FtpSession:
         return FtpSession(self._account)
@@ -93,19 +65,8 @@ class FtpSend(Sender[FtpSession]):
     def is_broken(self, error: BaseException) -> bool:
         return not isinstance(error, ftplib.Error) or str(error).startswith("421")
 
-    def send(self, file: File) -> Outcome:
-        name = self._name
-        temporary = temporary_name(name, self.custom.tmp_suffix, file.uid)
-        try:
-            self.on_connection(lambda session: session.put(file.path, name, temporary))
-        except FAULTS as error:
-            is_of_machine = not self.is_connected or self.is_broken(error)
-            self.leave(politely=False)
-            outcome = outcome_of(error, self.machine, self.custom.passwd)
-            if is_of_machine:
-                raise MachineFault(outcome) from error
-            return outcome
-        return Done()
+    def outcome_of(self, error: BaseException) -> Retry | Failed:
+        return outcome_of(error, self.machine, self.custom.passwd)
 
 
 def outcome_of(error: BaseException, where: str, secret: str) -> Retry | Failed:

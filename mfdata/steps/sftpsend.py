@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import paramiko
 
-from mfdata import Done, Failed, File, Retry
-from mfdata.breaker import BreakerKeys
-from mfdata.outcome import Outcome
-from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
-from mfdata.steps.sender import MachineFault, Sender, plain
+from mfdata import Failed, Retry
+from mfdata.steps.folder_sender import FolderSender, FolderSenderKeys
+from mfdata.steps.sender import plain
 from mfdata.steps.sftp_session import BROKEN, FAULTS, SftpAccount, SftpSession
 from mfext.errors import ConfigError
 from mfext.option import option
 
 
 @dataclass(frozen=True, repr=False)
-class SftpSendKeys(BreakerKeys):
+class SftpSendKeys(FolderSenderKeys):
     """Where files are sent, and as whom."""
 
-    machine: str = option(help="The other machine: a name or an address.", example="mybox.example.org")
-    port: int = option(22, minimum=1, maximum=65535, help="Its port.")
-    user: str = option(help="The user there.")
     passwd: str = option("", secret=True, help="The password of the user, when it is not a key that proves who it is.")
     key_file: str = option(
         "",
@@ -33,28 +26,13 @@ class SftpSendKeys(BreakerKeys):
         example="{{HOME}}/.ssh/id_ed25519",
     )
     key_passphrase: str = option("", secret=True, help="What protects the private key.")
-    directory: str = option(".", help="The folder there; . = where the user is after the login.")
-    dest_basename: str = option("{ORIGINAL_BASENAME}", help=f"Name of each file below directory; {HELP}")
-    tmp_suffix: str = option(
-        ".t",
-        pattern=r"[^/\s]*",
-        form='text without "/" and blanks',
-        help="A file is written under a name that ends so, and renamed once it is complete; empty = it is written "
-        "under its own name, which the other machine may then see incomplete.",
-    )
-    create_directory: bool = option(False, help="Make folders that are not there.")
     verify_host_key: bool = option(True, help="Speak only to a machine whose key is among known_hosts.")
     known_hosts: str = option(
         "", help="The file with the keys of machines, as ssh-keyscan writes them; empty = ~/.ssh/known_hosts."
     )
-    timeout: float = option(30.0, unit="s", minimum=0.1, help="Time to wait for the other machine, each time.")
-    keep_alive: float = option(10.0, unit="s", minimum=0, help="Time for which an idle connection is kept.")
-
-    def __post_init__(self) -> None:
-        check_template(self.dest_basename, "dest_basename")
 
 
-class SftpSend(Sender[SftpSession]):
+class SftpSend(FolderSender[SftpSession]):
     """Sends the file; it ends here once the other machine has it under its name."""
 
     Custom = SftpSendKeys
@@ -83,14 +61,7 @@ class SftpSend(Sender[SftpSession]):
             timeout=keys.timeout,
             create_directory=keys.create_directory,
         )
-        self.begin_with(f"{keys.machine}:{keys.port}", keys, keys.keep_alive)
-
-    def process(self, file: File) -> Outcome:
-        path = written_path(Path(), self.custom.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
-        if isinstance(path, Failed):
-            return path
-        self._name = str(path)
-        return super().process(file)
+        super().open()
 
     def connect(self) -> SftpSession:
         return SftpSession(self._account)
@@ -98,19 +69,8 @@ class SftpSend(Sender[SftpSession]):
     def is_broken(self, error: BaseException) -> bool:
         return isinstance(error, BROKEN) or self._session is None or not self._session.is_fresh()
 
-    def send(self, file: File) -> Outcome:
-        name = self._name
-        temporary = temporary_name(name, self.custom.tmp_suffix, file.uid)
-        try:
-            self.on_connection(lambda session: session.put(file.path, name, temporary))
-        except FAULTS as error:
-            is_of_machine = self.is_broken(error)
-            self.leave()
-            outcome = outcome_of(error, self.machine, self.custom.passwd, self.custom.key_passphrase)
-            if is_of_machine:
-                raise MachineFault(outcome) from error
-            return outcome
-        return Done()
+    def outcome_of(self, error: BaseException) -> Retry | Failed:
+        return outcome_of(error, self.machine, self.custom.passwd, self.custom.key_passphrase)
 
 
 def outcome_of(error: BaseException, where: str, *secrets: str) -> Retry | Failed:
