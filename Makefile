@@ -2,10 +2,10 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench install-kills rpm model crash-matrix soak clean
+.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills rpm model crash-matrix soak clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when already done)
 	@:
@@ -47,6 +47,9 @@ crash-matrix: setup  ## die at every commit point, and in every bad world; minut
 
 soak: setup  ## SECONDS=1800 of 200 files/s with a kill every few seconds
 	@tools/soak $(SECONDS)
+
+upgrade-under-load: setup  ## upgrade services while wrk asks them, kill workers: requests sent, failed (minutes)
+	@tools/upgrade-under-load
 
 install-kills: setup  ## kill 200 installations of plugins at random instants (ten minutes)
 	@tools/install-kills

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from pathlib import Path
 from typing import Protocol
 
 from mfext import log
@@ -38,6 +37,10 @@ class Server(Protocol):
     @property
     def busy(self) -> int:
         """Requests in hand."""
+
+    @property
+    def standing(self) -> int:
+        """Connections that are no requests any more: WebSockets. Nobody waits for their end."""
 
     async def start(self) -> None:
         """Answer from now on."""
@@ -131,7 +134,7 @@ class Worker:
         self.seat.leave()
         deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
         if not self.loop.stopping:
-            await self.place.leave(self.spec.graceful_timeout * _LEAVE)
+            await self.place.leave(self.spec.graceful_timeout * _LEAVE, lambda: self.server.standing)
         self.server.stop_accepting()
         quiet_since = time.monotonic()
         while time.monotonic() < deadline:
@@ -166,20 +169,24 @@ def server_of(spec: Spec, seat: Seat) -> Server:
         from mfserv.servers.command import CommandServer
 
         return CommandServer(spec.target, seat.listening, spec.graceful_timeout)
-    if spec.kind == "static":
-        from mfserv.servers.tornado import TornadoServer, static_files
+    from mfserv.servers.tornado import TornadoServer
 
-        return TornadoServer(static_files(Path(spec.target)), seat.listening, spec.max_body)
+    if spec.kind == "static":
+        from mfserv.servers.static import static_files
+
+        return TornadoServer(static_files(spec.target), seat.listening, spec.max_body)
     from mfserv.servers.target import load_app
 
     app, kind = load_app(spec.target, spec.kind)
-    if kind == "asgi":
-        from mfserv.servers.asgi import AsgiServer
+    if kind == "tornado":
+        return TornadoServer(app, seat.listening, spec.max_body)
+    from mfserv.servers.asgi import AsgiServer
+    from mfserv.servers.wsgi import WsgiApp
 
-        return AsgiServer(app, seat.listening, spec.max_body)
-    from mfserv.servers.tornado import TornadoServer, wsgi_app
-
-    return TornadoServer(wsgi_app(app, spec.concurrency) if kind == "wsgi" else app, seat.listening, spec.max_body)
+    if kind == "wsgi":
+        bridge = WsgiApp(app, spec.concurrency)
+        return AsgiServer(bridge, seat.listening, spec.max_body, spec.graceful_timeout, lifespan=False)
+    return AsgiServer(app, seat.listening, spec.max_body, spec.graceful_timeout)
 
 
 if __name__ == "__main__":

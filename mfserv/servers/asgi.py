@@ -1,4 +1,4 @@
-"""AsgiServer: ASGI apps, by uvicorn."""
+"""AsgiServer: ASGI apps, by uvicorn, WebSockets included."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 
 import uvicorn
 
+from mfext import log
 from mfext.errors import PluginError
 from mfserv.requestid import enter
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_log = log.get_logger(__name__)
 
 
 class TooLarge(Exception):
@@ -25,11 +28,16 @@ class TooLarge(Exception):
 class AsgiServer:
     """An ASGI app on a listening socket."""
 
-    def __init__(self, app: Any, listening: socket, max_body: int) -> None:
+    def __init__(
+        self, app: Any, listening: socket, max_body: int, graceful_timeout: float = 30.0, lifespan: bool = True
+    ) -> None:
         self.app = app
         self.listening = listening
         self.max_body = max_body
-        self.busy = 0
+        #: Requests in hand, and WebSockets that are open.
+        self.busy = self.standing = 0
+        #: What the app says of a startup or shutdown that failed.
+        self._failure = ""
         config = uvicorn.Config(
             self._call,
             interface="asgi3",
@@ -39,9 +47,11 @@ class AsgiServer:
             access_log=False,
             server_header=False,
             date_header=False,
-            lifespan="auto",
+            lifespan="auto" if lifespan else "off",
             timeout_keep_alive=3600,
-            ws="none",
+            # An answer without an end is cut, so that the app is shut down in order nevertheless.
+            timeout_graceful_shutdown=max(1, int(graceful_timeout / 10)),
+            ws="websockets-sansio",
         )
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
@@ -61,23 +71,32 @@ class AsgiServer:
         self._task = asyncio.create_task(self._server.serve(sockets=[self.listening.dup()]))
         while not self._server.started:
             if self._task.done():
-                raise PluginError("the app failed in its startup (lifespan); what it said is above")
+                self._task.result()
+                raise PluginError(f"the app failed in its startup (lifespan): {self._failure or 'see above'}")
             await asyncio.sleep(0.005)
 
     def stop_accepting(self) -> None:
-        """Take no new connection."""
+        """Take no new connection.
+
+        The servers are closed in the end only: asyncio drops a connection that was just accepted if its server is
+        closed before the protocol is made, and whoever waits for its answer would hear nothing.
+        """
+        loop = asyncio.get_running_loop()
         for one in self._server.servers:
-            one.close()
+            for listening in one.sockets:
+                loop.remove_reader(listening.fileno())
 
     async def end(self) -> None:
-        """Close connections without a request, and let the app shut down."""
+        """Close connections without a request, tell WebSockets to come again (1012), and let the app shut down."""
         self._server.should_exit = True
         if self._task:
             await self._task
+        if self._failure:
+            _log.error("the app failed in its shutdown (lifespan)", error=self._failure)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
             return
         headers = dict(scope["headers"])
         prefix = headers.get(b"x-forwarded-prefix", b"").decode()
@@ -86,11 +105,29 @@ class AsgiServer:
             scope["path"] = prefix + scope["path"]
             scope["raw_path"] = prefix.encode() + scope["raw_path"]
         enter(headers.get(b"x-request-id", b"").decode())
+        if scope["type"] == "websocket":
+            self.standing += 1
+            try:
+                await self.app(scope, receive, send)
+            finally:
+                self.standing -= 1
+            return
         self.busy += 1
         try:
             await self._limited(scope, receive, send)
         finally:
             self.busy -= 1
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app hear of its start and its end, and note what it says against them."""
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            if message["type"].endswith(".failed"):
+                lines = str(message.get("message", "")).strip().splitlines()
+                self._failure = lines[-1] if lines else "it does not say why"
+            await send(message)
+
+        await self.app(scope, receive, noted)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app, and break off a body without a length that becomes too long."""

@@ -23,7 +23,7 @@ class CommandServer:
     """A program, and how it is ended: by SIGTERM, on which it must finish what it has in hand."""
 
     #: The program does not tell.
-    busy = 0
+    busy = standing = 0
 
     def __init__(self, command: str, listening: socket, graceful_timeout: float) -> None:
         self.words = [word.replace("{PYTHON}", sys.executable) for word in shlex.split(command)]

@@ -1,31 +1,38 @@
-"""TornadoServer: tornado apps, WSGI apps in threads, and folders of files, by tornado."""
+"""TornadoServer: tornado apps."""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
-from pathlib import Path
 from socket import socket
 from typing import Any
 
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
-from tornado.web import Application, StaticFileHandler
-from tornado.wsgi import WSGIContainer
+from tornado.iostream import IOStream, StreamClosedError
 
 from mfserv.requestid import enter
 
+#: The frame of WebSocket that says "service restart" (1012): the client comes again, to another worker.
+_RESTART = b"\x88\x02\x03\xf4"
+#: Seconds that clients get to answer it.
+_FAREWELL = 1.0
+
 
 class TornadoServer(HTTPServer):
-    """A tornado app, or what is called with a request, on a listening socket."""
+    """A tornado app on a listening socket."""
 
     def initialize(self, app: Any, listening: socket, max_body: int) -> None:  # type: ignore[override]
         """Tornado makes its servers by this."""
-        super().initialize(app, max_body_size=max_body, max_buffer_size=max(max_body, 1_000_000) + 100_000)
+        buffer = max(max_body, 1_000_000) + 100_000
+        super().initialize(app, xheaders=True, max_body_size=max_body, max_buffer_size=buffer)
+        # The router writes the access log.
+        logging.getLogger("tornado.access").setLevel(logging.WARNING)
         self.listening = listening
         #: Connections with a request in hand.
         self.in_hand: set[object] = set()
+        self._detached: set[IOStream] = set()
 
     def __init__(self, app: Any, listening: socket, max_body: int) -> None:
         """See initialize."""
@@ -35,6 +42,12 @@ class TornadoServer(HTTPServer):
         """Requests in hand, and answers that are not out yet."""
         late = [one for one in self._connections if one.stream.writing()]
         return len(self.in_hand) + len(late)
+
+    @property
+    def standing(self) -> int:
+        """WebSockets that are open."""
+        self._detached = {stream for stream in self._detached if not stream.closed()}
+        return len(self._detached)
 
     @property
     def is_alive(self) -> bool:
@@ -50,20 +63,36 @@ class TornadoServer(HTTPServer):
         self.stop()
 
     async def end(self) -> None:
-        """Close connections without a request."""
+        """Close connections without a request, and tell WebSockets to come again."""
+        for stream in list(self._detached):
+            if not stream.closed():
+                stream.write(_RESTART).add_done_callback(_ignore)
+        waited = 0.0
+        while self.standing and waited < _FAREWELL:
+            await asyncio.sleep(0.02)
+            waited += 0.02
+        for stream in list(self._detached):
+            stream.close()
         await self.close_all_connections()
 
     def start_request(self, server_conn: object, request_conn: HTTPConnection) -> HTTPMessageDelegate:
-        """Note that a request is in hand until its answer is finished."""
-        self.in_hand.add(server_conn)
+        """Note when a request comes in, and when its answer is finished: this is called before there is one."""
         finish: Callable[[], None] = request_conn.finish
+        detach: Callable[[], IOStream] = request_conn.detach  # type: ignore[attr-defined]
 
         def finished() -> None:
             finish()
             self.in_hand.discard(server_conn)
 
+        def detached() -> IOStream:
+            stream = detach()
+            self.in_hand.discard(server_conn)
+            self._detached.add(stream)
+            return stream
+
         request_conn.finish = finished  # type: ignore[method-assign]
-        return _Identified(super().start_request(server_conn, request_conn))
+        request_conn.detach = detached  # type: ignore[attr-defined]
+        return _Identified(super().start_request(server_conn, request_conn), lambda: self.in_hand.add(server_conn))
 
     def on_close(self, server_conn: object) -> None:
         """Forget a connection."""
@@ -74,35 +103,22 @@ class TornadoServer(HTTPServer):
 class _Identified(HTTPMessageDelegate):
     """Notes the id of the request before its app hears of it."""
 
-    def __init__(self, inner: HTTPMessageDelegate) -> None:
+    def __init__(self, inner: HTTPMessageDelegate, began: Callable[[], None]) -> None:
         self.inner = inner
+        self.began = began
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.finish = inner.finish  # type: ignore[method-assign]
         self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
+        self.began()
         enter(headers.get("X-Request-Id", ""))
         return self.inner.headers_received(start_line, headers)
 
 
-class _Threads(ThreadPoolExecutor):
-    """Threads in which the id of the request is known, too."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return super().submit(copy_context().run, fn, *args, **kwargs)
-
-
-def wsgi_app(app: Any, concurrency: int) -> WSGIContainer:
-    """What serves a WSGI *app* in so many threads."""
-
-    def below_route(facts: dict[str, Any], start_response: Any) -> Any:
-        facts["SCRIPT_NAME"] = facts.get("HTTP_X_FORWARDED_PREFIX", "")
-        return app(facts, start_response)
-
-    return WSGIContainer(below_route, executor=_Threads(concurrency, thread_name_prefix="request"))
-
-
-def static_files(folder: Path) -> Application:
-    """What serves the files of *folder*; ``index.html`` stands for a folder."""
-    settings = {"path": str(folder.resolve()), "default_filename": "index.html"}
-    return Application([(r"/(.*)", StaticFileHandler, settings)], log_function=lambda _handler: None)
+def _ignore(writing: asyncio.Future[None]) -> None:
+    """A client that has gone need not be told."""
+    if not writing.cancelled():
+        error = writing.exception()
+        if error and not isinstance(error, StreamClosedError):
+            raise error

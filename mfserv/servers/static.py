@@ -1,0 +1,74 @@
+"""Folders of files, by tornado: with ranges, and entity tags made of the content."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import ClassVar
+
+from tornado.web import Application, StaticFileHandler
+
+_PIECE = 1 << 20
+_REMEMBERED = 10_000
+
+
+def static_files(folder: str) -> Application:
+    """What serves the files of *folder*, relative to the working folder; ``index.html`` stands for a folder.
+
+    They are reached through the working folder itself: when another version takes the place of the plugin, this worker
+    goes on with the files of its own until it has left.
+    """
+    settings = {"path": str(Path("/proc/self/cwd") / folder), "default_filename": "index.html"}
+    return Application([(r"/(.*)", StaticFiles, settings)], log_function=lambda _handler: None)
+
+
+class StaticFiles(StaticFileHandler):
+    """Files whose versions are found out beside the loop, once for each state of a file."""
+
+    #: Digests by what changes when the content does.
+    digests: ClassVar[dict[tuple[int, ...], str]] = {}
+
+    async def get(self, path: str, include_body: bool = True) -> None:
+        """Answer with the file."""
+        # What is above the folder, or not there, is refused where the handler looks itself.
+        file = Path(self.root) / self.parse_url_path(path)
+        if file.is_dir() and self.default_filename:
+            file /= self.default_filename
+        if file.is_file() and _state(file) not in self.digests:
+            await asyncio.to_thread(_remember, file, self.digests)
+        await super().get(path, include_body)
+
+    def head(self, path: str) -> Awaitable[None]:
+        """Answer as to get, without the file."""
+        return self.get(path, include_body=False)
+
+    @classmethod
+    def _get_cached_version(cls, abspath: str) -> str | None:
+        file = Path(abspath)
+        try:
+            state = _state(file)
+            return cls.digests.get(state) or _remember(file, cls.digests)
+        except OSError:
+            return None
+
+    def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
+        """Lead on, from below the route to the route."""
+        super().redirect(self.request.headers.get("X-Forwarded-Prefix", "") + url, permanent, status)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    found = file.stat()
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+
+
+def _remember(file: Path, digests: dict[tuple[int, ...], str]) -> str:
+    state, digest = _state(file), hashlib.sha256()
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE):
+            digest.update(piece)
+    if len(digests) >= _REMEMBERED:
+        digests.clear()
+    digests[state] = found = digest.hexdigest()[:32]
+    return found

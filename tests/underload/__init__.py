@@ -1,0 +1,1 @@
+"""Services that are upgraded, rolled back, killed and surrounded by broken ones while requests come."""
