@@ -27,7 +27,7 @@ log = get_logger(__name__)
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 1
 _FORM = "scrypt$N$R$P$SALT$KEY"
 #: A token is too long to be guessed, so that a quick hash of it does.
-_TOKEN = "sha256$"  # noqa: S105 - no token, but what begins the hash of one
+_QUICK = "sha256$"
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,12 +154,12 @@ def hashed(password: str) -> str:
 
 def hashed_token(token: str) -> str:
     """A random *token* as it may be written down."""
-    return _TOKEN + base64.b64encode(hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()).decode()
+    return _QUICK + base64.b64encode(hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()).decode()
 
 
 def is_hash(secret: str) -> bool:
     """Whether *secret* is what ``hashed`` or ``hashed_token`` gives."""
-    if secret.startswith(_TOKEN):
+    if secret.startswith(_QUICK):
         return len(secret) == len(hashed_token(""))
     try:
         _parts(secret)
@@ -170,7 +170,7 @@ def is_hash(secret: str) -> bool:
 
 def is_password(password: str, secret: str) -> bool:
     """Whether *secret* is the hash of *password*."""
-    if secret.startswith(_TOKEN):
+    if secret.startswith(_QUICK):
         return _is_same(hashed_token(password), secret)
     cost, block, parallel, salt, key = _parts(secret)
     return hmac.compare_digest(_key(password, salt, cost, block, parallel), key)
