@@ -12,7 +12,8 @@ from mfext.environment import Home
 from mfext.section import Config
 from mfserv.app import App, apps_of
 from mfserv.haproxynames import server
-from mfserv.jobs.commands import jobs
+from mfserv.jobs.commands import counts_by_process, jobs
+from mfserv.jobs.config import jobs_config
 from mfserv.routerlink import RouterLink
 
 if TYPE_CHECKING:
@@ -131,10 +132,21 @@ def state(home: Home, config: Config, found_apps: Sequence[App]) -> Mapping[str,
         "Router": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in ports(config)],
         "Apps": [_app(app, counts) for app in found_apps],
     }
+    if any(app.settings.async_ != "off" for app in found_apps):
+        told["Jobs"] = _jobs(home, config)
     certificate = config.section("tls", Tls).certificate
     if certificate:
         told["Certificate"] = [certificate_state(home, certificate)]
     return told
+
+
+def _jobs(home: Home, config: Config) -> list[dict[str, Any]]:
+    from mfext.errors import ServiceUnavailable
+
+    try:
+        return counts_by_process(home, jobs_config(config))
+    except ServiceUnavailable as error:
+        return [{"away": error.message}]
 
 
 def _app(app: App, counts: Mapping[tuple[str, str], Mapping[str, str]]) -> dict[str, Any]:

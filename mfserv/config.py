@@ -208,6 +208,28 @@ class AppConfig(Section):
         choices=("off", "allow", "only"),
         help="Whether requests may be jobs: allow = when a client prefers respond-async, only = all of them.",
     )
+    async_timeout: float = option(
+        0.0, unit="s", minimum=0, help="Time that one attempt at a job may take, whatever timeout says; 0 = as [jobs]."
+    )
+    async_attempts: int = option(0, minimum=0, help="Attempts after which a job has failed; 0 = as [jobs].")
+    async_wait_max: float = option(
+        0.0, unit="s", minimum=0, help="Longest time that a client may ask to wait for a result; 0 = as [jobs]."
+    )
+    async_result_ttl: float = option(
+        0.0, unit="s", minimum=0, help="Time that a job and its result are kept once done; 0 = as [jobs]."
+    )
+    async_max_result: int = option(
+        0, unit="bytes", minimum=0, help="Largest result; a larger one is a failure; 0 = as [jobs]."
+    )
+    async_max_queue: int = option(
+        0, minimum=0, help="Jobs of this app that may wait; one more is refused with 503; 0 = as many as of all apps."
+    )
+    process: str = option(
+        "",
+        help="A JSON file below the plugin's folder that describes the app for OGC API - Processes: title, "
+        "description, version, keywords, inputs, output, media_type, method, path.",
+        example="process.json",
+    )
     autostart: bool = option(True, help="Start with the module.")
     graceful_timeout: float = option(
         30.0, unit="s", minimum=1, help="Time to finish the requests in hand when asked to stop."

@@ -31,6 +31,7 @@ from mfext.process import Process
 from mfext.section import Config, Schema
 from mfserv.app import App, apps_of, faults
 from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
+from mfserv.jobs import description
 from mfserv.jobs.config import JobsConfig, job_processes
 from mfserv.spec import Spec
 
@@ -95,7 +96,7 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     from mfserv.putinforce import check
 
     apps = apps_of(plugins)
-    errors: list[MetworkError] = [error for app in apps for error in faults(app)]
+    errors: list[MetworkError] = [error for app in apps for error in (*faults(app), *description.faults(app))]
     raise_all(errors)
     check(home, config, apps)
 

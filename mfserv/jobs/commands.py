@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfext.commands import JSON, print_json
+from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.spool import Spool
 from mfserv.jobs.store import JobStore, open_store
+from mfserv.jobs.tally import SUBMITTED
 
 if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
 
 
-@click.group()
-def jobs() -> None:
-    """Requests that are answered later: list, show, dismiss."""
+@click.group(invoke_without_command=True)
+@JSON
+@click.pass_context
+def jobs(context: click.Context, as_json: bool) -> None:
+    """Requests that are answered later: how many there are of each process and in each state, or one of these."""
+    if context.invoked_subcommand is None:
+        _count(context.obj, as_json)
 
 
 @jobs.command("list")
@@ -51,6 +57,42 @@ def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: 
     ]
     click.echo(listing("Jobs", columns, rows, "job"))
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+def _count(here: Here, as_json: bool) -> None:
+    from mfext.table import listing
+
+    found = counts_by_process(here.home, _settings(here))
+    if as_json:
+        print_json(found)
+        return
+    columns = list(found[0]) if found else ["process"]
+    rows = [[str(one[column]) for column in columns] for one in found]
+    click.echo(listing("Jobs", [column.upper().replace("_", " ") for column in columns], rows, "process"))
+
+
+@jobs.command()
+@JSON
+@click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
+@click.pass_obj
+def retry(here: Here, job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Have jobs that failed tried anew, behind those that their clients have waiting."""
+    told: list[dict[str, Any]] = []
+    with _store(here) as store:
+        for job_id in job_ids:
+            job = store.get(job_id)
+            if job is None:
+                raise _unknown(job_id)
+            renewed = store.renew(job_id)
+            if renewed is None:
+                raise UsageError(f'job "{job_id}" is {job.status}', expected="a job that failed")
+            if job.result and job.result.file:
+                Spool(jobs_folder(here.home, _settings(here))).result(job.result.file).unlink(missing_ok=True)
+            told.append({"job": job_id, "was": job.message, "status": str(renewed.status)})
+    if as_json:
+        print_json(told)
+    else:
+        click.echo("\n".join(f"{one['job']} waits again; it had failed: {one['was']}" for one in told))
 
 
 @jobs.command()
@@ -90,6 +132,24 @@ def dismiss(here: Here, job_ids: tuple[str, ...], as_json: bool) -> None:
         print_json(told)
     else:
         click.echo("\n".join(f"{one['job']} is dismissed, it was {one['was']}" for one in told))
+
+
+def counts_by_process(home: Home, settings: JobsConfig) -> list[dict[str, Any]]:
+    """For each process how many jobs are in each state, and the age of the oldest that waits."""
+    store = open_store(home, settings)
+    try:
+        tallies, now = store.tallies(), store.now()
+    finally:
+        store.close()
+    return [
+        {
+            "process": process,
+            **{str(status): tally.now.get(status, 0) for status in Status},
+            "oldest_waiting_s": round(max(0.0, now - tally.oldest), 1) if tally.oldest else 0.0,
+            "submitted": tally.ever.get(SUBMITTED, 0),
+        }
+        for process, tally in sorted(tallies.items())
+    ]
 
 
 def facts(job: Job, position: int | None = None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -129,6 +130,44 @@ def _check_inputs(route: JobRoute, inputs: Document) -> None:
     missing = [name for name, one in route.inputs.items() if one.get("minOccurs", 1) > 0 and name not in inputs]
     if missing:
         raise Problem(400, f'The input "{missing[0]}" is missing')
+    for name, value in inputs.items():
+        _check_value(name, value, route.inputs[name])
+
+
+#: The JSON types of a schema, and the Python types that stand for them.
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "object": (dict,),
+    "array": (list,),
+    "null": (type(None),),
+}
+
+
+def _check_value(name: str, value: Any, described: Mapping[str, Any]) -> None:
+    """The plain part of a schema: what kind of value it is, and of which it is one; the rest is for the service."""
+    several = described.get("maxOccurs", 1)
+    values = value if isinstance(value, list) and several != 1 else [value]
+    if several != "unbounded" and len(values) > several:
+        raise Problem(400, f'There are too many values of the input "{name}"', f"It may have {several}.")
+    schema = described.get("schema", {})
+    for one in values:
+        # {"value": ...} and {"href": ...} of Part 1 are passed on as they are: they say more than a value.
+        if isinstance(one, dict) and {"value", "href"} & set(one):
+            continue
+        kinds = schema.get("type", [])
+        kinds = [kinds] if isinstance(kinds, str) else kinds
+        if kinds and not any(_is(one, kind) for kind in kinds):
+            raise Problem(400, f'The input "{name}" is not of type {" or ".join(kinds)}')
+        if "enum" in schema and one not in schema["enum"]:
+            raise Problem(400, f'The input "{name}" is not one of {json.dumps(schema["enum"])}')
+
+
+def _is(value: Any, kind: str) -> bool:
+    is_flag = isinstance(value, bool)
+    return isinstance(value, _TYPES.get(kind, (object,))) and (kind == "boolean" or not is_flag or kind not in _TYPES)
 
 
 def _summary(route: JobRoute) -> Document:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
+from mfserv.jobs.description import description
 
 if TYPE_CHECKING:
     from mfserv.app import App
@@ -85,19 +86,37 @@ class Published:
 def job_routes(apps: Iterable[App]) -> list[JobRoute]:
     """The routes of *apps* that take jobs; the second and further ones of an app are processes with a number."""
     return [
-        JobRoute(
-            id=app.id if number == 1 else f"{app.id}-{number}",
-            path=path,
-            mode=app.settings.async_,
-            hosts=app.hosts,
-            title=app.title or app.id,
-            execute=path or "/",
-            max_body=app.settings.max_body,
-        )
+        _job_route(app, path, app.id if number == 1 else f"{app.id}-{number}")
         for app in apps
         if app.settings.async_ != OFF
         for number, path in enumerate(app.routes, 1)
     ]
+
+
+def _job_route(app: App, path: str, name: str) -> JobRoute:
+    said, own = description(app), app.settings
+    return JobRoute(
+        id=name,
+        path=path,
+        mode=own.async_,
+        hosts=app.hosts,
+        title=said.get("title") or app.title or app.id,
+        description=said.get("description", ""),
+        version=said.get("version") or app.version or "1.0.0",
+        keywords=tuple(said.get("keywords", ())),
+        method=said.get("method", "POST"),
+        execute=path + said.get("path", "") or "/",
+        inputs=said.get("inputs", {}),
+        output_schema=said.get("output", {}),
+        output_type=said.get("media_type", "application/json"),
+        max_body=own.max_body,
+        max_wait=own.async_wait_max,
+        result_ttl=own.async_result_ttl,
+        timeout=own.async_timeout,
+        attempts=own.async_attempts,
+        max_result=own.async_max_result,
+        max_queue=own.async_max_queue,
+    )
 
 
 def publish_routes(home: Home, published: Published) -> None:

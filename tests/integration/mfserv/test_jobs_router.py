@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -32,6 +33,15 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
     await send({"type": "http.response.body", "body": text.encode() + body})
 """
+PROCESS = {
+    "title": "A field",
+    "description": "Cuts a field",
+    "keywords": ["field"],
+    "inputs": {"area": {"schema": {"type": "string"}}, "level": {"schema": {"type": "integer"}, "minOccurs": 0}},
+    "output": {"type": "string"},
+    "media_type": "text/plain",
+    "path": "/cut",
+}
 ASYNC = {"Prefer": "respond-async"}
 
 
@@ -40,6 +50,11 @@ def async_serv(serv: Serv) -> Serv:
     """A module with a plugin whose requests may be jobs, and one whose requests all are."""
     serv.develop(serv.plugin("maybe", code=CODE, **{"async": "allow"}))
     serv.develop(serv.plugin("always", code=CODE, **{"async": "only"}))
+    slow = serv.plugin(
+        "slow", code=CODE, timeout="0.5", async_timeout="60", process="process.json", **{"async": "allow"}
+    )
+    (slow / "process.json").write_text(json.dumps(PROCESS))
+    serv.develop(slow)
     return serv
 
 
@@ -82,6 +97,7 @@ def test_processes_are_the_routes(async_serv: Serv) -> None:
     assert {one["id"]: one["jobControlOptions"] for one in listed} == {
         "always.main": ["async-execute", "dismiss"],
         "maybe.main": ["sync-execute", "async-execute", "dismiss"],
+        "slow.main": ["sync-execute", "async-execute", "dismiss"],
     }
     assert "conformsTo" in async_serv.service.get("/conformance").json()
     for link in async_serv.service.get("/", {"Accept": "application/json"}).json()["links"]:
@@ -91,6 +107,45 @@ def test_processes_are_the_routes(async_serv: Serv) -> None:
         "/processes/maybe.main/execution", b'{"inputs": {"a": 1}}', {"Content-Type": "application/json"}
     )
     assert (done.status, done.body.endswith(b'{"a": 1}')) == (200, True)
+
+
+def test_a_process_is_what_its_plugin_says(async_serv: Serv) -> None:
+    described = async_serv.service.get("/processes/slow.main").json()
+    assert {name: described[name] for name in ("title", "description", "keywords", "inputs")} == {
+        name: PROCESS[name] for name in ("title", "description", "keywords", "inputs")
+    }
+    assert described["outputs"]["result"]["schema"] == {"type": "string"}
+    as_json = {"Content-Type": "application/json"}
+    done = async_serv.service.post("/processes/slow.main/execution", b'{"inputs": {"area": "N"}}', as_json)
+    assert (done.status, b"/cut" in done.body) == (200, True)
+    refused = async_serv.service.post("/processes/slow.main/execution", b'{"inputs": {"area": 1}}', as_json)
+    assert refused.status == 400
+    assert "area" in refused.json()["title"]
+
+
+def test_a_job_may_take_longer_than_a_request(async_serv: Serv) -> None:
+    assert async_serv.service.post("/slow?sleep=2", b"").status == 504
+    job = ended(async_serv, submit(async_serv, "/slow?sleep=2").headers["location"])
+    assert (job["status"], job["attempts"]) == ("successful", 1)
+
+
+def test_jobs_are_counted_for_prometheus(async_serv: Serv) -> None:
+    ended(async_serv, submit(async_serv, "/maybe").headers["location"])
+    told = async_serv.service.get("/__metrics/jobs").body.decode()
+    lines = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
+    assert int(lines['metwork_jobs_finished_total{process="maybe.main"}']) >= 1
+    assert lines['metwork_jobs_waiting{process="maybe.main"}'] == "0"
+    count = lines['metwork_job_duration_seconds_count{process="maybe.main"}']
+    assert lines['metwork_job_duration_seconds_bucket{process="maybe.main",le="+Inf"}'] == count != "0"
+
+
+def test_a_process_that_is_described_wrongly_is_refused(serv: Serv) -> None:
+    plugin = serv.plugin("wrong", code=CODE, process="process.json", **{"async": "allow"})
+    (plugin / "process.json").write_text('{"inputs": {"a": 1}}')
+    refused = serv.try_to("plugins.develop", str(plugin))
+    assert refused.returncode != 0
+    assert "process.json" in refused.stderr
+    assert 'the input "a" has no schema' in refused.stderr
 
 
 def test_a_client_cannot_say_who_it_is(async_serv: Serv) -> None:
@@ -116,6 +171,13 @@ def test_the_command_lists_shows_and_dismisses(async_serv: Serv) -> None:
     assert "maybe.main" in async_serv.run("mfserv.jobs", "list", "--status", "running", "--status", "accepted")
     assert async_serv.ask("mfserv.jobs", "dismiss", job)[0]["status"] == "dismissed"
     assert async_serv.service.get(f"/jobs/{job}").json()["status"] == "dismissed"
+    counted = {one["process"]: one for one in async_serv.ask("mfserv.jobs")}
+    assert counted["maybe.main"]["dismissed"] >= 1
+    assert "maybe.main" in async_serv.run("mfserv.jobs")
+    not_failed = async_serv.try_to("mfserv.jobs", "retry", job)
+    assert (not_failed.returncode, "expected a job that failed" in not_failed.stderr) == (2, True)
+    (status,) = [one for one in async_serv.ask("mfserv.status")["Jobs"] if one["process"] == "maybe.main"]
+    assert status["submitted"] == counted["maybe.main"]["submitted"]
     refused = async_serv.try_to("mfserv.jobs", "show", "nosuch")
     assert (refused.returncode, "there is no job" in refused.stderr) == (2, True)
 
