@@ -46,6 +46,8 @@ class Cgroups:
         """*folder*: where the cgroup is, instead of where the kernel says."""
         self._folder = folder
         self._is_split = False
+        #: By the name of a process: how often the kernel had killed for memory when somebody asked.
+        self._kills: dict[str, int] = {}
 
     def prepare(self, name: str, limits: Mapping[str, float]) -> Path:
         """The cgroup for the process *name*, with its *limits*.
@@ -68,7 +70,18 @@ class Cgroups:
         except OSError as error:
             raise Unforced(f"{error.filename}: {error.strerror}") from error
         self._folder = folder
+        self.has_killed(name)  # what was before does not count
         return made
+
+    def has_killed(self, name: str) -> bool:
+        """Whether the kernel has killed one of the process *name* for memory since this was asked last."""
+        count = 0
+        if self._folder and self._is_split:
+            with suppress(OSError, ValueError, KeyError):
+                lines = (self._folder / f"{_PREFIX}{name}" / "memory.events").read_text(encoding="ascii").splitlines()
+                count = int(dict(line.split() for line in lines)["oom_kill"])
+        before, self._kills[name] = self._kills.get(name, 0), count
+        return count > before
 
     def remove(self, name: str) -> None:
         """The process *name* is gone; what it has started and left behind is killed."""

@@ -41,11 +41,18 @@ class Child:
 class Children:
     """The one place that knows which pids live, and that tells each end once."""
 
-    def __init__(self, home: Home, ended: Callable[[str, Exit], None]) -> None:
-        """*ended* is called with the name of the process after each end."""
+    def __init__(self, home: Home, ended: Callable[[str, Exit], None], is_out_of_memory: Callable[[str], bool]) -> None:
+        """Args say whom to call.
+
+        Args:
+            home: where ends are noted.
+            ended: is told the name of the process after each end.
+            is_out_of_memory: tells by the name of the process whether the kernel has killed for memory meanwhile.
+        """
         self.home = home
         self.alive: dict[int, Child] = {}
         self._ended = ended
+        self._is_out_of_memory = is_out_of_memory
 
     def born(self, process: str, pid: int, started: float) -> None:
         """A process was started."""
@@ -89,6 +96,7 @@ class Children:
             asked=child.asked,
             ready=mark.exists(),
             overdue=child.overdue,
+            out_of_memory=code == -signal.SIGKILL and not child.overdue and self._is_out_of_memory(child.process),
         )
         try:
             mark.unlink(missing_ok=True)

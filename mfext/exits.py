@@ -40,6 +40,8 @@ class Exit:
     ready: bool = False
     #: It was told to end, did not in time, and was killed for that alone: nothing is said against what it was doing.
     overdue: bool = False
+    #: The kernel killed it, since its processes together had used up their ``memory_max``.
+    out_of_memory: bool = False
 
     @property
     def lived(self) -> float:
@@ -51,10 +53,16 @@ class Exit:
         """Whether it ended so soon, unasked, that starting it again at once would be of no use."""
         return not self.asked and self.lived < (_SOON_READY if self.ready else _SOON_UNREADY)
 
+    @property
+    def _why(self) -> str:
+        if self.overdue:
+            return ", since it did not end in time when told to"
+        return ", since memory_max was used up" if self.out_of_memory else ""
+
     def __str__(self) -> str:
         how = f"exit status {self.status}" if self.status is not None else "ended in an unknown way"
         if self.signal:
-            how = f"killed by {self.signal}{', since it did not end in time when told to' if self.overdue else ''}"
+            how = f"killed by {self.signal}{self._why}"
         return f"{how}, {self.lived:.1f} s after its start"
 
 

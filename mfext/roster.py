@@ -98,8 +98,8 @@ class Roster:
         self.arbiter = arbiter
         self.max_backoff = max_backoff
         self.members: dict[str, Member] = {}
-        self.children = Children(home, self._ended)
         self._cgroups = Cgroups()
+        self.children = Children(home, self._ended, self._cgroups.has_killed)
         self._environment = child_variables(home)
         self._changing = asyncio.Lock()
 

@@ -68,6 +68,17 @@ def test_a_cgroup_ends_with_its_process_and_all_that_it_started(delegated: Path)
     assert (made / "cgroup.kill").read_text() == "1"
 
 
+def test_what_the_kernel_killed_for_memory_is_told_once(delegated: Path) -> None:
+    cgroups = Cgroups(delegated)
+    events = cgroups.prepare("step.a.main", {"memory_max": 1}) / "memory.events"
+    told = []
+    for text in ("low 0\noom_kill 0\n", "low 0\noom_kill 2\n", "low 0\noom_kill 2\n"):
+        events.write_text(text)
+        told.append(cgroups.has_killed("step.a.main"))
+    assert told == [False, True, False]
+    assert not cgroups.has_killed("step.without.limits")
+
+
 @pytest.mark.parametrize(
     "line",
     ["0::/system.slice/metwork-mfdata.service", "4:memory:/x\n0::/system.slice/metwork-mfdata.service/metwork.main"],
