@@ -10,7 +10,7 @@ import click
 from mfext.commands import JSON, print_json, report
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
-from mfext.errors import MetworkError, Several
+from mfext.errors import MetworkError, singly
 from mfext.module import Module, load_module
 from mfext.plugin.installed import survey
 from mfext.section import DEFAULT, Row
@@ -90,7 +90,7 @@ def _sources(module: Module, home: Home) -> tuple[list[Source], list[MetworkErro
 def _single(errors: list[MetworkError]) -> Iterator[MetworkError]:
     """Each error alone and once: two plugins with one name have the same one."""
     for error in dict.fromkeys(errors):
-        yield from error.errors if isinstance(error, Several) else (error,)
+        yield from singly(error)
 
 
 def _fault(error: MetworkError) -> dict[str, str]:

@@ -90,6 +90,17 @@ def raise_all(errors: list[MetworkError]) -> None:
         raise Several(errors)
 
 
+def singly(error: MetworkError) -> tuple[MetworkError, ...]:
+    """Each of the errors that *error* stands for."""
+    return error.errors if isinstance(error, Several) else (error,)
+
+
+def retold(error: MetworkError, place: object, other: object) -> MetworkError:
+    """*error* as one of *other*, which a person knows, where *place* is what we made of it."""
+    told = [type(one)(one.message.replace(str(place), str(other))) for one in singly(error)]
+    return told[0] if len(told) == 1 else Several(told)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word most like *word*, or lists the known ones; '' when none is known."""
     names = sorted(known)

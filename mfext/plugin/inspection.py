@@ -66,8 +66,8 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
 
 def _of_archive(path: Path, module: Module, home: Home) -> Inspection:
     from mfext.plugin.archive import check_payload, fits, read_archive
-    from mfext.plugin.install import signature_rule
     from mfext.plugin.signature import check_signature
+    from mfext.plugin.taken import signature_rule
 
     archive = read_archive(path)
     check_payload(archive)

@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
-from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all
+from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all, retold
 from mfext.layer import layers as known_layers
 from mfext.lock import exclusive
-from mfext.plugin.archive import Archive, check_payload, extract, fits, read_archive
+from mfext.plugin.archive import Archive, extract
 from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.marker import Marker, markers, read_marker, write_marker
-from mfext.plugin.plan import Ground, Offer, Permission, Standing, plan
-from mfext.plugin.policy import Policy
+from mfext.plugin.plan import Ground, Permission, Standing, plan
 from mfext.plugin.requirements import python_tag
-from mfext.plugin.signature import Signature, check_signature
+from mfext.plugin.taken import Taken, offer_of, signature_rule, take
 from mfext.plugin.transaction import Change, Journal, Transaction
 from mfext.version import software_version
 
@@ -59,16 +58,6 @@ class Installation:
     runs: bool = False
     #: What is worth a warning.
     problems: tuple[MetworkError, ...] = ()
-
-
-@dataclass(frozen=True)
-class Taken:
-    """An archive that was copied into the home and found to be in order."""
-
-    archive: Archive
-    signature: Signature
-    #: The path that was given.
-    given: Path
 
 
 def alone(home: Home, act: str) -> AbstractContextManager[None]:
@@ -166,55 +155,6 @@ def ground(module: Module, home: Home) -> Ground:
     return Ground(module.name, software_version(), python_tag(), {one.name: _standing(one) for one in places}, layers)
 
 
-def signature_rule(module: Module, home: Home) -> str:
-    """Where the administrator says that plugins must be signed; '' when nobody does."""
-    from mfext.config import module_config
-
-    config = module_config(module, home)
-    origin = config.origin("plugins", "require_signature")
-    is_required = config.section("plugins", Policy).require_signature
-    return f"{origin} [plugins] require_signature" if is_required else ""
-
-
-def take(path: Path, place: Path, home: Home, required: str) -> Taken:
-    """Copy the archive *path* to *place* and check the copy, so that nobody changes what was checked.
-
-    Args:
-        path: of the archive.
-        place: of the copy.
-        home: where it shall be installed.
-        required: who says that it must be signed; '' = nobody.
-
-    Raises:
-        PluginError: it is not in order.
-    """
-    try:
-        shutil.copyfile(path, place)
-    except FileNotFoundError:
-        raise PluginError("there is no such file", where=str(path)) from None
-    except IsADirectoryError:
-        raise PluginError(
-            "this is a folder", where=str(path), expected="an archive", mend="Make one of it: plugins.release"
-        ) from None
-    except PermissionError as error:
-        raise PluginError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    try:
-        archive = read_archive(place)
-        raise_all([fault] if (fault := fits(archive, home.module)) else [])
-        check_payload(archive)
-        signature = check_signature(archive, home, required=required)
-    except MetworkError as error:
-        raise about(error, place, path) from None
-    return Taken(archive, signature, path)
-
-
-def about(error: MetworkError, place: Path, other: Path) -> MetworkError:
-    """*error* as one of *other*, which a person knows, where *place* is what we made of it."""
-    errors = error.errors if isinstance(error, Several) else (error,)
-    told = [type(one)(one.message.replace(str(place), str(other))) for one in errors]
-    return told[0] if len(told) == 1 else Several(told)
-
-
 def _taken(path: Path, wish: Wish, number: int, transaction: Transaction, required: str) -> Taken:
     place = transaction.folder / f"{number}.plugin"
     taken = take(path, place, transaction.home, required)
@@ -224,11 +164,6 @@ def _taken(path: Path, wish: Wish, number: int, transaction: Transaction, requir
         archive = renamed(taken.archive, wish.new_name, transaction)
         return Taken(archive, taken.signature, path)
     return taken
-
-
-def offer_of(archive: Archive, path: Path) -> Offer:
-    """What *archive*, which a person knows as *path*, offers."""
-    return Offer(archive.name, archive.full_version, archive.header.digest, path, archive.requires)
 
 
 def _standing(one: Installed) -> Standing:
@@ -256,7 +191,7 @@ def _staged(taken: Taken, transaction: Transaction) -> tuple[Path, str]:
     try:
         extract(archive, place)
     except PluginError as error:
-        raise about(error, archive.path, taken.given) from None
+        raise retold(error, archive.path, taken.given) from None
     before = read_marker(now)
     stamp = secrets.token_hex(8)
     marker = Marker(
@@ -319,7 +254,9 @@ def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) ->
     stay = [one.plugin for one in survey(home, module, config) if one.plugin and one.name not in names]
     found: list[MetworkError] = []
     for plugin, (taken, place) in zip(plugins, staged, strict=True):
-        found += [about(fault, place, taken.given) for fault in faults(plugin, home, module, config, [*stay, *plugins])]
+        found += [
+            retold(fault, place, taken.given) for fault in faults(plugin, home, module, config, [*stay, *plugins])
+        ]
     raise_all(found)
     return [unused for plugin in plugins for unused in plugin.unused]
 
@@ -328,7 +265,7 @@ def _loaded(taken: Taken, place: Path, module: Module, home: Home) -> Plugin:
     try:
         plugin = load_plugin(place, module, home)
     except MetworkError as error:
-        raise about(error, place, taken.given) from None
+        raise retold(error, place, taken.given) from None
     if plugin.name != taken.archive.name:
         raise PluginError(
             f'its config.ini says that it is the plugin "{plugin.name}"',

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mfext.environment import Home, current_module, home_of
-from mfext.errors import ConfigError, MetworkError, PluginError, Several
+from mfext.errors import ConfigError, MetworkError, PluginError, singly
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.requirements import environment_for
 from mfext.section import Section, declared
@@ -91,9 +91,8 @@ def _found(folder: Path, custom: type[Section], *, overridden: bool) -> dict[str
         config.section("custom", custom)
         unused = [one.message for one in config.unused[known:]]
     except MetworkError as error:
-        errors = error.errors if isinstance(error, Several) else (error,)
         left_out = tuple(f" [custom] {key}" for key in missing)
-        faults = [one.message for one in errors if not one.where.endswith(left_out)]
+        faults = [one.message for one in singly(error) if not one.where.endswith(left_out)]
     return {"faults": faults, "unused": unused, "declared": {key: one.secret for key, one in options.items()}}
 
 

@@ -9,8 +9,9 @@ from mfext.environment import Home, administrators_folder
 from mfext.errors import MetworkError
 from mfext.log import get_logger
 from mfext.plugin.archive import Archive, read_archive
-from mfext.plugin.install import Wish, alone, ground, install, offer_of
+from mfext.plugin.install import Wish, alone, ground, install
 from mfext.plugin.plan import Permission, Standing, in_order, order
+from mfext.plugin.taken import offer_of
 from mfext.plugin.transaction import Transaction
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
-from mfext.errors import ConfigError, MetworkError, NotAllowed, Several, raise_all
+from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retold
 from mfext.layer import PREFIX as LAYER
 from mfext.plugin import rpm
 from mfext.plugin.build import Facts, nfpm, one_line, rpmbuild
@@ -43,7 +43,7 @@ def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
             _check(staged, module, home)
         except MetworkError as error:
             # Who asked for the archive knows nothing of where it is built.
-            raise _about(plugin.folder, staged, error) from None
+            raise retold(error, staged, plugin.folder) from None
         return build(replace(plugin, folder=staged), work, target)
 
 
@@ -101,13 +101,6 @@ def _forget_imports(staged: Path) -> None:
     """Remove what Python left when the plugin was tried."""
     for folder in list(staged.rglob("__pycache__")):
         shutil.rmtree(folder)
-
-
-def _about(folder: Path, staged: Path, error: MetworkError) -> MetworkError:
-    """*error* as one of the plugin's own folder."""
-    errors = error.errors if isinstance(error, Several) else (error,)
-    told = [type(one)(one.message.replace(str(staged), str(folder))) for one in errors]
-    return told[0] if len(told) == 1 else Several(told)
 
 
 def _facts(plugin: Plugin, version: str, release_: str) -> Facts:

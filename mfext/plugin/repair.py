@@ -10,8 +10,9 @@ from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError, nearest
 from mfext.owner import check_owner
 from mfext.plugin.archive import read_archive
-from mfext.plugin.install import PREPARING, Installation, Progress, Taken, alone, prepared, put_in, signature_rule, take
+from mfext.plugin.install import PREPARING, Installation, Progress, alone, prepared, put_in
 from mfext.plugin.marker import Marker, markers
+from mfext.plugin.taken import Taken, signature_rule, take
 from mfext.plugin.transaction import Transaction
 from mfext.plugin.verify import Differences, differences
 
