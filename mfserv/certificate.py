@@ -112,14 +112,20 @@ def refresh(home: Home, file: Path) -> str:
         return ""
     if reason := refusal_of(file):
         return reason
-    place = folder(home)
+    try:
+        _copy(file, folder(home))
+    except OSError as error:
+        return f"no copy of {file} can be made in {folder(home)}: {error.strerror}"
+    return ""
+
+
+def _copy(file: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o700)
     unfinished = place / f".{CERTIFICATE}"
     unfinished.touch(mode=0o600)
     unfinished.write_bytes(file.read_bytes())
     unfinished.replace(place / CERTIFICATE)
-    return ""
 
 
 def state(home: Home, configured: str, now: datetime | None = None) -> Mapping[str, Any]:

@@ -120,7 +120,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def addresses(config: Config) -> list[str]:
-    """The addresses on which the router listens.
+    """The addresses on which the router listens; ``::`` is all of IPv4, too, with addresses of clients as they are.
 
     Raises:
         ConfigError: what is configured is none.
@@ -132,7 +132,7 @@ def addresses(config: Config) -> list[str]:
         except ValueError as error:
             where = f"{config.origin('http', 'address')} [http] address"
             raise ConfigError(str(error), where=where, expected="an IPv4 or IPv6 address") from None
-    return found
+    return [*dict.fromkeys([*found, *(["0.0.0.0"] if "::" in found else [])])]  # noqa: S104 - as it was asked for
 
 
 def _periods(rates: Iterable[Rate | None]) -> set[int]:

@@ -42,19 +42,21 @@ class Tally:
 
     def exposition(self) -> Iterator[str]:
         """The lines for Prometheus."""
-        yield from _head("mfserv_requests_total", "counter", "Requests answered.")
+        yield from _head("metwork_requests_total", "counter", "Requests answered.")
         for (app, route, class_, status), number in sorted(self.requests.items()):
             labels = _labels({"app": app, "route": route, "class": class_, "status": status})
-            yield f"mfserv_requests_total{labels} {number}"
-        yield from _head("mfserv_request_seconds", "histogram", "Time from the whole request to the end of its answer.")
+            yield f"metwork_requests_total{labels} {number}"
+        yield from _head(
+            "metwork_request_seconds", "histogram", "Time from the whole request to the end of its answer."
+        )
         for (app, route, class_), buckets in sorted(self.buckets.items()):
             names = {"app": app, "route": route, "class": class_}
             total = 0
             for bound, number in zip([*(f"{one / 1000:g}" for one in BOUNDS), "+Inf"], buckets, strict=True):
                 total += number
-                yield f"mfserv_request_seconds_bucket{_labels({**names, 'le': bound})} {total}"
-            yield f"mfserv_request_seconds_sum{_labels(names)} {self.milliseconds[app, route, class_] / 1000:g}"
-            yield f"mfserv_request_seconds_count{_labels(names)} {total}"
+                yield f"metwork_request_seconds_bucket{_labels({**names, 'le': bound})} {total}"
+            yield f"metwork_request_seconds_sum{_labels(names)} {self.milliseconds[app, route, class_] / 1000:g}"
+            yield f"metwork_request_seconds_count{_labels(names)} {total}"
 
 
 def queues(statistics: Iterable[Mapping[str, str]]) -> Iterator[str]:
@@ -66,15 +68,19 @@ def queues(statistics: Iterable[Mapping[str, str]]) -> Iterator[str]:
             continue
         # The queue of a lane is that of its class; all then wait in the queue of the workers.
         class_, app = name.split(".", 1) if kind == "lane" else ("", name)
-        waiting.append(f"mfserv_waiting{_labels({'app': app, 'queue': class_ or 'workers'})} {row['qcur'] or 0}")
+        waiting.append(
+            f"metwork_requests_waiting{_labels({'app': app, 'queue': class_ or 'workers'})} {row['qcur'] or 0}"
+        )
         if kind == "app":
-            in_hand.append(f"mfserv_in_hand{_labels({'app': app})} {row['scur'] or 0}")
-            workers.append(f"mfserv_workers{_labels({'app': app})} {row['act'] or 0}")
-    yield from _head("mfserv_waiting", "gauge", "Requests that wait: in the lane of a class, or for a worker.")
+            in_hand.append(f"metwork_requests_in_hand{_labels({'app': app})} {row['scur'] or 0}")
+            workers.append(f"metwork_app_workers{_labels({'app': app})} {row['act'] or 0}")
+    yield from _head(
+        "metwork_requests_waiting", "gauge", "Requests that wait: in the lane of a class, or for a worker."
+    )
     yield from waiting
-    yield from _head("mfserv_in_hand", "gauge", "Requests that an app has in hand or that wait for it.")
+    yield from _head("metwork_requests_in_hand", "gauge", "Requests that an app has in hand or that wait for it.")
     yield from in_hand
-    yield from _head("mfserv_workers", "gauge", "Workers that take requests.")
+    yield from _head("metwork_app_workers", "gauge", "Workers that take requests.")
     yield from workers
 
 

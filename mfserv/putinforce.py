@@ -130,6 +130,9 @@ def _write(rendered: Rendered, place: Path) -> None:
     """Write all files into a new folder and put it in the place of the former one."""
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o700)  # it holds secrets
+    for former in place.glob("jwt.*.pem"):
+        if former.name not in rendered.files:
+            former.unlink()
     for name, text in rendered.complete(place).items():
         unfinished = place / f".{name}"
         unfinished.touch(mode=0o600)
@@ -160,6 +163,8 @@ def _check_ports(config: Config, own: Sequence[str]) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
                 probe.bind((address, port))
             except OSError as error:

@@ -171,9 +171,9 @@ def test_what_is_answered_and_what_waits_is_told_to_prometheus(serv: Serv) -> No
         return serv.service.get("/__metrics").body.decode()
 
     labels = 'app="two.main",route="/two",class="interactive"'
-    lines = wait_until(lambda: f'mfserv_requests_total{{{labels},status="200"}} ' in told() and told(), 10, "metrics")
-    assert f'mfserv_request_seconds_bucket{{{labels},le="0.1"}} ' in str(lines)
-    assert 'mfserv_waiting{app="two.main",queue="batch"} 0\n' in str(lines)
-    assert 'mfserv_workers{app="two.main"} 2\n' in str(lines)
+    lines = wait_until(lambda: f'metwork_requests_total{{{labels},status="200"}} ' in told() and told(), 10, "metrics")
+    assert f'metwork_request_seconds_bucket{{{labels},le="0.1"}} ' in str(lines)
+    assert 'metwork_requests_waiting{app="two.main",queue="batch"} 0\n' in str(lines)
+    assert 'metwork_app_workers{app="two.main"} 2\n' in str(lines)
     assert "haproxy_frontend_http_requests_total" in serv.service.get("/__metrics/haproxy").body.decode()
     assert serv.service.get("/__metrics/other").status == 404

@@ -91,3 +91,9 @@ def test_what_is_in_force_stays_until_something_good_comes(tmp_path: Path, file:
     told = state(home, str(file))
     assert (told["state"], round(told["days_left"])) == ("good", 300)
     assert (home.var / "router" / "certificate.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_where_no_copy_can_be_made_that_is_told(tmp_path: Path, file: Path) -> None:
+    home = temporary_home(tmp_path / "home", "mfserv")
+    (home.var / "router").write_text("in the way")
+    assert "no copy of" in refresh(home, put(file, both()))

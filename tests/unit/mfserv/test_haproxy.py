@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from mfext.errors import MetworkError
 from mfserv.app import faults
 from mfserv.haproxy import render
 from mfserv.page import LONGEST
@@ -49,3 +52,29 @@ def test_an_app_is_one_thing(tmp_path: Path) -> None:
     assert "leads out of the plugin" in str(next(iter(faults(app("one", app="", static="../x")))))
     assert "there is no folder" in str(next(iter(faults(app("one", app="", static="x")))))
     assert "need not say who they are" in str(next(iter(faults(app("one", clients=("a",))))))
+
+
+@pytest.mark.parametrize(
+    ("address", "binds"),
+    [
+        ("127.0.0.1", ["127.0.0.1:8080"]),
+        ("::1", ["::1:8080 v6only"]),
+        ("[::1], 192.0.2.1", ["::1:8080 v6only", "192.0.2.1:8080"]),
+        ("[::]", [":::8080 v6only", "0.0.0.0:8080"]),
+        ("0.0.0.0, ::", ["0.0.0.0:8080", ":::8080 v6only"]),
+    ],
+)
+def test_the_router_listens_where_it_is_told(address: str, binds: list[str]) -> None:
+    text = render(config(http={"address": address}), []).files["haproxy.cfg"]
+    assert [line.removeprefix("  bind ") for line in text.splitlines() if line.startswith("  bind ")] == binds
+
+
+@pytest.mark.parametrize("address", ["192.0.2.300", "1:2", "localhost"])
+def test_what_is_no_address_is_told_by_its_line(address: str) -> None:
+    with pytest.raises(MetworkError, match=r"^config.ini:2 \[http\] address: "):
+        render(config(http={"address": address}), [])
+
+
+def test_what_stays_open_ends_in_the_former_router_some_time_after_the_longest_request() -> None:
+    text = render(config(), [app("one", timeout=100.0, queue_timeout=20.0)]).files["haproxy.cfg"]
+    assert "hard-stop-after 150000ms\n" in text

@@ -14,11 +14,11 @@ def test_requests_are_counted_by_route_class_and_status() -> None:
     tally = Tally()
     tally.count(line(200, 3) * 5 + line(503, 0) + b"not of the access log\n" + line(404, 0, app="-", route="-"))
     told = [*tally.exposition()]
-    assert 'mfserv_requests_total{app="hello.main",route="/hello",class="batch",status="200"} 5' in told
-    assert 'mfserv_requests_total{app="hello.main",route="/hello",class="batch",status="503"} 1' in told
+    assert 'metwork_requests_total{app="hello.main",route="/hello",class="batch",status="200"} 5' in told
+    assert 'metwork_requests_total{app="hello.main",route="/hello",class="batch",status="503"} 1' in told
     tally.count(line(201, 0, app="whole.main", route="-"))
-    assert 'mfserv_requests_total{app="whole.main",route="/",class="batch",status="201"} 1' in [*tally.exposition()]
-    assert 'mfserv_requests_total{app="",route="",class="batch",status="404"} 1' in told
+    assert 'metwork_requests_total{app="whole.main",route="/",class="batch",status="201"} 1' in [*tally.exposition()]
+    assert 'metwork_requests_total{app="",route="",class="batch",status="404"} 1' in told
 
 
 def test_the_histogram_adds_up() -> None:
@@ -28,12 +28,12 @@ def test_the_histogram_adds_up() -> None:
     told = dict(one.rsplit(" ", 1) for one in tally.exposition() if "request_seconds_" in one)
     labels = 'app="hello.main",route="/hello",class="batch"'
     found = {
-        le: told[f'mfserv_request_seconds_bucket{{{labels},le="{le}"}}'] for le in ("0.001", "0.005", "0.01", "60")
+        le: told[f'metwork_request_seconds_bucket{{{labels},le="{le}"}}'] for le in ("0.001", "0.005", "0.01", "60")
     }
     assert found == {"0.001": "51", "0.005": "52", "0.01": "97", "60": "99"}
-    assert told[f'mfserv_request_seconds_bucket{{{labels},le="+Inf"}}'] == "100"
-    assert told[f"mfserv_request_seconds_count{{{labels}}}"] == "100"
-    assert float(told[f"mfserv_request_seconds_sum{{{labels}}}"]) == 0.006 + 0.27 + 1.998 + 70
+    assert told[f'metwork_request_seconds_bucket{{{labels},le="+Inf"}}'] == "100"
+    assert told[f"metwork_request_seconds_count{{{labels}}}"] == "100"
+    assert float(told[f"metwork_request_seconds_sum{{{labels}}}"]) == 0.006 + 0.27 + 1.998 + 70
 
 
 def test_a_client_cannot_make_lines_up() -> None:
@@ -48,7 +48,7 @@ def test_what_waits_is_told_by_class() -> None:
         return {"pxname": name, "svname": "BACKEND", "qcur": waits, "scur": "4", "act": "2"}
 
     told = [*queues([row("app.a.main", "3"), row("lane.batch.a.main", "7"), row("health", "9")])]
-    assert 'mfserv_waiting{app="a.main",queue="workers"} 3' in told
-    assert 'mfserv_waiting{app="a.main",queue="batch"} 7' in told
-    assert 'mfserv_workers{app="a.main"} 2' in told
-    assert len([one for one in told if one.startswith("mfserv_")]) == 4
+    assert 'metwork_requests_waiting{app="a.main",queue="workers"} 3' in told
+    assert 'metwork_requests_waiting{app="a.main",queue="batch"} 7' in told
+    assert 'metwork_app_workers{app="a.main"} 2' in told
+    assert len([one for one in told if one.startswith("metwork_")]) == 4
