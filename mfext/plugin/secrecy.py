@@ -72,8 +72,13 @@ def write_override(file: Path, values: Values) -> None:
             where=str(file),
             mend="Make the plugin without it, and write it there yourself; or remove the file.",
         ) from None
-    with open(descriptor, "w", encoding="utf-8") as written:  # noqa: PTH123  # of a descriptor
-        written.write(text)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as written:  # noqa: PTH123  # of a descriptor
+            written.write(text)
+    except OSError:
+        # On a full disk: half of it would be in the way of the next try.
+        file.unlink()
+        raise
 
 
 def _override_text(values: Values) -> str:
