@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills rpm model crash-matrix soak clean
+.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills rpm model crash-matrix soak clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ upgrade-under-load: setup  ## upgrade services while wrk asks them, kill workers
 
 install-kills: setup  ## kill 200 installations of plugins at random instants (ten minutes)
 	@tools/install-kills
+
+job-kills: setup  ## kill gateways, runners, RabbitMQ and redis while jobs are submitted (two minutes)
+	@tools/system-packages serv test
+	@tools/job-kills
 
 clean:  ## remove what the other targets made (asks before it removes a runtime home)
 	@tools/clean
