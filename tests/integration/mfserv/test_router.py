@@ -177,3 +177,28 @@ def test_what_is_answered_and_what_waits_is_told_to_prometheus(serv: Serv) -> No
     assert 'metwork_app_workers{app="two.main"} 2\n' in str(lines)
     assert "haproxy_frontend_http_requests_total" in serv.service.get("/__metrics/haproxy").body.decode()
     assert serv.service.get("/__metrics/other").status == 404
+
+
+def test_what_a_killed_arbiter_leaves_is_nothing_and_a_start_brings_all_back(serv: Serv) -> None:
+    (keeper,) = serv.pids("router")
+    (master,) = children(keeper)
+    below = [keeper, master, *children(master), *serv.pids("sockets"), *serv.pids("app.two.main.0")]
+    with load(serv.port, "/two/", clients=2) as requests:
+        grown(requests, 20)
+        os.kill(parent(keeper), signal.SIGKILL)
+        wait_until(lambda: not any(lives(pid) for pid in below), 20, "all have ended")
+        serv.run("mfserv.start")
+        wait_until(lambda: answers(serv), 20, "it answers")
+        grown(requests, 20)
+    assert not set(below) & {*serv.pids("router"), *serv.pids("sockets"), *serv.pids("app.two.main.0")}
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
