@@ -326,3 +326,9 @@ def discard(path: str | Path, sidecars: str | Path) -> None:
     for one in (path, f"{sidecars}/{os.path.basename(path)}"):
         with suppress(FileNotFoundError):
             os.unlink(one)
+
+
+def forget_sidecar(sidecars: str | Path, name: str) -> None:
+    """Delete the tags that :func:`write_tags` stored for a file that will not be called *name*."""
+    with suppress(FileNotFoundError):
+        os.unlink(f"{sidecars}/{name}")

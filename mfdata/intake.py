@@ -16,7 +16,7 @@ from mfdata.arrival import Arrival, arrival_of
 from mfdata.completeness import Stillness, Verdict, Writers, ignored_names, verdict
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory, is_shared
-from mfdata.file import make_synced_folder, read_tags, sync_file, uid_of, waiting_name, write_tags
+from mfdata.file import forget_sidecar, make_synced_folder, read_tags, sync_file, uid_of, waiting_name, write_tags
 from mfdata.group_sync import GroupSync
 from mfdata.places import Places, Target
 from mfdata.ready_files import Ready, ReadyFiles
@@ -189,7 +189,7 @@ class Intake:
                 if is_ready:
                     self._ready.add(Ready(arrival, descriptor, status))
                 else:
-                    self._sidecars.joinpath(arrival.waiting).unlink()
+                    forget_sidecar(self._sidecars, arrival.waiting)
         finally:
             if not is_ready:
                 os.close(descriptor)
