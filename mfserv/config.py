@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfext.option import option
-from mfext.section import Schema, Section
+from mfext.plugin.daemon import Daemon
+from mfext.section import FreeSection, Schema, Section
 
 #: What a rate looks like: requests in a period.
 RATE = r"([1-9][0-9]{0,8}/[1-9][0-9]{0,4}s)?"
@@ -150,8 +151,9 @@ class AppConfig(Section):
     )
     cmd: str = option(
         "",
-        help="A program that serves HTTP on the listening socket that it inherits as file 3 (LISTEN_FDS=1); "
-        "{PYTHON} is MetWork's Python.",
+        help="A program that serves HTTP. It inherits a listening socket as file 3 (LISTEN_FDS=1; {FD} is 3); or it "
+        "listens where {SOCKET}, a path, or {PORT}, of 127.0.0.1, says. {PYTHON} is MetWork's Python; {PLUGIN}, {APP}, "
+        "{SLOT} (the number of the worker) and {ROUTE} say who it is.",
         example="{PYTHON} serve.py",
     )
     static: str = option("", help="A folder of files, below the plugin's folder.", example="static")
@@ -242,6 +244,11 @@ class AppConfig(Section):
     debug: bool = option(False, help="Log at level DEBUG.")
 
 
+@dataclass(frozen=True)
+class Environment(FreeSection):
+    """Variables of the environment of every app and daemon of the plugin; of one, in [environment_NAME], which wins."""
+
+
 MODULE_SECTIONS = {
     "http": Http,
     "tls": Tls,
@@ -251,4 +258,6 @@ MODULE_SECTIONS = {
     "client_*": ClientConfig,
 }
 
-PLUGIN_SECTIONS = Schema({"app_*": AppConfig})
+PLUGIN_SECTIONS = Schema(
+    {"app_*": AppConfig, "extra_daemon_*": Daemon, "environment": Environment, "environment_*": Environment}
+)

@@ -18,22 +18,20 @@ Beside the path: jobs/, requests that are answered later.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
-from mfext.plugin.requirements import plugin_environment
-from mfext.plugin.running import fingerprint
 from mfext.process import Process
 from mfext.section import Config, Schema
-from mfserv.app import App, apps_of, faults
+from mfserv.app import apps_of, faults
 from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
 from mfserv.jobs import description
 from mfserv.jobs.config import JobsConfig, job_processes
-from mfserv.spec import Spec
+from mfserv.processes import daemons, process_faults, worker_processes
 
 if TYPE_CHECKING:
     import click
@@ -58,38 +56,9 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
     ]
     takes_jobs = any(app.settings.async_ != "off" for app in apps)
     known = {plugin.name: plugin for plugin in plugins}
-    workers = [worker for app in apps for worker in _workers(app, known[app.plugin])]
-    return [*own, *(job_processes(home, config) if takes_jobs else ()), *workers]
-
-
-def _workers(app: App, plugin: Plugin) -> Iterator[Process]:
-    one = app.settings
-    changes_with, environment = fingerprint(plugin), plugin_environment(plugin)
-    for slot in app.slots:
-        spec = Spec(
-            app=app.id,
-            slot=slot,
-            kind=one.interface if app.kind == "python" else app.kind,
-            target=one.app or one.cmd or one.static,
-            socket=app.socket(slot),
-            concurrency=app.concurrency,
-            max_body=one.max_body,
-            health=one.health,
-            graceful_timeout=one.graceful_timeout,
-            max_age=one.max_age,
-            debug=one.debug,
-        )
-        yield Process(
-            name=f"app.{app.id}.{slot}",
-            command=(sys.executable, "-m", "mfserv.runner", spec.as_text()),
-            folder=app.folder,
-            plugin=app.plugin,
-            autostart=one.autostart,
-            graceful_timeout=one.graceful_timeout,
-            rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
-            environment=environment,
-            fingerprint=changes_with,
-        )
+    workers = [worker for app in apps for worker in worker_processes(app, known[app.plugin])]
+    extra = [daemon for plugin in plugins for daemon in daemons(plugin)]
+    return [*own, *(job_processes(home, config) if takes_jobs else ()), *workers, *extra]
 
 
 def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
@@ -97,6 +66,8 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
 
     apps = apps_of(plugins)
     errors: list[MetworkError] = [error for app in apps for error in (*faults(app), *description.faults(app))]
+    for plugin in plugins:
+        errors += process_faults(plugin, {app.name: app for app in apps if app.plugin == plugin.name})
     raise_all(errors)
     check(home, config, apps)
 

@@ -168,7 +168,8 @@ def server_of(spec: Spec, seat: Seat) -> Server:
     if spec.kind == "command":
         from mfserv.servers.command import CommandServer
 
-        return CommandServer(spec.target, seat.listening, spec.graceful_timeout)
+        own_socket = seat.home.run / f"{spec.socket}.own"
+        return CommandServer(spec.target, seat.listening, spec.graceful_timeout, own_socket, spec.values)
     from mfserv.servers.tornado import TornadoServer
 
     if spec.kind == "static":

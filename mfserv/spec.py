@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Spec:
     graceful_timeout: float
     max_age: float
     debug: bool
+    #: What placeholders in a command stand for.
+    values: dict[str, str] = field(default_factory=dict)
 
     def as_text(self) -> str:
         """The spec as an argument of a command."""

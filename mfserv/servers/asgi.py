@@ -68,12 +68,20 @@ class AsgiServer:
             PluginError: the app ended in its startup.
         """
         # A duplicate: uvicorn closes what it listens on, and the health of the app is asked through this one.
-        self._task = asyncio.create_task(self._server.serve(sockets=[self.listening.dup()]))
+        self._task = asyncio.create_task(self._run())
         while not self._server.started:
             if self._task.done():
-                self._task.result()
-                raise PluginError(f"the app failed in its startup (lifespan): {self._failure or 'see above'}")
+                await self._task
+                raise PluginError("the app ended in its startup (lifespan)")
             await asyncio.sleep(0.005)
+
+    async def _run(self) -> None:
+        try:
+            await self._server.serve(sockets=[self.listening.dup()])
+        except SystemExit:  # it would end the loop at once, and nobody would be told
+            when = "shutdown" if self._server.started else "startup"
+            said = self._failure or "see above"
+            raise PluginError(f"the app failed in its {when} (lifespan): {said}") from None
 
     def stop_accepting(self) -> None:
         """Take no new connection.
@@ -90,9 +98,10 @@ class AsgiServer:
         """Close connections without a request, tell WebSockets to come again (1012), and let the app shut down."""
         self._server.should_exit = True
         if self._task:
-            await self._task
-        if self._failure:
-            _log.error("the app failed in its shutdown (lifespan)", error=self._failure)
+            try:
+                await self._task
+            except PluginError as error:
+                _log.error(error.message)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

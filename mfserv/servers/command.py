@@ -1,35 +1,64 @@
-"""CommandServer: a program that serves HTTP on the listening socket that it inherits."""
+"""CommandServer: a program that serves HTTP, on the listening socket that it inherits or where it is told to listen."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import os
-import shlex
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
-from socket import socket
+from pathlib import Path
 
 from mfext.errors import PluginError
+from mfext.plugin.running import command_words
+from mfserv.servers.relay import Relay
 
 #: The number of the file under which the program finds its socket, as systemd gives it.
 _FIRST = 3
 _PR_SET_PDEATHSIG = 1
+#: Seconds between two looks at whether the program listens, or has ended.
+_LOOK = 0.02
 
 
 class CommandServer:
     """A program, and how it is ended: by SIGTERM, on which it must finish what it has in hand."""
 
-    #: The program does not tell.
-    busy = standing = 0
+    #: WebSockets are not told from requests.
+    standing = 0
 
-    def __init__(self, command: str, listening: socket, graceful_timeout: float) -> None:
-        self.words = [word.replace("{PYTHON}", sys.executable) for word in shlex.split(command)]
+    def __init__(
+        self,
+        command: str,
+        listening: socket.socket,
+        graceful_timeout: float,
+        own_socket: Path,
+        values: Mapping[str, str],
+    ) -> None:
+        """*own_socket* is where the program listens if its command asks with {SOCKET}."""
         self.listening = listening
         self.graceful_timeout = graceful_timeout
+        self.own_socket = own_socket
+        self.port = free_port() if "{PORT}" in command else 0
+        self._listens_itself = "{SOCKET}" in command or bool(self.port)
+        given = {
+            **values,
+            "PYTHON": sys.executable,
+            "FD": str(_FIRST),
+            "SOCKET": str(own_socket),
+            "PORT": str(self.port),
+        }
+        self.words = command_words(command, given, "cmd")
         self._process: subprocess.Popen[bytes] | None = None
+        self._relay = Relay(listening, self._connect)
+
+    @property
+    def busy(self) -> int:
+        """Requests in hand, as far as they can be seen: a program with the socket itself does not tell."""
+        return self._relay.busy
 
     @property
     def is_alive(self) -> bool:
@@ -37,44 +66,83 @@ class CommandServer:
         return self._process is not None and self._process.poll() is None
 
     async def start(self) -> None:
-        """Start the program.
+        """Start the program, and wait until it listens where that is its business.
 
         Raises:
-            PluginError: it cannot be started.
+            PluginError: it cannot be started, or it has ended.
         """
+        if self._listens_itself:
+            self.own_socket.unlink(missing_ok=True)
+        self._process = self._spawn()
+        if not self._listens_itself:
+            return
+        while not await self._listens():
+            if not self.is_alive:
+                raise PluginError(f"the program has ended with status {self._process.returncode} before it listened")
+            await asyncio.sleep(_LOOK)
+        await self._relay.start()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         libc = ctypes.CDLL(None)
-        parent, source = os.getpid(), self.listening.fileno()
+        parent, source, inherits = os.getpid(), self.listening.fileno(), not self._listens_itself
 
         def prepare() -> None:
             libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
             if os.getppid() != parent:
                 os._exit(1)
-            os.dup2(source, _FIRST)
-            os.set_inheritable(_FIRST, True)
-            os.set_blocking(_FIRST, True)
+            if inherits:
+                os.dup2(source, _FIRST)
+                os.set_inheritable(_FIRST, True)
+                os.set_blocking(_FIRST, True)
 
+        # A shell only says who it is (LISTEN_PID) and becomes the program.
+        told = 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"' if inherits else 'exec "$@"'
         try:
-            # A shell only says who it is (LISTEN_PID) and becomes the program.
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", *self.words],
-                preexec_fn=prepare,
-                close_fds=False,
+            return subprocess.Popen(
+                ["/bin/sh", "-c", told, "sh", *self.words], preexec_fn=prepare, close_fds=not inherits
             )
         except OSError as error:
             raise PluginError(f"the program cannot be started: {error}") from None
 
     def stop_accepting(self) -> None:
-        """Tell the program to finish."""
-        if self._process and self.is_alive:
+        """Tell the program to finish; one that listens itself is told once what is in hand is answered."""
+        if self._listens_itself:
+            self._relay.stop_accepting()
+        elif self._process and self.is_alive:
             self._process.send_signal(signal.SIGTERM)
 
     async def end(self) -> None:
         """Wait for the program to end."""
+        self._relay.end()
         if self._process is None:
             return
+        if self._listens_itself and self.is_alive:
+            self._process.send_signal(signal.SIGTERM)
         with suppress(TimeoutError):
             async with asyncio.timeout(self.graceful_timeout):
                 while self.is_alive:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(_LOOK)
         if self.is_alive:
             self._process.kill()
+        if self._listens_itself:
+            self.own_socket.unlink(missing_ok=True)
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self.port:
+            return await asyncio.open_connection("127.0.0.1", self.port)
+        return await asyncio.open_unix_connection(self.own_socket)
+
+    async def _listens(self) -> bool:
+        try:
+            _, writer = await self._connect()
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+def free_port() -> int:
+    """A port of loopback that nobody has at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

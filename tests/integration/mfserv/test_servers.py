@@ -1,0 +1,243 @@
+"""What each kind of app is given and may do: bodies without an end, WebSockets, programs with sockets of their own."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import unix_connect
+
+from mfext.testing import wait_until
+from mfserv.testing import Service, _Connection, serving
+
+WSGI = """
+import json
+SIZE = 64 * 1024
+CLOSED = [0]
+
+def big(number):
+    try:
+        for _ in range(number):
+            yield b"x" * SIZE
+    except GeneratorExit:
+        CLOSED[0] += 1
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/big":
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return big(int(environ["QUERY_STRING"]))
+    if path == "/closed":
+        start_response("200 OK", [])
+        return [str(CLOSED[0]).encode()]
+    if path == "/count":
+        size = 0
+        while piece := environ["wsgi.input"].read(SIZE):
+            size += len(piece)
+        start_response("200 OK", [])
+        return [str(size).encode()]
+    if path == "/lines":
+        start_response("200 OK", [])
+        return [json.dumps([line.decode() for line in environ["wsgi.input"]]).encode()]
+    if path == "/late":
+        raise ValueError("no")
+    start_response("200 OK", [("X-Peak", "0")])
+    said = {key: str(value) for key, value in environ.items()}
+    return [json.dumps(said).encode()]
+"""
+
+ASGI = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": scope["path"]})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"].upper()})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
+        await send({"type": "http.response.body", "body": b"data: one\\n\\n", "more_body": True})
+        await receive()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    elif scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": "the model is missing"} if FAILS
+                   else {"type": "lifespan.startup.complete"})
+        await receive()
+        print("shut down in order", flush=True)
+        await send({"type": "lifespan.shutdown.complete"})
+"""
+
+TORNADO = """
+from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
+
+class Echo(WebSocketHandler):
+    def on_message(self, message):
+        self.write_message(message.upper())
+
+app = Application([("/echo", Echo)])
+"""
+
+
+def folder_with(place: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (place / name.replace("_py", ".py")).write_text(text)
+    return place
+
+
+@contextmanager
+def opened(service: Service, path: str) -> Iterator[http.client.HTTPResponse]:
+    """The answer to GET *path* while it still comes."""
+    connection = _Connection(service.place)
+    connection.request("GET", path)
+    with closing(connection), connection.getresponse() as answer:
+        yield answer
+
+
+@pytest.fixture(scope="module")
+def wsgi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving("main:app", "wsgi", folder_with(tmp_path_factory.mktemp("wsgi"), main_py=WSGI)) as service:
+        yield service
+
+
+def test_a_wsgi_app_sends_a_body_that_is_never_held(wsgi: Service) -> None:
+    got = 0
+    with opened(wsgi, "/big?4096") as answer:
+        while piece := answer.read(1 << 20):
+            got += len(piece)
+    assert got == 256 << 20
+    assert peak_of_children() < 128 << 20
+
+
+def test_a_wsgi_app_hears_that_nobody_wants_the_rest(wsgi: Service) -> None:
+    with opened(wsgi, "/big?100000000") as answer:
+        assert answer.read(10) == b"x" * 10
+    wait_until(lambda: wsgi.get("/closed").body == b"1", 20, "the iterable is closed")
+
+
+def peak_of_children() -> int:
+    """Bytes that the largest program started by this one has held."""
+    peaks = [
+        int(text.split("VmHWM:")[1].split()[0]) * 1024
+        for status in Path("/proc").glob("[0-9]*/status")
+        if (text := read(status)) and f"PPid:\t{os.getpid()}\n" in text and "VmHWM" in text
+    ]
+    return max(peaks)
+
+
+def read(file: Path) -> str:
+    """What is in *file*, '' when it has gone meanwhile."""
+    try:
+        return file.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def test_a_wsgi_app_reads_a_body_as_it_comes_with_and_without_a_length(wsgi: Service) -> None:
+    assert wsgi.post("/count", b"x" * 3_000_000).body == b"3000000"
+    with closing(_Connection(wsgi.place)) as connection:
+        pieces = iter([b"x" * 100_000] * 20)
+        connection.request("POST", "/count", pieces, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
+        with connection.getresponse() as answer:
+            assert answer.read() == b"2000000"
+    assert wsgi.post("/lines", b"a\nb").json() == ["a\n", "b"]
+
+
+def test_a_wsgi_app_sees_no_header_that_only_looks_like_one_of_the_router(wsgi: Service) -> None:
+    said: dict[str, Any] = wsgi.get("/a%20b", {"X_Metwork_Client": "admin", "X-Forwarded-Prefix": "/route"}).json()
+    assert "HTTP_X_METWORK_CLIENT" not in said
+    assert (said["SCRIPT_NAME"], said["PATH_INFO"]) == ("/route", "/a b")
+
+
+def test_a_wsgi_app_that_raises_is_answered_for_and_goes_on(wsgi: Service) -> None:
+    assert wsgi.get("/late").status == 500
+    assert wsgi.get("/").status == 200
+
+
+def test_an_asgi_app_speaks_websocket_below_its_route(tmp_path: Path) -> None:
+    with serving("main:app", "asgi", folder_with(tmp_path, main_py=f"FAILS = False\n{ASGI}")) as service:
+        assert isinstance(service.place, Path)
+        route = {"X-Forwarded-Prefix": "/route"}
+        with unix_connect(str(service.place), "ws://localhost/here", additional_headers=route) as socket:
+            assert socket.recv() == "/route/here"
+            socket.send("hello")
+            assert socket.recv() == "HELLO"
+
+
+def test_events_are_sent_when_they_happen(tmp_path: Path) -> None:
+    code = folder_with(tmp_path, main_py=f"FAILS = False\n{ASGI}")
+    with serving("main:app", "asgi", code) as service, opened(service, "/") as answer:
+        assert answer.read1(100) == b"data: one\n\n"  # the answer has no end
+
+
+def test_an_asgi_app_whose_startup_fails_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"startup \(lifespan\): the model is missing"),
+        serving("main:app", "asgi", folder_with(tmp_path, main_py=f"FAILS = True\n{ASGI}")),
+    ):
+        pass
+
+
+def test_a_tornado_app_speaks_websocket(tmp_path: Path) -> None:
+    with (
+        serving("main:app", "tornado", folder_with(tmp_path, main_py=TORNADO)) as service,
+        unix_connect(str(service.place), "ws://localhost/echo") as socket,
+    ):
+        socket.send("hello")
+        assert socket.recv() == "HELLO"
+
+
+def test_entity_tags_follow_the_content_and_a_folder_leads_below_the_route(tmp_path: Path) -> None:
+    (tmp_path / "site" / "docs").mkdir(parents=True)
+    page = tmp_path / "site" / "page.txt"
+    page.write_text("one")
+    with serving("site", "static", tmp_path, prefix="/route") as service:
+        first = service.get("/page.txt")
+        known = {"If-None-Match": first.headers["etag"]}
+        assert service.get("/page.txt", known).status == 304
+        (tmp_path / "other").write_text("two")
+        (tmp_path / "other").replace(page)
+        os.utime(page, (0, 0))
+        assert service.get("/page.txt", known).body == b"two"
+        assert service.get("/page.txt", {"Range": "bytes=1-"}).body == b"wo"
+        assert service.get("/../main.py").status in (403, 404)
+        (tmp_path / "site" / "docs" / "index.html").write_text("docs")
+        moved = service.get("/docs")
+        assert (moved.status, moved.headers["location"]) == (301, "/route/docs/")
+
+
+PROGRAM = """
+import sys, http.server, socketserver, os
+class Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b"from %s" % sys.argv[1].encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def address_string(self):
+        return "-"
+if sys.argv[1].startswith("/"):
+    server = socketserver.ThreadingUnixStreamServer(sys.argv[1], Hello)
+else:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Hello)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize("place", ["{SOCKET}", "{PORT}"])
+def test_a_program_may_listen_where_it_is_told_to(tmp_path: Path, place: str) -> None:
+    with serving(f"{sys.executable} serve.py {place}", "command", folder_with(tmp_path, serve_py=PROGRAM)) as service:
+        said = service.get("/").body
+        assert said.startswith(b"from ")
+        assert said.endswith(b".own") is (place == "{SOCKET}")
