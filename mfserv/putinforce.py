@@ -127,17 +127,30 @@ def _bring_certificate(home: Home, config: Config, starts: bool) -> None:
 
 
 def _write(rendered: Rendered, place: Path) -> None:
-    """Write all files into a new folder and put it in the place of the former one."""
-    place.mkdir(parents=True, exist_ok=True)
-    place.chmod(0o700)  # it holds secrets
+    """Put all files into *place*: none of them before the last one is written.
+
+    Raises:
+        ServiceUnavailable: they cannot be written; the former ones are there as they were.
+    """
+    files = rendered.complete(place)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o700)  # it holds secrets
+        for name, text in files.items():
+            unfinished = place / f".{name}"
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(text, "utf-8")
+    except OSError as error:
+        for name in files:
+            (place / f".{name}").unlink(missing_ok=True)
+        raise ServiceUnavailable(
+            f"the router's configuration cannot be written: {error.strerror}; the former one stays", where=str(place)
+        ) from None
+    for name in files:
+        (place / f".{name}").replace(place / name)
     for former in place.glob("jwt.*.pem"):
-        if former.name not in rendered.files:
+        if former.name not in files:
             former.unlink()
-    for name, text in rendered.complete(place).items():
-        unfinished = place / f".{name}"
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(text, "utf-8")
-        unfinished.replace(place / name)
 
 
 def ports(config: Config) -> list[tuple[str, int]]:
