@@ -23,7 +23,7 @@ GLUE = "\0"
 def commented_ini(
     schema_sections: Mapping[str, type[Section]],
     set_values: Mapping[tuple[str, str], str] | None = None,
-    secret_note: str = "",
+    hidden_note: str = "",
 ) -> str:
     """Text of a config.ini with every key of *schema_sections*, below its help.
 
@@ -33,7 +33,7 @@ def commented_ini(
     Args:
         schema_sections: what each section declares, by exact name.
         set_values: values by (section, key).
-        secret_note: what is said of each key that is secret.
+        hidden_note: what is said of each key that is secret.
 
     Raises:
         ConfigError: a value is set that nobody declared, or that no file can hold; or Several of them.
@@ -41,7 +41,7 @@ def commented_ini(
     values = set_values or {}
     raise_all(_set_errors(schema_sections, values))
     return (
-        "\n\n\n".join(_section_text(name, kind, values, secret_note) for name, kind in schema_sections.items()) + "\n"
+        "\n\n\n".join(_section_text(name, kind, values, hidden_note) for name, kind in schema_sections.items()) + "\n"
     )
 
 
@@ -115,20 +115,20 @@ def _set_errors(sections: Mapping[str, type[Section]], values: Mapping[tuple[str
     return errors
 
 
-def _section_text(name: str, kind: type[Section], values: Mapping[tuple[str, str], str], secret_note: str) -> str:
+def _section_text(name: str, kind: type[Section], values: Mapping[tuple[str, str], str], hidden_note: str) -> str:
     head = [f"[{name}]", *comment(help_of(kind))]
     options = sorted(declared(kind).values(), key=lambda one: one.advanced)
-    blocks = ["\n".join(head), *("\n".join(_option_lines(name, one, values, secret_note)) for one in options)]
+    blocks = ["\n".join(head), *("\n".join(_option_lines(name, one, values, hidden_note)) for one in options)]
     others = [key for section, key in values if section == name and key not in declared(kind)]
     lines = [line for key in others for line in key_lines(name, key, values[name, key])]
     return "\n\n".join([*blocks, "\n".join(lines)] if lines else blocks)
 
 
 def _option_lines(
-    section: str, option: Option, values: Mapping[tuple[str, str], str], secret_note: str
+    section: str, option: Option, values: Mapping[tuple[str, str], str], hidden_note: str
 ) -> Iterator[str]:
     yield from comment(option.help)
-    yield from comment(secret_note if option.secret else "")
+    yield from comment(hidden_note if option.secret else "")
     yield from comment(_limits(option))
     value = values.get((section, option.name))
     if value is None:
