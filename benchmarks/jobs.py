@@ -1,8 +1,9 @@
 """How long a client waits until its job is accepted: recorded, queued and on disk.
 
-A gateway and a runner as processes, a service that answers at once, clients that submit one job after the other over
-the unix socket of the gateway. Beside it, by turns, the least that makes a request durable: a file with its body,
-brought to disk, and a row committed in SQLite.
+A gateway and a runner as processes, a service that answers at once, clients that submit over the unix socket of the
+gateway. Beside it, by turns, the least that makes a request durable: a row with its body committed in SQLite and
+brought to disk, once after the other, and at the same rate. The second engine keeps records in redis (every write
+brought to disk) and permits in RabbitMQ, where those are installed.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import argparse
 import json
 import os
 import platform
+import secrets
+import shutil
 import socketserver
 import sqlite3
 import statistics
@@ -19,8 +22,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -30,10 +34,19 @@ from mfserv.jobs.call import UnixConnection
 from mfserv.jobs.config import JobsConfig
 from mfserv.jobs.route import ONLY, JobRoute, Published, publish_routes
 from mfserv.jobs.runner import ROUTER
-from mfserv.jobs.sqlite_store import SqliteStore
 from mfserv.jobs.store import open_store
+from tests.servers import RABBITMQ, rabbitmq_server, redis_server
 
 GOAL_MS = 20
+#: Title, goal, clients, jobs a second of all of them (0 = as fast as it goes), whether the jobs are done.
+_TURNS = (
+    ("50 jobs/s, jobs are done", f"p99 <= {GOAL_MS}", 4, 50.0, True),
+    ("200 jobs/s, jobs are done", f"p99 <= {GOAL_MS}", 16, 200.0, True),
+    ("200 jobs/s, nobody does them", f"p99 <= {GOAL_MS}", 16, 200.0, False),
+    ("1 client, jobs are done", f"p99 <= {GOAL_MS}", 1, 0.0, True),
+    ("8 clients without a pause", "", 8, 0.0, True),
+)
+_LIMITS = {"max_queue": 1_000_000, "max_queue_client": 1_000_000}
 _PROCESS = """
 import json, sys
 from pathlib import Path
@@ -51,48 +64,79 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="turns, of which the median counts (default %(default)s)")
     parser.add_argument("--size", type=int, default=1000, help="bytes of each body (default %(default)s)")
     parser.add_argument("--folder", type=Path, help="where jobs are kept (default: the system's for such)")
+    parser.add_argument("--engine", choices=("sqlite", "rabbitmq"), help="this one only (default: all that can be had)")
     options = parser.parse_args()
     body = os.urandom(options.size)
     print(f"jobs with {options.size:,} bytes, accepted durably; ms\n")
     print(f"{'':34}{'p50':>8}{'p99':>8}{'most':>8}{'1/mean':>9}{'p99 / ref':>11}   goal")
-    with tempfile.TemporaryDirectory(dir=options.folder, prefix="jobs-") as folder:
-        reference = _median([bare(Path(folder), options.jobs, body) for _ in range(options.rounds)])
-        _show("file + fsync, SQLite commit", reference, reference)
-        for title, goal, clients, rate, with_runner in (
-            ("50 jobs/s, jobs are done", f"p99 <= {GOAL_MS}", 4, 50.0, True),
-            ("1 client, nobody does the jobs", f"p99 <= {GOAL_MS}", 1, 0.0, False),
-            ("1 client, jobs are done", f"p99 <= {GOAL_MS}", 1, 0.0, True),
-            ("8 clients without a pause", "", 8, 0.0, True),
-        ):
-            turns = [ours(Path(folder), options.jobs, body, clients, rate, with_runner) for _ in range(options.rounds)]
-            _show(title, _median(turns), reference, goal)
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="jobs-") as name:
+        folder = Path(name)
+        for engine in [options.engine] if options.engine else engines():
+            with servers(engine) as settings:
+                for title, goal, clients, rate, with_runner in _TURNS:
+                    turns = [
+                        (
+                            bare(folder, options.jobs, body, rate),
+                            ours(folder, options.jobs, body, clients, rate, with_runner, settings),
+                        )
+                        for _ in range(options.rounds)
+                    ]
+                    reference = _median([one for one, _ in turns])
+                    if rate and engine == "sqlite":
+                        _show(f"a bare commit, {rate:g}/s", reference, reference)
+                    _show(f"{engine}: {title}", _median([one for _, one in turns]), reference, goal)
     print(f"\n{os.cpu_count()} processors, Linux {platform.release()}, Python {platform.python_version()}")
 
 
-def bare(folder: Path, count: int, body: bytes) -> list[float]:
-    """Seconds of each job when nothing else is done than what durability needs."""
+def engines() -> list[str]:
+    """Those whose servers are here."""
+    has_servers = RABBITMQ.exists() and shutil.which("redis-server")
+    return ["sqlite", "rabbitmq"] if has_servers else ["sqlite"]
+
+
+@contextmanager
+def servers(engine: str) -> Iterator[dict[str, str]]:
+    """What must run for *engine*; gives the settings for it."""
+    with ExitStack() as stack:
+        if engine == "sqlite":
+            yield {}
+            return
+        rabbitmq, redis = stack.enter_context(rabbitmq_server()), stack.enter_context(redis_server())
+        yield {"engine": engine, "rabbitmq_url": rabbitmq.url, "redis_url": redis.url}
+
+
+def bare(folder: Path, count: int, body: bytes, rate: float) -> list[float]:
+    """Seconds of each job when nothing else is done than what durability needs; *rate* 0 = as fast as it goes."""
     place = Path(tempfile.mkdtemp(dir=folder))
     database = sqlite3.connect(place / "jobs.sqlite", isolation_level=None)
     database.executescript(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE job (id TEXT, text TEXT)"
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE job (id TEXT, text TEXT, body BLOB)"
     )
     taken = []
+    start = time.perf_counter()
     for number in range(count):
-        begun = time.perf_counter()
-        with (place / str(number)).open("xb") as file:
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        database.execute("INSERT INTO job VALUES (?, ?)", (str(number), "x" * 500))
+        begun = start + number / rate if rate else time.perf_counter()
+        time.sleep(max(0.0, begun - time.perf_counter()))
+        database.execute("INSERT INTO job VALUES (?, ?, ?)", (str(number), "x" * 500, body))
         taken.append(time.perf_counter() - begun)
     database.close()
     return taken
 
 
-def ours(folder: Path, count: int, body: bytes, clients: int, rate: float, with_runner: bool) -> list[float]:
+def ours(
+    folder: Path,
+    count: int,
+    body: bytes,
+    clients: int,
+    rate: float,
+    with_runner: bool,
+    servers: Mapping[str, str],
+) -> list[float]:
     """Seconds of each job, as the clients see them; *rate* of all of them together, 0 = as fast as it goes."""
     home = temporary_home(Path(tempfile.mkdtemp(dir=folder)), "mfserv")
     publish_routes(home, Published((JobRoute("service", "/service", ONLY),), ("interactive",)))
+    # Each turn begins with an empty queue.
+    settings = JobsConfig(**_LIMITS, **servers, **({"queue": f"jobs-{secrets.token_hex(4)}"} if servers else {}))
     taken: list[float] = []
 
     def client() -> None:
@@ -111,26 +155,25 @@ def ours(folder: Path, count: int, body: bytes, clients: int, rate: float, with_
                 raise RuntimeError(f"the gateway answered {answer.status}")
         connection.close()
 
-    with service(home), process(home, "gateway"), process(home, "runner" if with_runner else ""):
+    with service(home), process(home, "gateway", settings), process(home, "runner" if with_runner else "", settings):
         threads = [threading.Thread(target=client) for _ in range(clients)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         if with_runner:
-            _check_all_done(home, len(taken))
+            _check_all_done(home, settings, len(taken))
     return taken
 
 
 @contextmanager
-def process(home: Home, name: str) -> Iterator[None]:
+def process(home: Home, name: str, settings: JobsConfig) -> Iterator[None]:
     """The process *name* runs; '' = none."""
     if not name:
         yield
         return
-    settings = json.dumps({"max_queue": 1_000_000, "max_queue_client": 1_000_000})
     environment = {**os.environ, "METWORK_PROCESS": name, "METWORK_HOME": str(home.path.parent), "MFMODULE": "MFSERV"}
-    words = [sys.executable, "-c", _PROCESS.format(name), str(home.path), settings]
+    words = [sys.executable, "-c", _PROCESS.format(name), str(home.path), json.dumps(asdict(settings))]
     with subprocess.Popen(words, env=environment) as started:
         try:
             wait_until(lambda: any(home.run.glob(f"ready/{name}/*")), what=f"{name} ready")
@@ -172,10 +215,8 @@ def service(home: Home) -> Iterator[None]:
             thread.join()
 
 
-def _check_all_done(home: Home, count: int) -> None:
-    store = open_store(home, JobsConfig())
-    if not isinstance(store, SqliteStore):
-        raise TypeError
+def _check_all_done(home: Home, settings: JobsConfig, count: int) -> None:
+    store = open_store(home, settings)
     wait_until(lambda: store.counts()["successful"] == count, 120, what="every job done")
     store.close()
 

@@ -16,7 +16,7 @@ import pytest
 
 from mfext.testing import wait_until
 
-_RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _EPMD = "epmd"
 
 
@@ -115,7 +115,7 @@ class RabbitMQ(Server):
             self.mapper = None
 
     def command(self) -> list[str]:
-        return [str(_RABBITMQ)]
+        return [str(RABBITMQ)]
 
     def variables(self) -> dict[str, str]:
         files = {
@@ -169,7 +169,7 @@ def redis_server() -> Iterator[Redis]:
 @contextmanager
 def rabbitmq_server() -> Iterator[RabbitMQ]:
     """A running RabbitMQ."""
-    _need(_RABBITMQ.exists() and shutil.which(_EPMD), "rabbitmq-server")
+    _need(RABBITMQ.exists() and shutil.which(_EPMD), "rabbitmq-server")
     with tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True) as folder:
         server = RabbitMQ(Path(folder))
         try:
