@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills rpm model crash-matrix soak clean
+.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills rpm model crash-matrix bad-day soak clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ model:  ## search every state of the claim-commit-recover protocol (needs spin)
 
 crash-matrix: setup  ## die at every commit point, and in every bad world; minutes
 	@tools/crash-matrix
+
+bad-day: setup  ## a stuck, a leaking, a crashing step, a server that is away: what the operator sees
+	@tools/bad-day
 
 soak: setup  ## SECONDS=1800 of 200 files/s with a kill every few seconds
 	@tools/soak $(SECONDS)

@@ -154,6 +154,8 @@ class BatchWorker(Worker):
             if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
                 return said
             return [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
+        except MemoryError:
+            raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
         except Exception as error:  # the step is not ours: whatever it raises is an outcome
             if is_no_room(error):
                 raise

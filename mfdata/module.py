@@ -26,6 +26,7 @@ from mfdata.config import (
     CommandConfig,
     ExtraDaemonConfig,
     InternalPlugins,
+    Safety,
     StepConfig,
 )
 from mfdata.external import AUTO
@@ -163,14 +164,18 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
-def _status(home: Home, _config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
     from mfdata.breaker import open_breakers
+    from mfdata.deaths import deaths
     from mfdata.inhand import in_hand
     from mfdata.pressure import pause
 
     names = {plugin.name for plugin in plugins}
     return {
         "Files in hand for more than a second": in_hand(home),
+        "Workers that died on a file in the last ten minutes": deaths(
+            home, config.section("safety", Safety).max_crashes
+        ),
         "Intake pauses": [found] if (found := pause(home)) else [],
         "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
     }

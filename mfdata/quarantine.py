@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, read_tags, uid_of
+from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, read_tags, sync_file, uid_of
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
@@ -64,7 +64,9 @@ class Kept:
         return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping[str, object]) -> Path:
+def keep(
+    places: Places, path: Path, target: Target, tags: Tags, reason: Mapping[str, object], *, durable: bool = False
+) -> Path:
     """Put the claimed file at *path* into the quarantine of *target*; where it then lies.
 
     The reason comes first, so that a file in quarantine always has one. Tags are stored when they have changed.
@@ -75,6 +77,7 @@ def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping
         target: the step that had it.
         tags: all its tags.
         reason: ``reason`` (a sentence), ``kind`` (a word), and what else helps: ``traceback``, ``rule``, ...
+        durable: the reason is on disk before its name is, so that no power cut leaves an empty one.
     """
     folder = places.quarantine(target)
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def keep(places: Places, path: Path, target: Target, tags: Tags, reason: Mapping
     name = File(path, tags).basename
     known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
     kept = folder / path.name
-    _write_reason(kept, {**known, **reason})
+    _write_reason(kept, {**known, **reason}, durable=durable)
     path.rename(kept)
     return kept
 
@@ -177,10 +180,12 @@ def _folders(places: Places) -> list[Path]:
     return []
 
 
-def _write_reason(kept: Path, reason: Mapping[str, object]) -> None:
+def _write_reason(kept: Path, reason: Mapping[str, object], *, durable: bool) -> None:
     beside = kept.with_name(kept.name + REASON)
     part = beside.with_name(f".{beside.name[:250]}")
     part.write_text(encoded(reason), encoding="ascii")
+    if durable:
+        sync_file(part)
     part.rename(beside)
 
 

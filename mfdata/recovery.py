@@ -45,6 +45,7 @@ class Recovery:
         self._trace = trace
         self._max_crashes = max_crashes
         self._not_before: dict[Path, float] = {}
+        self._durable = durable
         self._delivery = Delivery(places, durable=durable)
 
     def recover(self, target: Target | None = None) -> int:
@@ -106,7 +107,7 @@ class Recovery:
         reason = f"the worker died {crashes} times on this file, last: {cause['reason']}"
         self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
         told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
-        quarantine.keep(self._places, path, target, tags, told)
+        quarantine.keep(self._places, path, target, tags, told, durable=self._durable)
 
 
 def worker_folders(places: Places, target: Target | None = None) -> Iterator[Path]:

@@ -171,6 +171,8 @@ class Worker:
         self.step.begin(claim.path)
         try:
             return self._answers.checked(self.step.process(file))
+        except MemoryError:
+            raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
         except Exception as error:  # the step is not ours: whatever it raises is an outcome
             if is_no_room(error):
                 raise
@@ -186,10 +188,9 @@ class Worker:
                 self._delay(claim, file, decision, told)
             case Keep(kind, reason, stack):
                 self._tell({"event": "quarantined", **told, "kind": kind, "reason": reason})
-                more = {"traceback": stack} if stack else {}
-                quarantine.keep(
-                    self._places, claim.path, self.target, file.tags, {"kind": kind, "reason": reason, **more}
-                )
+                said = {"kind": kind, "reason": reason, **({"traceback": stack} if stack else {})}
+                durable = self._safety.durability == "power"
+                quarantine.keep(self._places, claim.path, self.target, file.tags, said, durable=durable)
             case Drop(reason):
                 self._tell({"event": "dropped", **told, "rule": "failure_policy", "reason": reason})
                 self._queue.settle(claim)

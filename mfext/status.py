@@ -67,7 +67,8 @@ def status(module: Module, home: Home) -> Status:
         problems.append(error.message)
     more = module.status(home, plan.config, plan.accepted.plugins) if plan else {}
     state = "failing" if problems else "running"
-    return replace(found, state=state, processes=states, problems=problems, notes=notes(states, time.time()), more=more)
+    told = notes(states, time.time(), partial(_last_words, home))
+    return replace(found, state=state, processes=states, problems=problems, notes=told, more=more)
 
 
 def differences(
@@ -92,12 +93,17 @@ def differences(
     return problems
 
 
-def notes(states: Sequence[ProcessState], now: float) -> list[str]:
-    """What happened to processes that do well now, and which limits do not hold, one sentence each (pure)."""
+def notes(
+    states: Sequence[ProcessState], now: float, last_words: Callable[[ProcessState], str] = lambda _state: ""
+) -> list[str]:
+    """What happened to processes that do well now, and which limits do not hold, one sentence each.
+
+    *last_words*: what a process wrote before it ended.
+    """
     unforced = [f"{state.name}: {state.unforced}" for state in states if state.unforced]
     return unforced + [
         f"{state.name} had to be started again {state.restarts} time(s): {state.last_exit}, "
-        f"{duration(now - state.last_exit.time)} ago"
+        f"{duration(now - state.last_exit.time)} ago{last_words(state)}"
         for state in states
         if state.is_well and state.restarts and state.last_exit
     ]
@@ -160,7 +166,7 @@ def _since(state: ProcessState) -> str:
 
 
 def _last_words(home: Home, state: ProcessState) -> str:
-    if state.state != "failing" or state.last_exit is None:
+    if state.last_exit is None or not (state.state == "failing" or state.is_well):
         return ""
     lines = last_lines(home, state.name, state.last_exit.pid)
     return f"; its last words: {lines[-1].strip()}" if lines else ""

@@ -135,7 +135,9 @@ class ModuleUnderTest:
         while any(path.name.split("-")[3] == "mended" for path in self.kept()):
             # Which may die on its way, or be refused.
             self.flow.try_to("mfdata.quarantine", "retry", "--all", "--kind", "mended", METWORK_FAULTS_AS=COMMAND)
-            left = max(1.0, deadline - time.monotonic())
+            left = deadline - time.monotonic()
+            if left < 0:
+                raise TimeoutError("a file that is to be put back stays in quarantine")
             wait_until(self.is_settled, timeout=left, what="all files at their end, once put back")
 
     def kept(self) -> list[Path]:

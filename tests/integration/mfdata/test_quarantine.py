@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -55,6 +56,14 @@ def test_a_kept_file_has_its_reason_beside_it(places: Places) -> None:
     assert os.fsencode(found.name) == b"caf\xe9"
     assert found.reason["traceback"] == "line 1\nline 2"
     assert found.time > 0
+
+
+def test_where_files_survive_a_power_cut_so_do_reasons(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bytes] = []
+    monkeypatch.setattr("mfdata.quarantine.sync_file", lambda path: synced.append(path.read_bytes()))
+    path, tags = claimed(places)
+    keep(places, path, STEP, tags, REASON, durable=True)
+    assert [json.loads(reason)["kind"] for reason in synced] == ["failed"]
 
 
 def test_tags_that_changed_are_kept_with_the_file(places: Places) -> None:

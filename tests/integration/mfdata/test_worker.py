@@ -163,6 +163,17 @@ def test_an_answer_that_cannot_be_done_is_a_failure_of_the_step(bench: Make, ans
     assert Path(__file__).exists()
 
 
+def test_a_step_without_memory_ends_its_process_and_keeps_no_file(bench: Make) -> None:
+    def leak(_: File) -> None:
+        raise MemoryError
+
+    at = bench(leak)
+    uid = at.offer()
+    with pytest.raises(MemoryError):
+        at.work()
+    assert at.told(uid) == []  # recovery gives it back
+
+
 def test_a_failed_file_is_tried_again_later_and_then_kept(bench: Make) -> None:
     at = bench(lambda _: Failed("no"), retry_total=1, retry_min_wait=0)
     uid = at.offer()

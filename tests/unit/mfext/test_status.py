@@ -52,6 +52,7 @@ def test_a_process_that_runs_again_is_worth_a_look() -> None:
     assert notes([again, RUNNING], 60.5) == [
         "step.a.main had to be started again 2 time(s): exit status 1, 0.5 s after its start, 1m 0s ago"
     ]
+    assert notes([again], 60.5, lambda _: "; its last words: MemoryError")[0].endswith("words: MemoryError")
 
 
 def test_what_is_configured_but_does_not_run_is_named() -> None:

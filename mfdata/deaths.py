@@ -1,0 +1,44 @@
+"""Deaths: the files on which workers died lately, why, and what becomes of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from mfdata.trace import Event, events, time_of
+from mfext.environment import Home
+from mfext.log import printable
+from mfext.table import duration
+
+_LATELY_S = 600.0
+
+
+def deaths(home: Home, max_crashes: int) -> list[dict[str, Any]]:
+    """Of each step on whose files a worker died in the last ten minutes: how often, and the last time in words."""
+    now = time.time()
+    times: Counter[str] = Counter()
+    last: dict[str, Event] = {}
+    for event in events(home, now - _LATELY_S, b'"crashes"'):
+        if event.get("crashes") and time_of(event) >= now - _LATELY_S:
+            step = f"{event.get('plugin')}/{event.get('step')}"
+            times[step] += 1
+            last[step] = event
+    return [
+        {
+            "step": step,
+            "deaths": times[step],
+            "last": f"{duration(now - time_of(event))} ago",
+            "file": printable(str(event.get("name"))),
+            "reason": event.get("reason"),
+            "next": _next(event, max_crashes),
+        }
+        for step, event in sorted(last.items())
+    ]
+
+
+def _next(event: Event, max_crashes: int) -> str:
+    """What becomes of the file (pure)."""
+    if event["event"] == "quarantined":
+        return "it is in quarantine, see mfdata.quarantine"
+    return f"it is tried again, and kept in quarantine after {max_crashes} deaths, this was number {event['crashes']}"
