@@ -11,6 +11,8 @@
  *   NO_COMMIT     the rename of NAME.tx to NAME.commit is left out: what is prepared is delivered at once
  *   NO_LOCK       who recovers does not ask whether the worker is alive
  *   NO_RECOVERY   nobody recovers
+ *   NO_FINISH     recovery takes files back without looking whether their hand-over was committed
+ *   EAGER         recovery goes on with what was prepared, committed or not
  */
 
 #ifndef DEATHS
@@ -96,10 +98,17 @@ inline work_on(file, w) {
 #else
 #define CAN_BE_RECOVERED(w) (w < FOLDERS && lock_file[w] && holder[w] == NOBODY)
 #endif
+#ifdef EAGER
+#define GOES_ON(file, w) (transaction[AT(file, w)] != NONE)
+#elif defined(NO_FINISH)
+#define GOES_ON(file, w) false
+#else
+#define GOES_ON(file, w) (transaction[AT(file, w)] == COMMIT)
+#endif
 inline recover(w) {
     do
-    :: transaction[AT(1, w)] == COMMIT -> deliver(1, w)
-    :: transaction[AT(2, w)] == COMMIT -> deliver(2, w)
+    :: GOES_ON(1, w) -> deliver(1, w)
+    :: GOES_ON(2, w) -> deliver(2, w)
     :: else -> break
     od;
     do
