@@ -90,6 +90,13 @@ class Handler(RequestHandler):
         self.set_header("Content-Type", JSON)
         self.finish(json.dumps(document).encode() + b"\n")
 
+    def refer(self, place: str, output: str) -> None:
+        """Answer with nothing but where an output is."""
+        self.set_status(204)
+        self.clear_header("Content-Type")
+        self.set_header("Link", f'<{place}>; rel="{output}"')
+        self.finish()
+
     async def give_result(self, job: Job) -> None:
         """Answer with what the service answered."""
         result = _result_of(job)

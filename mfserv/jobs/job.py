@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+#: No number of a job is larger, in any engine.
+LATEST = 2**53 - 1
+
 
 class Status(StrEnum):
     """How far a job is, in the words of OGC API - Processes."""
@@ -73,6 +76,8 @@ class Job:
     #: Came through OGC API - Processes; its results come as one JSON document.
     is_process: bool = False
     as_document: bool = False
+    #: Only where the result is shall be told.
+    by_reference: bool = False
 
     #: Given by the store: its number, and its turn among those of its priority, which is what makes shares fair.
     seq: int = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from mfserv.jobs.handler import Handler
-from mfserv.jobs.job import Job, Result, Status
+from mfserv.jobs.job import LATEST, Job, Result, Status
+from mfserv.jobs.jobfilter import JobFilter, job_filter
 from mfserv.jobs.problem import Problem, no_such_job
 from mfserv.jobs.processes import JSON, OUTPUT, job_list, reference
 
@@ -14,6 +16,7 @@ _LIMIT, _MOST = 100, 1_000
 #: Largest result that is written out in a document of results.
 _INLINE = 1_000_000
 _LONGEST_MESSAGE = 1_000
+_FILTERS = ("status", "processID", "type", "datetime", "minDuration", "maxDuration")
 
 
 class Jobs(Handler):
@@ -21,19 +24,27 @@ class Jobs(Handler):
 
     async def get(self) -> None:
         limit = self.integer("limit", _LIMIT, 1, _MOST)
-        before = self.integer("before", 0, 0, 10**15 - 1)
-        statuses = frozenset(map(_status, self._words("status")))
-        processes = frozenset(self._words("processID"))
-        client = self.client
-        found = await self.gateway.ask(
-            lambda store: store.listed(client, statuses=statuses, processes=processes, before=before, limit=limit + 1)
-        )
+        before = self.integer("before", 0, 0, LATEST)
+        wanted = job_filter(self._words)
+        found: list[Job] = []
+        size = limit + 1 if wanted.is_of_store else _MOST
+        while len(found) <= limit and (some := await self._some(wanted, before, size)):
+            found += [job for job in some if wanted.holds(job, time.time())]
+            before = some[-1].seq
         shown = found[:limit]
-        asked = {name: ",".join(self._words(name)) for name in ("status", "processID") if self._words(name)}
+        asked = {name: ",".join(self._words(name)) for name in _FILTERS if self._words(name)}
         more = {"limit": str(limit), "before": str(shown[-1].seq), **asked} if len(found) > limit else None
         self.give(job_list(shown, more))
 
     head = get
+
+    async def _some(self, wanted: JobFilter, before: int, size: int) -> list[Job]:
+        client = self.client
+        return await self.gateway.ask(
+            lambda store: store.listed(
+                client, statuses=wanted.statuses, processes=wanted.processes, before=before, limit=size
+            )
+        )
 
     def _words(self, name: str) -> list[str]:
         return [word for text in self.get_query_arguments(name) for word in text.split(",") if word]
@@ -98,11 +109,14 @@ class Progress(Handler):
 async def give_process_result(handler: Handler, job: Job) -> None:
     """Answer with the result of an execution: as it is, or in a document of results when that was asked for."""
     result = job.result
-    if result is None or not job.as_document or job.status is not Status.SUCCESSFUL:
+    if result is None or job.status is not Status.SUCCESSFUL or not (job.as_document or job.by_reference):
         await handler.give_result(job)
         return
+    if job.by_reference and not job.as_document:
+        handler.refer(f"/jobs/{job.id}/results/{OUTPUT}", OUTPUT)
+        return
     document = None
-    if result.size <= _INLINE:
+    if result.size <= _INLINE and not job.by_reference:
         document = _written_out(result, await _content(handler, job, result))
     handler.give(document or reference(job, _media_type(result)))
 
@@ -135,13 +149,6 @@ def _written_out(result: Result, content: bytes) -> dict[str, Any] | None:
 
 def _media_type(result: Result) -> str:
     return next((value for name, value in result.headers if name.lower() == "content-type"), "")
-
-
-def _status(word: str) -> Status:
-    try:
-        return Status(word)
-    except ValueError:
-        raise Problem(400, f'There is no status "{word}"', f"Known: {', '.join(Status)}.") from None
 
 
 def _progress(body: bytes) -> tuple[int, str]:

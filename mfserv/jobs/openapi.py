@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mfserv.jobs.job import Status
+from mfserv.jobs.job import LATEST, Status
 from mfserv.jobs.problem import MEDIA_TYPE
 from mfserv.jobs.processes import JSON
 from mfserv.jobs.route import JobRoute
@@ -36,6 +36,7 @@ def openapi(routes: Sequence[JobRoute]) -> Document:
                     "parameters": [_job_id()],
                     "responses": {
                         "200": {"description": "What the service answered", "content": {"*/*": {"schema": {}}}},
+                        "204": _REFERRED,
                         **_problems((400, 404, 410, 500, 503)),
                         "default": {"description": "What the service answered", "content": {"*/*": {"schema": {}}}},
                     },
@@ -85,7 +86,15 @@ def _execution(routes: Sequence[JobRoute]) -> Document:
     }
     operation["responses"]["201"]["headers"] = {"Location": {"schema": {"type": "string"}}}
     any_answer = {"description": "The result, if it came in time", "content": {"*/*": {"schema": {}}}}
-    return {"post": {**operation, "responses": {"200": any_answer, **operation["responses"], "default": any_answer}}}
+    return {
+        "post": {
+            **operation,
+            "responses": {"200": any_answer, "204": _REFERRED, **operation["responses"], "default": any_answer},
+        }
+    }
+
+
+_REFERRED: Document = {"description": "Where the result is", "headers": {"Link": {"schema": {"type": "string"}}}}
 
 
 def _problems(statuses: tuple[int, ...]) -> Document:
@@ -120,7 +129,11 @@ def _job_filters() -> tuple[Document, ...]:
     names = {"type": "array", "items": {"type": "string"}}
     return (
         _number("limit", 1, 1000),
-        _number("before", 0, 10**15 - 1),
+        _number("before", 0, LATEST),
+        _number("minDuration", 0, 10**12 - 1),
+        _number("maxDuration", 0, 10**12 - 1),
+        {**words, "name": "type", "schema": {"type": "array", "items": {"type": "string", "enum": ["process"]}}},
+        {"in": "query", "name": "datetime", "schema": {"type": "string"}, "example": "2026-01-31T12:00:00Z/.."},
         {**words, "name": "status", "schema": statuses},
         {**words, "name": "processID", "schema": names},
     )
@@ -144,6 +157,8 @@ _TIME: Document = {"type": "string", "format": "date-time"}
 _LINKS: Document = {"type": "array", "items": {"$ref": "#/components/schemas/link"}}
 _CONTROL: Document = {"type": "string", "enum": ["sync-execute", "async-execute", "dismiss"]}
 _TRANSMISSION: Document = {"type": "string", "enum": ["value", "reference"]}
+
+_OUTPUT: Document = {"type": "object", "properties": {"transmissionMode": _TRANSMISSION}}
 
 _SUMMARY: Document = {
     "id": _TEXT,
@@ -171,7 +186,7 @@ SCHEMAS: Document = {
     "execute": _object(
         (),
         inputs={"type": "object"},
-        outputs={"type": "object", "properties": {"result": {}}, "additionalProperties": False},
+        outputs={"type": "object", "properties": {"result": _OUTPUT}, "additionalProperties": False},
         response={"type": "string", "enum": ["raw", "document"], "default": "raw"},
     ),
     "statusInfo": _object(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from mfserv.jobs.job import Job, Status
@@ -94,8 +94,18 @@ def reference(job: Job, media_type: str) -> Document:
     return {OUTPUT: _link(f"/jobs/{job.id}/results/{OUTPUT}", "item", "Result", media_type)}
 
 
-def execution(route: JobRoute, request: Any) -> tuple[Document, bool]:
-    """The inputs of an execute request, and whether its results shall come as one document.
+class Asked(NamedTuple):
+    """What an execute request says."""
+
+    inputs: Document
+    #: Results shall come as one document.
+    as_document: bool
+    #: Only where they are shall be told.
+    by_reference: bool
+
+
+def execution(route: JobRoute, request: Any) -> Asked:
+    """What an execute *request* says.
 
     Raises:
         Problem: it is not one, or does not fit the process.
@@ -108,17 +118,22 @@ def execution(route: JobRoute, request: Any) -> tuple[Document, bool]:
     response = request.get("response", "raw")
     if response not in ("raw", "document"):
         raise Problem(400, '"response" is "raw" or "document"')
-    _check_outputs(request.get("outputs", {}))
+    by_reference = _is_by_reference(request.get("outputs", {}))
     _check_inputs(route, inputs)
-    return inputs, response == "document"
+    return Asked(inputs, response == "document", by_reference)
 
 
-def _check_outputs(outputs: Any) -> None:
+def _is_by_reference(outputs: Any) -> bool:
     if not isinstance(outputs, dict):
         raise Problem(400, '"outputs" is a JSON object')
     unknown = sorted(set(outputs) - {OUTPUT})
     if unknown:
         raise Problem(400, f'There is no output "{unknown[0]}"', f'The only one is "{OUTPUT}".')
+    wanted = outputs.get(OUTPUT)
+    mode = wanted.get("transmissionMode", "value") if isinstance(wanted, dict) else "value"
+    if mode not in ("value", "reference"):
+        raise Problem(400, '"transmissionMode" is "value" or "reference"')
+    return bool(mode == "reference")
 
 
 def _check_inputs(route: JobRoute, inputs: Document) -> None:

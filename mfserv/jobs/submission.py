@@ -262,10 +262,10 @@ class Execution(Taking):
         if self._finished:
             return
         asked = bytes(self._pending)
-        inputs, as_document = execution(self.route, _json(asked))
+        inputs, as_document, by_reference = execution(self.route, _json(asked))
         self._pending.clear()
         fields = self._called_with(inputs)
-        job = self.new_job(is_process=True, as_document=as_document, **fields)
+        job = self.new_job(is_process=True, as_document=as_document, by_reference=by_reference, **fields)
         job = replace(job, fingerprint=fingerprint(job, hashlib.sha256(asked).hexdigest())) if job.key else job
         await self.answer(await self.submit(job), self._seconds())
 

@@ -8,7 +8,7 @@ import pytest
 from mfserv.jobs.job import Job, Result, Status
 from mfserv.jobs.openapi import openapi
 from mfserv.jobs.problem import Problem
-from mfserv.jobs.processes import CLASSES, conformance, execution, process_description, process_list, status_info
+from mfserv.jobs.processes import CLASSES, Asked, conformance, execution, process_description, process_list, status_info
 from mfserv.jobs.route import ONLY, JobRoute
 
 ROUTE = JobRoute("p", "/p", ONLY, inputs={"a": {"schema": {"type": "integer"}}, "b": {"schema": {}, "minOccurs": 0}})
@@ -52,7 +52,7 @@ def test_a_status_tells_the_position_of_a_waiting_job_only() -> None:
     ],
 )
 def test_a_good_execute_request_gives_its_inputs(request_: Any, wants_document: bool) -> None:
-    assert execution(ROUTE, request_) == (request_["inputs"], wants_document)
+    assert execution(ROUTE, request_) == Asked(request_["inputs"], wants_document, by_reference=False)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,9 @@ def test_a_bad_execute_request_is_refused(request_: Any) -> None:
 
 
 def test_what_is_not_declared_takes_anything() -> None:
-    assert execution(JobRoute("q", "/q"), {"inputs": {"any": 1}}) == ({"any": 1}, False)
+    assert execution(JobRoute("q", "/q"), {"inputs": {"any": 1}}) == Asked(
+        {"any": 1}, as_document=False, by_reference=False
+    )
 
 
 def test_every_reference_in_the_openapi_document_leads_somewhere() -> None:
