@@ -103,6 +103,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         | {
             "hosts": any(route.host != "*" for route in table),
             "named": bool(known.named),
+            "ipv6": config.section("http", Http).accept_proxy or any(":" in one for one in addresses(config)),
         },
         "buffer": BUFFER,
     }

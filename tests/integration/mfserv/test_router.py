@@ -112,14 +112,23 @@ def test_an_address_has_a_rate_whoever_asks(serv: Serv) -> None:
 def test_an_address_has_so_many_connections(serv: Serv) -> None:
     apply(serv, "address_connections = 3\n")
     with ExitStack() as stack:
-        opened = [socket.create_connection(("127.0.0.1", serv.port), timeout=20) for _ in range(4)]
-        for connection in opened:
-            stack.enter_context(connection)
-        wait_until(lambda: is_closed(opened[3]), 10, "the end of the one too many")
+        opened = [stack.enter_context(opened_to(serv)) for _ in range(3)]
+        wait_until(lambda: is_refused(serv), 10, "the end of the one too many")
         assert asked(opened[0]).startswith(b"HTTP/1.1 200 ")
-        opened[0].close()
         wait_until(lambda: answers(serv), 10, "there is room for another one")
     apply(serv)
+
+
+def opened_to(serv: Serv) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", serv.port), timeout=20)
+
+
+def is_refused(serv: Serv) -> bool:
+    try:
+        with opened_to(serv) as connection:
+            return is_closed(connection)
+    except ConnectionResetError:  # so soon that it was never open
+        return True
 
 
 def is_closed(connection: socket.socket) -> bool:
@@ -132,6 +141,26 @@ def is_closed(connection: socket.socket) -> bool:
 def asked(connection: socket.socket) -> bytes:
     connection.sendall(b"GET /two/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     return connection.recv(4096)
+
+
+def test_the_address_of_a_client_is_that_which_the_balancer_in_front_says(serv: Serv) -> None:
+    apply(serv, "accept_proxy = 1\n[limits]\naddress_rate = 3/60s\nanonymous_rate = 2/60s\n")
+
+    def status(client: str) -> int:
+        kind, here = ("TCP6", "::1") if ":" in client else ("TCP4", "127.0.0.1")
+        with opened_to(serv) as connection:
+            connection.sendall(f"PROXY {kind} {client} {here} 1 2\r\n".encode())
+            return int(asked(connection).split()[1])
+
+    assert [status("192.0.2.9") for _ in range(3)] == [200, 200, 429]
+    assert status("192.0.2.10") == 200
+    # Who has one address of IPv6 has many.
+    assert [status(f"2001:db8::{number}") for number in (1, 2, 3)] == [200, 200, 429]
+    assert status("2001:db8:0:1::1") == 200
+    with opened_to(serv) as connection:
+        connection.sendall(b"GET /two/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_until(lambda: is_closed(connection), 10, "the end of who does not come through the balancer")
+    apply(serv)
 
 
 def test_a_service_and_a_client_tell_what_is_left(serv: Serv) -> None:

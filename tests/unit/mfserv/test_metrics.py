@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from mfserv.metrics import Tally, queues
 
 
@@ -52,3 +54,12 @@ def test_what_waits_is_told_by_class() -> None:
     assert 'metwork_requests_waiting{app="a.main",queue="batch"} 7' in told
     assert 'metwork_app_workers{app="a.main"} 2' in told
     assert len([one for one in told if one.startswith("metwork_")]) == 4
+
+
+def test_every_metric_is_on_the_page_that_tells_of_them() -> None:
+    tally = Tally()
+    tally.count(line(200, 1))
+    names = {one.split()[2] for one in [*tally.exposition(), *queues([])] if one.startswith("# TYPE")}
+    page = (Path(__file__).parents[3] / "docs" / "howto" / "watch_services.md").read_text("utf-8")
+    assert [name for name in sorted(names) if f"| `{name}` |" not in page] == []
+    assert len(names) == 5
