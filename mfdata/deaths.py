@@ -41,4 +41,4 @@ def _next(event: Event, max_crashes: int) -> str:
     """What becomes of the file (pure)."""
     if event["event"] == "quarantined":
         return "it is in quarantine, see mfdata.quarantine"
-    return f"it is tried again, and kept in quarantine after {max_crashes} deaths, this was number {event['crashes']}"
+    return f"it was put back to be tried again; death {event['crashes']} of {max_crashes}, then it is quarantined"

@@ -31,7 +31,7 @@ _PLUGINS = Path(__file__).with_name("bad_day_plugins")
 NAMES = ("good", "stuck", "leaky", "shaky", "send")
 #: Files a second for each plugin.
 _RATE = {"good": 50, "stuck": 5, "leaky": 5, "shaky": 5, "send": 10}
-_WIDTH = 150
+_WIDTH = 240
 
 
 @dataclass(frozen=True)

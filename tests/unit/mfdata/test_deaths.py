@@ -17,6 +17,6 @@ def test_of_each_step_the_last_death_is_told_and_what_becomes_of_the_file(tmp_pa
     trace.write({"event": "recovered", **stuck, "plugin": "well", "crashes": 0, "reason": "it was told to end"})
     (found,) = deaths(home, 3)
     assert (found["step"], found["deaths"], found["file"], found["reason"]) == ("stuck/main", 2, "radar.png", too_long)
-    assert found["next"] == "it is tried again, and kept in quarantine after 3 deaths, this was number 2"
+    assert found["next"] == "it was put back to be tried again; death 2 of 3, then it is quarantined"
     trace.write({"event": "quarantined", **stuck, "crashes": 3, "reason": "the worker died 3 times on this file"})
     assert deaths(home, 3)[0]["next"] == "it is in quarantine, see mfdata.quarantine"
