@@ -218,10 +218,10 @@ def power(folder: Path) -> Iterator[Row]:
     for durability in ("power", "crash"):
         (folder / durability).mkdir()
         disk = image(folder / durability, 256)
-        yield cuts(folder / durability, disk, durability)
+        yield cuts(folder / durability, disk, durability, 6 if durability == "power" else 2)
 
 
-def cuts(folder: Path, disk: Path, durability: str, times: int = 6) -> Row:
+def cuts(folder: Path, disk: Path, durability: str, times: int) -> Row:
     """Cut the power *times* times; what had left the incoming directory by then must be there afterwards, once."""
     chance = random.Random(9)
     where = folder / "mnt"
