@@ -11,7 +11,6 @@ from mfext.commands import JSON, print_json
 from mfext.environment import Home
 from mfext.section import Config
 from mfserv.app import App, apps_of
-from mfserv.haproxynames import server
 from mfserv.jobs.commands import counts_by_process, jobs
 from mfserv.jobs.config import jobs_config
 from mfserv.routerlink import RouterLink
@@ -40,6 +39,7 @@ def routes(here: Here, as_json: bool) -> None:
             "host": route.host,
             "route": route.path or "/",
             "app": route.app.id,
+            "version": route.app.version,
             "kind": route.app.kind,
             "auth": route.app.settings.auth,
             "async": route.app.settings.async_,
@@ -55,9 +55,36 @@ def routes(here: Here, as_json: bool) -> None:
 @JSON
 @click.pass_obj
 def apps(here: Here, as_json: bool) -> None:
-    """Show each app with its workers, what they have in hand, what waits, and what was answered so far."""
-    counts = _counts(RouterLink(here.home))
-    _show("Apps", [_app(app, counts) for app in _site(here)[1]], "app", as_json)
+    """Show how each app does: versions, workers, what waits, requests a second, p95, and what failed last.
+
+    Rate, p95 and failed are of the last minute. With --json, each worker by itself, too.
+    """
+    from mfserv.appstate import app_states, failures, summary
+
+    found = app_states(here.home, _site(here)[1])
+    if as_json:
+        print_json(found)
+        return
+    _show("Apps", [summary(one) for one in found], "app", as_json)
+    for line in (line for one in found for line in failures(one)):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("names", metavar="APP|PLUGIN...", nargs=-1, required=True)
+@click.pass_obj
+def reload(here: Here, names: Sequence[str]) -> None:
+    """Replace the workers of apps, one after the other, without a request lost; nobody else is touched."""
+    from mfext.errors import UsageError, nearest
+    from mfserv.reload import reload as reload_apps
+
+    found = _site(here)[1]
+    known = {app.id for app in found} | {app.plugin for app in found}
+    for name in names:
+        if name not in known:
+            raise UsageError(f'there is no app "{name}"', mend=nearest(name, known))
+    number = reload_apps(here.home, [app for app in found if app.id in names or app.plugin in names])
+    click.echo(f"{number} worker(s) replaced")
 
 
 @click.command()
@@ -94,11 +121,12 @@ def clients(here: Here, as_json: bool) -> None:
 @click.pass_obj
 def limits(here: Here, as_json: bool) -> None:
     """Show for each app and class the places it may have, those in use, and the requests that wait."""
+    from mfserv.appstate import router_counts
     from mfserv.clients import classes_of
     from mfserv.limits import lane
 
     config, found_apps = _site(here)
-    counts = _counts(RouterLink(here.home))
+    counts = router_counts(RouterLink(here.home))
     found = []
     for app in found_apps:
         for name, one in classes_of(config).items():
@@ -118,19 +146,19 @@ def limits(here: Here, as_json: bool) -> None:
     _show("Limits", found, "limit", as_json)
 
 
-COMMANDS = (routes, apps, clients, limits, jobs)
+COMMANDS = (routes, apps, reload, clients, limits, jobs)
 
 
 def state(home: Home, config: Config, found_apps: Sequence[App]) -> Mapping[str, Any]:
     """What ``status`` tells of the router."""
+    from mfserv.appstate import app_states, summary
     from mfserv.certificate import state as certificate_state
     from mfserv.config import Tls
     from mfserv.putinforce import ports
 
-    counts = _counts(RouterLink(home))
     told: dict[str, Any] = {
         "Router": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in ports(config)],
-        "Apps": [_app(app, counts) for app in found_apps],
+        "Apps": [summary(one) for one in app_states(home, found_apps)],
     }
     if any(app.settings.async_ != "off" for app in found_apps):
         told["Jobs"] = _jobs(home, config)
@@ -147,32 +175,6 @@ def _jobs(home: Home, config: Config) -> list[dict[str, Any]]:
         return counts_by_process(home, jobs_config(config))
     except ServiceUnavailable as error:
         return [{"away": error.message}]
-
-
-def _app(app: App, counts: Mapping[tuple[str, str], Mapping[str, str]]) -> dict[str, Any]:
-    backend = f"app.{app.id}"
-    total = counts.get((backend, "BACKEND"), {})
-    names = [server(app.id, slot).partition("/")[2] for slot in app.slots]
-    up = [name for name in names if counts.get((backend, name), {}).get("status", "").startswith(("UP", "no check"))]
-    return {
-        "app": app.id,
-        "kind": app.kind,
-        "workers": len(names),
-        "in_router": len(up),
-        "in_hand": int(total.get("scur") or 0),
-        "waiting": int(total.get("qcur") or 0),
-        "answered": {code: int(total.get(f"hrsp_{code}") or 0) for code in ("2xx", "3xx", "4xx", "5xx")},
-    }
-
-
-def _counts(link: RouterLink) -> dict[tuple[str, str], dict[str, str]]:
-    """What the router counts, by backend and server; nothing when it does not run."""
-    from mfext.errors import ServiceUnavailable
-
-    try:
-        return {(row["pxname"], row["svname"]): row for row in link.statistics()}
-    except ServiceUnavailable:
-        return {}
 
 
 def _show(title: str, found: Sequence[Mapping[str, Any]], noun: str, as_json: bool) -> None:

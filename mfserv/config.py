@@ -153,7 +153,7 @@ class AppConfig(Section):
         "",
         help="A program that serves HTTP. It inherits a listening socket as file 3 (LISTEN_FDS=1; {FD} is 3); or it "
         "listens where {SOCKET}, a path, or {PORT}, of 127.0.0.1, says. {PYTHON} is MetWork's Python; {PLUGIN}, {APP}, "
-        "{SLOT} (the number of the worker) and {ROUTE} say who it is.",
+        "{SLOT} (the number of the worker), {ROUTE} and {VERSION} say who it is.",
         example="{PYTHON} serve.py",
     )
     static: str = option("", help="A folder of files, below the plugin's folder.", example="static")

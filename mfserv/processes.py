@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
 
 #: What may stand in cmd.
-PLACEHOLDERS = ("PYTHON", "FD", "SOCKET", "PORT", "PLUGIN", "APP", "SLOT", "ROUTE")
+PLACEHOLDERS = ("PYTHON", "FD", "SOCKET", "PORT", "PLUGIN", "APP", "SLOT", "ROUTE", "VERSION")
 _ENVIRONMENT = "environment"
 #: Variables by which MetWork itself speaks to what it starts.
 _OURS = re.compile(r"METWORK_.*|MFMODULE|LISTEN_(PID|FDS)|PYTHONPATH")
@@ -44,7 +44,13 @@ def worker_processes(app: App, plugin: Plugin) -> Iterator[Process]:
             graceful_timeout=one.graceful_timeout,
             max_age=one.max_age,
             debug=one.debug,
-            values={"PLUGIN": app.plugin, "APP": app.name, "SLOT": str(slot), "ROUTE": app.routes[0]},
+            values={
+                "PLUGIN": app.plugin,
+                "APP": app.name,
+                "SLOT": str(slot),
+                "ROUTE": app.routes[0],
+                "VERSION": app.version,
+            },
         )
         yield Process(
             name=worker_name(app, slot),

@@ -8,6 +8,7 @@ instead.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import time
 from typing import Protocol
@@ -87,6 +88,9 @@ class Worker:
         self.place = Place(home, spec.app, spec.slot)
         self.server = server_of(spec, seat)
         self._woken = asyncio.Event()
+        #: It is to be replaced: it leaves as if it were too old.
+        self._renewed = False
+        signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_renewed", True))
 
     async def run(self) -> bool:
         """Serve until told to leave; whether it ended as it should."""
@@ -96,7 +100,9 @@ class Worker:
         await self.server.start()
         if not await self._becomes_healthy():
             return False
-        self.loop.ready(app=self.spec.app, slot=str(self.spec.slot))
+        version = self.spec.values.get("VERSION", "")
+        self.loop.ready(app=self.spec.app, slot=str(self.spec.slot), version=version)
+        self.seat.is_well()
         self.place.join()
         await self._serve()
         if not self.server.is_alive:
@@ -120,7 +126,7 @@ class Worker:
         born = time.monotonic()
         while not (self.loop.stopping or self.loop.draining) and self.server.is_alive:
             left = born + self.spec.max_age - time.monotonic() if self.spec.max_age else None
-            if left is not None and left <= 0:
+            if self._renewed or (left is not None and left <= 0):
                 return
             try:
                 # Every second: whether the server still lives. It costs nothing that could be measured.
@@ -131,7 +137,7 @@ class Worker:
 
     async def _leave(self) -> None:
         """Finish what is in hand."""
-        self.seat.leave()
+        self.seat.is_well()
         deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
         if not self.loop.stopping:
             await self.place.leave(self.spec.graceful_timeout * _LEAVE, lambda: self.server.standing)

@@ -30,7 +30,8 @@ CONTROL = "sockets.sock"
 _BACKLOG = 1024
 #: Seconds for which requests wait for the next worker of a slot.
 BRIDGE = 10.0
-#: A worker that lived no longer than so many seconds failed; nobody waits for the next one after so many of them.
+#: A worker that lived no longer than so many seconds and was never ready failed; after so many of them nobody waits for
+#: the next one.
 _SHORT_LIFE, _FAILURES = 5.0, 3
 #: Seconds between two looks at slots without a worker, as long as there are some.
 _LOOK = 2.0
@@ -54,7 +55,7 @@ class Slot:
         #: Since when there is none.
         self.absent_since = time.monotonic()
         self.taken = 0.0
-        #: Workers in a row that left as soon as they came.
+        #: Workers in a row that left as soon as they came, and were never ready.
         self.failures = 0
         #: ``backend/server`` in the router.
         self.server = ""
@@ -64,7 +65,7 @@ class Slot:
         self.worker, self.taken = worker, time.monotonic()
 
     def excuse(self) -> None:
-        """Note that the worker leaves as it should, however short its life was."""
+        """Note that the worker is as it should be, however short its life: it is ready, or told to leave."""
         self.taken, self.failures = 0.0, 0
 
     def leave(self) -> None:
@@ -120,8 +121,8 @@ class Holder:
         if "want" in request:
             self._want(request["want"])
             _send(peer, {"ok": True})
-        elif "leave" in request:
-            self._slot(request["leave"]).excuse()
+        elif "well" in request:
+            self._slot(request["well"]).excuse()
         else:
             self._take(peer, request["take"], files)
 
@@ -209,10 +210,10 @@ class Seat:
         self.connection = connection
         return True
 
-    def leave(self) -> None:
-        """Tell the holder that the worker leaves as it should."""
+    def is_well(self) -> None:
+        """Tell the holder that the worker is as it should be: it is ready, or told to leave."""
         with suppress(OSError):
-            _send(self.connection, {"leave": self.path})
+            _send(self.connection, {"well": self.path})
 
 
 def want(home: Home, slots: dict[str, str]) -> bool:
