@@ -36,6 +36,8 @@ ROUTES = (
     JobRoute("only", "/only", ONLY, inputs={"a": {"schema": {"type": "integer"}}}),
     JobRoute("small", "/small", ONLY, max_body=1000),
     JobRoute("fetch", "/fetch", ALLOW, method="GET", output_type="text/plain"),
+    JobRoute("strict", "/strict", ONLY, attempts=1, max_result=100_000, max_queue=2, timeout=1.0),
+    JobRoute("brief", "/brief", ONLY, result_ttl=1.0),
 )
 
 

@@ -138,6 +138,52 @@ def test_the_same_idempotency_key_gives_the_same_job(site: Site) -> None:
     assert site.ask("GET", f"{first.job}/results").body == b"hello"
 
 
+def test_the_same_key_at_the_same_time_gives_one_job(gateway: Site) -> None:
+    answers: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: answers.append(gateway.submit("/only", b"x", Idempotency_Key="k").job))
+        for _ in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 12
+    assert len(set(answers)) == 1
+    assert len(gateway.ask("GET", "/jobs").json["jobs"]) == 1
+
+
+def test_a_key_is_free_again_once_its_job_is_forgotten(site: Site) -> None:
+    first = site.submit("/brief", b"x", Idempotency_Key="k").job
+    wait_until(lambda: site.ask("GET", first).status == 404, what="the job forgotten")
+    again = site.submit("/brief", b"other", Idempotency_Key="k")
+    assert again.status == 202
+    assert again.job != first
+
+
+def test_names_of_jobs_cannot_be_guessed(gateway: Site) -> None:
+    names = {gateway.submit("/only").json["jobID"] for _ in range(3)}
+    assert len(names) == 3
+    # 18 random bytes each.
+    assert {len(name) for name in names} == {24}
+    assert len({name[:4] for name in names}) == len({name[-4:] for name in names}) == 3
+
+
+def test_a_client_with_many_jobs_does_not_keep_another_waiting(tmp_path: Path) -> None:
+    site = Site(tmp_path, concurrency=1)
+    try:
+        site.start("gateway")
+        for _ in range(30):
+            site.submit("/only", client="many")
+        one = site.submit("/only", client="one").json
+        assert one["position"] == 2
+        site.start("runner")
+        site.ended(f"/jobs/{one['jobID']}", client="one")
+        assert site.service.jobs().index(one["jobID"]) == 1
+    finally:
+        site.stop()
+
+
 def test_jobs_wait_by_class_and_say_their_place(made: Site) -> None:
     made.start("gateway")
     batch = made.submit("/only", X_Metwork_Class="batch")
@@ -374,6 +420,34 @@ def test_a_store_that_is_away_is_told_and_comes_back(made: Site) -> None:
     assert made.ended(made.submit("/only").job)["status"] == "successful"
 
 
+def test_a_route_may_have_limits_of_its_own(gateway: Site) -> None:
+    answers = [gateway.submit("/strict", client=f"{gateway.client}-{number}") for number in range(3)]
+    assert [answer.status for answer in answers] == [202, 202, 503]
+    assert int(answers[2].headers["Retry-After"]) >= 1
+    assert "of strict" in answers[2].json["detail"]
+    assert gateway.submit("/only").status == 202
+
+
+def test_a_route_may_have_attempts_and_times_of_its_own(site: Site) -> None:
+    for how, message in (
+        ("break=9", "at the last of 1 attempts"),
+        ("big=200000", "larger than 100000 bytes"),
+        ("sleep=3", "longer than 1 seconds"),
+    ):
+        ended = site.ended(site.submit(f"/strict?{how}").job)
+        assert (ended["status"], ended["attempts"]) == ("failed", 1), how
+        assert message in ended["message"]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_job_that_failed_is_tried_anew_when_an_operator_says_so(site: Site, size: int) -> None:
+    job = site.submit("/only?status=500&times=1&echo=1", bytes(size)).job
+    assert site.ended(job)["status"] == "failed"
+    assert site.store.renew(job.rpartition("/")[2]) is not None
+    assert site.ended(job)["status"] == "successful"
+    assert site.ask("GET", f"{job}/results").body == bytes(size)
+
+
 def test_there_is_no_route_for_every_address(gateway: Site) -> None:
     for path in ("/nosuch", "/onlyx", "/jobs/a/b/c", "/processes/x/y"):
         assert gateway.ask("POST", path, b"x").status in (404, 405), path
@@ -402,6 +476,9 @@ def test_large_bodies_and_results_take_no_memory(made: Site) -> None:
         received += len(data)
     connection.close()
     assert received == size
+    for asked in (f"bytes={size - 5}-", "bytes=-5", "bytes=0-4"):
+        part = made.ask("GET", f"{job}/results", Range=asked)
+        assert (part.status, part.body) == (206, bytes(5)), asked
     assert memory(gateway.pid) - before[0] < 20
     assert memory(runner.pid) - before[1] < 20
 

@@ -44,7 +44,7 @@ def test_everything_is_found_from_the_landing_page(site: Site) -> None:
     listed = site.ask("GET", "/processes?limit=3").json
     assert [one["id"] for one in listed["processes"]] == ["allowed", "only", "small"]
     (following,) = linked(listed, "next")
-    assert [one["id"] for one in site.ask("GET", following).json["processes"]] == ["fetch"]
+    assert [one["id"] for one in site.ask("GET", following).json["processes"]] == ["fetch", "strict", "brief"]
     description = site.ask("GET", "/processes/only").json
     assert description["inputs"] == {"a": {"schema": {"type": "integer"}}}
     assert linked(description, EXECUTE) == ["/processes/only/execution"]
