@@ -42,7 +42,7 @@ rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository
 model:  ## search every state of the claim-commit-recover protocol (needs spin)
 	@tools/model
 
-crash-matrix: setup  ## die at every commit point, and in every bad world; half an hour
+crash-matrix: setup  ## die at every commit point, and in every bad world; long
 	@tools/crash-matrix
 
 bad-day: setup  ## a stuck, a leaking, a crashing step, a server that is away: what the operator sees
