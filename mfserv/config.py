@@ -44,6 +44,12 @@ class Http(Section):
         30.0, unit="s", minimum=1, help="Time without a byte of a body after which a client is given up."
     )
     idle_timeout: float = option(60.0, unit="s", minimum=1, help="Time that a connection may be without a request.")
+    linger: float = option(
+        30.0,
+        unit="s",
+        minimum=0,
+        help="Time, beyond that of the longest request, for which websockets and streams go on in a former router.",
+    )
     admin_addresses: tuple[str, ...] = option(
         ("127.0.0.0/8", "::1"), separator=",", help="Addresses that may read /__metrics."
     )

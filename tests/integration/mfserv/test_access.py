@@ -201,6 +201,35 @@ def test_what_is_no_request_is_refused(serv: Serv) -> None:
     assert b" 400 " in raw(serv.port, b"GET /echo/ HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 40_000 + b"\r\n\r\n")
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"X-Long": "x" * 13_000}, 200),
+        ({"X-Long": "x" * 15_000}, 400),
+        ({"Connection": "close, X-Metwork-Client"}, 400),  # or somebody behind the router would remove it
+        ({"Connection": "X-Request-ID"}, 400),
+        ({"Connection": "close"}, 200),
+        ({"X_Metwork_Client": "root", "X-Metwork-client": "root"}, 200),
+        ({"Transfer-Encoding": "xchunked"}, 400),
+        ({"Content-Length": "3, 4"}, 400),
+    ],
+)
+def test_headers_that_a_client_may_send(serv: Serv, headers: Mapping[str, str], status: int) -> None:
+    answer = serv.service.get("/echo/", headers)
+    assert answer.status == status
+    if status == 200:
+        assert answer.json()["headers"]["x-metwork-client"] == "address:127.0.0.1"
+
+
+def test_a_request_in_the_body_of_another_is_none(serv: Serv) -> None:
+    outer = b"POST /echo/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 40\r\n"
+    answer = raw(
+        serv.port, outer + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /inner/ HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b'"size": 0' in answer
+
+
 def raw(port: int, data: bytes) -> bytes:
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.sendall(data)

@@ -76,5 +76,6 @@ def test_what_is_no_address_is_told_by_its_line(address: str) -> None:
 
 
 def test_what_stays_open_ends_in_the_former_router_some_time_after_the_longest_request() -> None:
-    text = render(config(), [app("one", timeout=100.0, queue_timeout=20.0)]).files["haproxy.cfg"]
-    assert "hard-stop-after 150000ms\n" in text
+    apps = [app("one", timeout=100.0, queue_timeout=20.0)]
+    assert "hard-stop-after 150000ms\n" in render(config(), apps).files["haproxy.cfg"]
+    assert "hard-stop-after 3720000ms\n" in render(config(http={"linger": "3600"}), apps).files["haproxy.cfg"]
