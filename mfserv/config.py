@@ -190,7 +190,13 @@ class AppConfig(Section):
     timeout: float = option(30.0, unit="s", minimum=0.1, help="Time that the app may take to answer.")
     queue_timeout: float = option(10.0, unit="s", minimum=0.1, help="Time that a request may wait for a worker.")
     max_queue: int = option(1000, minimum=0, help="Requests that may wait; more are refused with Retry-After.")
-    max_body: int = option(10_000_000, unit="bytes", minimum=0, help="Largest body of a request.")
+    max_body: int = option(
+        10_000_000,
+        unit="bytes",
+        minimum=0,
+        help="Largest body of a request. A body whose length is not said (chunked) is counted as it comes by Python "
+        "apps; a program or a service elsewhere must do so itself.",
+    )
     retry: str = option(
         "idempotent",
         choices=("none", "idempotent"),
