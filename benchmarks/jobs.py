@@ -27,6 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 from mfext.environment import Home
 from mfext.testing import temporary_home, wait_until
@@ -46,7 +47,7 @@ _TURNS = (
     ("1 client, jobs are done", f"p99 <= {GOAL_MS}", 1, 0.0, True),
     ("8 clients without a pause", "", 8, 0.0, True),
 )
-_LIMITS = {"max_queue": 1_000_000, "max_queue_client": 1_000_000}
+_LIMITS: dict[str, Any] = {"max_queue": 1_000_000, "max_queue_client": 1_000_000}
 _PROCESS = """
 import json, sys
 from pathlib import Path
@@ -95,7 +96,7 @@ def engines() -> list[str]:
 
 
 @contextmanager
-def servers(engine: str) -> Iterator[dict[str, str]]:
+def servers(engine: str) -> Iterator[dict[str, Any]]:
     """What must run for *engine*; gives the settings for it."""
     with ExitStack() as stack:
         if engine == "sqlite":
@@ -130,13 +131,13 @@ def ours(
     clients: int,
     rate: float,
     with_runner: bool,
-    servers: Mapping[str, str],
+    servers: Mapping[str, Any],
 ) -> list[float]:
     """Seconds of each job, as the clients see them; *rate* of all of them together, 0 = as fast as it goes."""
     home = temporary_home(Path(tempfile.mkdtemp(dir=folder)), "mfserv")
     publish_routes(home, Published((JobRoute("service", "/service", ONLY),), ("interactive",)))
     # Each turn begins with an empty queue.
-    settings = JobsConfig(**_LIMITS, **servers, **({"queue": f"jobs-{secrets.token_hex(4)}"} if servers else {}))
+    settings = JobsConfig(queue=f"jobs-{secrets.token_hex(4)}", **_LIMITS, **servers)
     taken: list[float] = []
 
     def client() -> None:

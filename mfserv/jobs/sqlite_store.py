@@ -87,8 +87,7 @@ class SqliteStore(JobStore):
                     changed = replace(changed, turn=_turn(database, changed))
                 _put(database, found, changed)
                 if changed.status.is_final:
-                    body = "" if changed.status is Status.FAILED else ", body = NULL"
-                    database.execute(f"UPDATE job SET answer = ?{body} WHERE id = ?", (content, job_id))  # noqa: S608  # nosec B608
+                    _end(database, changed, content)
         if found and changed:
             self._ring(kinds_of(found, changed))
         return changed
@@ -258,6 +257,12 @@ def _put(database: sqlite3.Connection, before: Job, job: Job) -> None:
         (job.turn, job.status, job.due, job.expires, job.to_json(), job.id),
     )
     _count(database, job.process, counted(before, job))
+
+
+def _end(database: sqlite3.Connection, job: Job, content: bytes) -> None:
+    database.execute("UPDATE job SET answer = ? WHERE id = ?", (content, job.id))
+    if job.status is not Status.FAILED:
+        database.execute("UPDATE job SET body = NULL WHERE id = ?", (job.id,))
 
 
 def _count(database: sqlite3.Connection, process: str, by: Mapping[str, int]) -> None:
