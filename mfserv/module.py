@@ -8,11 +8,12 @@ The path of a request, in the order in which to read the sources::
     haproxy.py    table, clients, limits -> the router's configuration; haproxy.cfg.j2 is its template
     putinforce.py checks it with HAProxy, and puts it in force without losing a request
     router.py     keeps HAProxy running, and its access log
+    processes.py  what must run for it: workers and daemons, with their environments
     sockets.py    holds the listening socket of every worker
     runner.py     a worker: an app on its socket; servers/ has one file for each kind of app
     swap.py       how a worker comes into the router and leaves it
 
-Beside the path: jobs/, requests that are answered later.
+Beside the path: appstate.py and traffic.py, what operators see; reload.py; jobs/, requests that are answered later.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from mfserv.app import apps_of, faults
 from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
 from mfserv.jobs import description
 from mfserv.jobs.config import JobsConfig, job_processes
-from mfserv.processes import daemons, process_faults, worker_processes
+from mfserv.processes import plugin_processes, process_faults
 
 if TYPE_CHECKING:
     import click
@@ -55,10 +56,12 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
         ),
     ]
     takes_jobs = any(app.settings.async_ != "off" for app in apps)
-    known = {plugin.name: plugin for plugin in plugins}
-    workers = [worker for app in apps for worker in worker_processes(app, known[app.plugin])]
-    extra = [daemon for plugin in plugins for daemon in daemons(plugin)]
-    return [*own, *(job_processes(home, config) if takes_jobs else ()), *workers, *extra]
+    theirs = [
+        process
+        for plugin in plugins
+        for process in plugin_processes(plugin, [app for app in apps if app.plugin == plugin.name])
+    ]
+    return [*own, *(job_processes(home, config) if takes_jobs else ()), *theirs]
 
 
 def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mfext.errors import ConfigError, MetworkError, nearest
@@ -26,10 +26,17 @@ _ENVIRONMENT = "environment"
 _OURS = re.compile(r"METWORK_.*|MFMODULE|LISTEN_(PID|FDS)|PYTHONPATH")
 
 
-def worker_processes(app: App, plugin: Plugin) -> Iterator[Process]:
+def plugin_processes(plugin: Plugin, apps: Iterable[App]) -> Iterator[Process]:
+    """The workers of *apps*, all of *plugin*, and its daemons."""
+    changes_with = fingerprint(plugin)  # once: it looks at every file and every key
+    for app in apps:
+        yield from _workers(app, plugin, changes_with)
+    yield from daemons(plugin)
+
+
+def _workers(app: App, plugin: Plugin, changes_with: str) -> Iterator[Process]:
     """The workers of *app*, one for each of its slots."""
     one = app.settings
-    changes_with = fingerprint(plugin)
     environment = {**plugin_environment(plugin), **environment_of(plugin, app.name)}
     for slot in app.slots:
         spec = Spec(

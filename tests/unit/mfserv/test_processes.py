@@ -11,7 +11,7 @@ import pytest
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfserv.app import apps_of
 from mfserv.module import MODULE
-from mfserv.processes import daemons, process_faults, worker_processes
+from mfserv.processes import plugin_processes, process_faults
 
 
 def plugin_with(place: Path, text: str) -> Plugin:
@@ -34,8 +34,7 @@ def test_each_app_and_daemon_has_the_environment_of_the_plugin_and_its_own(tmp_p
         f"{APP}[extra_daemon_filler]\ncmd = {{PYTHON}} fill.py {{plugin_name}}\n"
         "[environment]\nTZ = UTC\nMODEL = arome\n[environment_filler]\nMODEL = arpege\n",
     )
-    (app,), (filler,) = apps_of([plugin]), daemons(plugin)
-    workers = list(worker_processes(app, plugin))
+    *workers, filler = plugin_processes(plugin, apps_of([plugin]))
     assert [(one.name, one.environment) for one in workers] == [
         (f"app.weather.main.{slot}", {"TZ": "UTC", "MODEL": "arome"}) for slot in (0, 1)
     ]
@@ -46,7 +45,7 @@ def test_each_app_and_daemon_has_the_environment_of_the_plugin_and_its_own(tmp_p
 
 def test_a_worker_is_told_who_it_is(tmp_path: Path) -> None:
     plugin = plugin_with(tmp_path, "[app_main]\ncmd = serve --port {PORT} --base {ROUTE}\n")
-    (worker,) = worker_processes(apps_of([plugin])[0], plugin)
+    (worker,) = plugin_processes(plugin, apps_of([plugin]))
     told = json.loads(worker.command[3])["values"]
     assert {**told, "VERSION": ""} == {
         "PLUGIN": "weather",
