@@ -23,11 +23,13 @@ class Doorbell:
     """One listener."""
 
     def __init__(self, folder: Path, kinds: frozenset[str]) -> None:
-        """Listen at *folder* to what is rung of *kinds*."""
+        """Listen at *folder* to what is rung of *kinds*, and be woken by nothing else."""
         folder.mkdir(parents=True, exist_ok=True)
         self._inotify = INotify()
-        self._inotify.add_watch(folder, inotify.ATTRIB | inotify.CREATE | inotify.Q_OVERFLOW)
-        self._kinds = kinds
+        self._kinds: dict[int, str] = {}
+        for kind in sorted(kinds):
+            (folder / kind).touch()
+            self._kinds[self._inotify.add_watch(folder / kind, inotify.ATTRIB | inotify.Q_OVERFLOW)] = kind
 
     @property
     def fd(self) -> int:
@@ -38,8 +40,8 @@ class Doorbell:
         """What rang since the last call."""
         events = self._inotify.read(timeout=0)
         if any(event.mask & inotify.Q_OVERFLOW for event in events):
-            return set(self._kinds)
-        return {str(event.name) for event in events} & self._kinds
+            return set(self._kinds.values())
+        return {self._kinds[event.wd] for event in events if event.wd in self._kinds}
 
     def close(self) -> None:
         """Listen no more."""

@@ -100,7 +100,7 @@ class Gateway:
         """Wake those who wait whenever something ends, for ever; a bell that cannot be had is tried for again."""
         while True:
             try:
-                bell = await self.ask(lambda store: store.bell())
+                bell = await self.ask(lambda store: store.bell(frozenset((DONE,))))
                 try:
                     await self._hear(bell)
                 finally:

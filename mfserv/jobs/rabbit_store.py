@@ -20,7 +20,7 @@ from mfserv.jobs.broker import Broker
 from mfserv.jobs.job import Job, Status, claimed, is_orphan
 from mfserv.jobs.redis_bell import RedisBell
 from mfserv.jobs.redis_records import RedisRecords, place
-from mfserv.jobs.store import WORK, Change, JobStore, Offer
+from mfserv.jobs.store import KINDS, WORK, Change, JobStore, Offer
 from mfserv.jobs.tally import EXPIRED, SUBMITTED, Tally
 
 #: Seconds between two comparisons of permits and jobs.
@@ -159,9 +159,9 @@ class RabbitStore(JobStore):
                 self._compare_at = time.monotonic() + _COMPARE_S
                 self._permit_missing(database)
 
-    def bell(self) -> RedisBell:
+    def bell(self, kinds: frozenset[str] = KINDS) -> RedisBell:
         with self._records.reached() as database:
-            return RedisBell(database, self._keys.bell)
+            return RedisBell(database, self._keys.bell, kinds)
 
     def close(self) -> None:
         self._broker.close()

@@ -9,15 +9,15 @@ from contextlib import suppress
 import redis
 
 from mfext.errors import ServiceUnavailable
-from mfserv.jobs.store import DONE, KINDS
 
 
 class RedisBell:
     """Hears what is published, in a thread of its own, since only that has a file to poll."""
 
-    def __init__(self, database: redis.Redis, channel: str) -> None:
+    def __init__(self, database: redis.Redis, channel: str, wanted: frozenset[str]) -> None:
         self._pubsub = database.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self._pubsub.subscribe(channel)
+        self._wanted = wanted
         self._kinds: set[str] = set()
         self._lock = threading.Lock()
         self._is_lost = self._is_closed = False
@@ -60,10 +60,14 @@ class RedisBell:
                     self._ring(message["data"].decode())
         except (redis.RedisError, OSError, ValueError):
             self._is_lost = True
-            self._ring(DONE)
+            self._wake()
 
     def _ring(self, kind: str) -> None:
-        with self._lock:
-            self._kinds |= {kind} & KINDS
+        if kind in self._wanted:
+            with self._lock:
+                self._kinds.add(kind)
+            self._wake()
+
+    def _wake(self) -> None:
         with suppress(BlockingIOError, OSError):
             os.write(self._write, b"x")

@@ -167,8 +167,8 @@ class SqliteStore(JobStore):
         """Fold the journal, so that nobody who waits for an answer has to."""
         self._file.fold()
 
-    def bell(self) -> Doorbell:
-        return Doorbell(self.bell_folder, KINDS)
+    def bell(self, kinds: frozenset[str] = KINDS) -> Doorbell:
+        return Doorbell(self.bell_folder, kinds)
 
     def close(self) -> None:
         self._file.close()

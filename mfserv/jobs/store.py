@@ -176,8 +176,8 @@ class JobStore(ABC):
         """What the engine needs now and then."""
 
     @abstractmethod
-    def bell(self) -> Bell:
-        """A new bell that rings when anybody changes something."""
+    def bell(self, kinds: frozenset[str] = KINDS) -> Bell:
+        """A new bell that rings when anybody changes something of one of these *kinds*."""
 
     @abstractmethod
     def close(self) -> None:
