@@ -277,7 +277,8 @@ def wrong(module: ModuleUnderTest, taken: set[str]) -> list[str]:
     """
     found, expected = module.found(), module.expected()
     lost = [str(key) for key in expected if key[0] in taken and found[key] != expected[key]]
-    more = [str(key) for key in found if key[0] and found[key] > expected[key]]
+    # What its producer did not bring to disk is empty, or as long as it was and without content.
+    more = [str(key) for key in found if key[0].strip("\0") and found[key] > expected[key]]
     for folder in (module.home.path / "out", module.home.var / "quarantine"):
         for path in folder.rglob("*"):
             if path.is_file():
