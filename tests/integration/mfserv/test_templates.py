@@ -30,3 +30,12 @@ def test_a_plugin_of_template_proxy_answers_for_a_service_elsewhere(serv: Serv) 
     answer = serv.service.get("/there/")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert b"/there/" in answer.body
+
+
+def test_the_openapi_document_of_a_service_is_found_by_browsers_and_operators(serv: Serv) -> None:
+    serv.develop(serv.plugin("described", "asgi"))
+    assert b'href="/described/openapi.json"' in serv.service.get("/").body
+    (route,) = [one for one in serv.ask("mfserv.routes") if one["app"] == "described.main"]
+    document = serv.service.get(route["openapi"]).json()
+    assert document["servers"] == [{"url": "/described"}]
+    assert serv.service.get("/described/").json()["hello"] == "world"
