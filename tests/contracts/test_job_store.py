@@ -606,6 +606,40 @@ def test_jobs_outlive_both_servers(rabbitmq: RabbitMQ, redis: Redis) -> None:
     store.close()
 
 
+def test_a_job_for_which_there_is_no_permit_is_not_kept_unless_somebody_does_it(
+    rabbitmq: RabbitMQ, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"jobs-{secrets.token_hex(4)}"
+    store, other = (RabbitStore(rabbitmq.url, redis.url, name) for _ in range(2))
+
+    def break_off(_count: int) -> None:
+        other._broker.permit(1)
+        claim(other)
+        raise ServiceUnavailable("RabbitMQ")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._broker, "permit", break_off)
+        taken, refused = store.submit_all([Offer(job(), LIMITS) for _ in range(2)])
+    assert isinstance(taken, Job)
+    assert isinstance(refused, ServiceUnavailable)
+    assert [one.id for one in store.listed()] == [taken.id]
+    counts = dict(store.counts())
+    assert counts.pop("submitted") == sum(counts.values()) == 1
+    store.close()
+    other.close()
+
+
+def test_permits_that_the_broker_lost_are_put_back(rabbitmq: RabbitMQ, redis: Redis) -> None:
+    store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
+    made = [submit(store).id for _ in range(3)]
+    while permit := store._broker.take():
+        store._broker.used(permit)
+    assert store.claim("worker", 30) is None
+    store.tend()
+    assert [claim(store).id for _ in made] == made
+    store.close()
+
+
 def change(url: str, name: str, value: str) -> None:
     import redis
 

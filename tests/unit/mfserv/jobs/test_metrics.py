@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.metrics import exposition
 from mfserv.jobs.tally import Tally, counted, totals
 
+PAGE = Path(__file__).parents[4] / "docs" / "howto" / "answer_later.md"
 JOB = Job("id", "ann", "p", "POST", "/p", (), created=100.0)
 RUNNING = replace(JOB, status=Status.RUNNING, started=103.0)
 DONE = replace(RUNNING, status=Status.SUCCESSFUL, finished=103.2)
@@ -44,3 +47,9 @@ def test_prometheus_reads_it() -> None:
     assert buckets == ["1", "1", *["2"] * 11]
     assert r'metwork_job_duration_seconds_sum{process="a\"b"} 0.24' in lines
     assert lines.count("# TYPE metwork_job_duration_seconds histogram") == 1
+
+
+def test_every_metric_is_documented() -> None:
+    names = re.findall("^# TYPE ([a-z_]+) ", exposition({}, now=0.0), flags=re.MULTILINE)
+    assert len(names) == 11
+    assert [name for name in names if f"`{name}`" not in PAGE.read_text("utf-8")] == []
