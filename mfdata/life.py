@@ -19,7 +19,7 @@ from mfext.log import printable, utc
 from mfext.table import duration
 
 #: What an event's line says without naming it.
-_SHOWN = ("t", "uid", "name", "plugin", "step", "event", "to", "file")
+_SHOWN = ("t", "boot", "up", "uid", "name", "plugin", "step", "event", "to", "file")
 
 
 @dataclass(frozen=True)

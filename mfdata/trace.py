@@ -24,6 +24,8 @@ _SUFFIX = ".jsonl"
 #: How each line begins: inside of a JSON string the quotes would be escaped, so it marks a line's start anywhere.
 _START = b'{"t":'
 _TIME = re.compile(rb'\{"t":([0-9.]+)')
+#: One per start of the machine.
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Time, plugin, step and event, with which every line begins.
 _HEAD = re.compile(rb'\{"t":([0-9.]+),"plugin":"([^"]*)","step":"([^"]*)","event":"([^"]*)"')
 
@@ -41,17 +43,20 @@ class Trace:
         settings = settings or config.Trace()
         self._file = AppendFile(trace_folder(home) / f"{process}{_SUFFIX}", settings.max_size, settings.keep)
         self._step = {"plugin": plugin, "step": step}
+        self._boot = _BOOT_ID.read_text("ascii")[:8]
 
     def write(self, *events: Mapping[str, object]) -> None:
         """Append *events* with the time and the step, all in one write.
 
-        Each has an ``event`` (accepted, claimed, done, delivered, ...), the ``uid`` and the ``name`` of the file.
+        Each has an ``event`` (accepted, claimed, done, delivered, ...), the ``uid`` and the ``name`` of the file. By
+        ``boot`` and ``up``, seconds since that start of the machine, the order is known whatever is done to the clock.
 
         Raises:
             OSError: they could not be written (full disk).
         """
         now = round(time.time(), 6)
-        lines = [encoded({"t": now, **self._step, "event": "", **event}) for event in events]
+        when = {"boot": self._boot, "up": round(time.clock_gettime(time.CLOCK_BOOTTIME), 6)}
+        lines = [encoded({"t": now, **self._step, "event": "", **event, **when}) for event in events]
         data = ("\n".join(lines) + "\n").encode("ascii")
         try:
             self._file.write(data)
@@ -70,7 +75,7 @@ def trace_folder(home: Home) -> Path:
 
 
 def events(home: Home, since: float | None = None, containing: bytes = b"") -> Iterator[Event]:
-    """What all processes wrote, merged by time; lines of one process keep the order in which they were written.
+    """What all processes wrote, in the order in which it was written.
 
     Args:
         home: of the module.
@@ -78,7 +83,22 @@ def events(home: Home, since: float | None = None, containing: bytes = b"") -> I
         containing: only lines in which these bytes stand are looked into, which is much faster than reading all.
     """
     streams = [_events_of(newest, since, containing) for newest in _processes(home)]
-    return heapq.merge(*streams, key=time_of)
+    return heapq.merge(*streams, key=_Order().of)
+
+
+class _Order:
+    """Puts events in order though the clock may have been set between them."""
+
+    def __init__(self) -> None:
+        #: When the machine was started, by a clock that need not be right: the same for all events since.
+        self._starts: dict[str, float] = {}
+
+    def of(self, event: Event) -> float:
+        """A number that is larger the later *event* was written."""
+        up = event.get("up")
+        if not isinstance(up, (int, float)):
+            return time_of(event)
+        return self._starts.setdefault(str(event.get("boot")), time_of(event) - up) + up
 
 
 def counts(home: Home, since: float) -> Counter[tuple[str, str, str]]:
@@ -98,10 +118,9 @@ def time_of(event: Event) -> float:
 
 
 def life(home: Home, uid: str) -> list[Event]:
-    """All that happened to the file *uid*, to what it was made from and to what was made from it, by time."""
+    """All that happened to the file *uid*, to what it was made from and to what was made from it, in order."""
     root = uid.partition(".")[0]
-    found = [one for one in events(home, containing=root.encode()) if is_related(str(one.get("uid", "")), uid)]
-    return sorted(found, key=time_of)
+    return [one for one in events(home, containing=root.encode()) if is_related(str(one.get("uid", "")), uid)]
 
 
 def is_related(uid: str, other: str) -> bool:

@@ -152,11 +152,8 @@ class ModuleUnderTest:
     def _intents(self) -> list[Path]:
         return [*self.home.var.glob("work/.intake/*.intent"), *self.flow.incoming.glob(".metwork-*")]
 
-    def check(self, *, by_books: bool = True) -> dict[str, Any]:
+    def check(self) -> dict[str, Any]:
         """What the books say; every file that was sent is where it should be, as often as it should be.
-
-        Args:
-            by_books: the books must say so as well, which are in the order of a clock that nobody sets back.
 
         Raises:
             Unbalanced: something is lost or doubled.
@@ -169,7 +166,7 @@ class ModuleUnderTest:
         ]
         books = inventory(self.home)
         leftovers = self.leftovers()
-        if wrong or leftovers or (by_books and not books["balanced"]):
+        if wrong or leftovers or not books["balanced"]:
             raise Unbalanced(
                 f"files: {wrong[:10]}; books: missing {books['missing'][:5]}, surplus {books['surplus'][:5]}; "
                 f"left over: {leftovers[:5]}",

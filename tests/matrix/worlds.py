@@ -163,9 +163,7 @@ def clock(folder: Path) -> Iterator[Row]:
             part.rename(module.faults / "clock")
             module.send(_WITHOUT_REPEATS * 3)
             module.kill(random.Random(days).choice(["observer", "step.m.main", "step.m.a"]))
-            # Lines of a trace are in the order of the clock: of a death at the wrong moment they tell the end first.
-            fault = f"the clock is {days:+} days wrong from one instant to the next, in full flow"
-            yield row(module, fault, by_books=False)
+            yield row(module, f"the clock is {days:+} days wrong from one instant to the next, in full flow")
 
 
 def lost_events(folder: Path) -> Iterator[Row]:

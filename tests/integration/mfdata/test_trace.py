@@ -37,6 +37,8 @@ def test_events_say_when_and_where(home: Home) -> None:
     Trace(home, "step.p.main", "p", "main").write({"event": "done", "uid": UID, "to": ["a/main"]})
     (event,) = events(home)
     assert before - 0.001 <= event.pop("t") <= time.time()
+    assert 0 < event.pop("up") <= time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert Path("/proc/sys/kernel/random/boot_id").read_text("ascii").startswith(event.pop("boot"))
     assert event == {"plugin": "p", "step": "main", "event": "done", "uid": UID, "to": ["a/main"]}
 
 
@@ -51,6 +53,21 @@ def test_all_processes_are_merged_by_time(home: Home) -> None:
     write(home, "a", f"{line(1)}\n{line(4)}\n")
     write(home, "b", f"{line(2)}\n{line(3)}\n")
     assert [event["t"] for event in events(home)] == [1, 2, 3, 4]
+
+
+def test_order_is_kept_when_the_clock_is_set_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    day, now = 86_400.0, time.time
+    for number, (process, wrong) in enumerate([("a", 0.0), ("b", -day), ("a", -day), ("b", day), ("a", 0.0)]):
+        monkeypatch.setattr(time, "time", lambda wrong=wrong: now() + wrong)
+        Trace(home, process).write({"event": "done", "uid": UID, "number": number})
+    assert [event["number"] for event in events(home)] == [0, 1, 2, 3, 4]
+    assert [event["number"] for event in life(home, UID)] == [0, 1, 2, 3, 4]
+
+
+def test_what_was_written_before_the_machine_was_started_anew_comes_before(home: Home) -> None:
+    write(home, "a", f'{line(2000)[:-1]},"boot":"aaaaaaaa","up":900.0}}\n{line(3006)[:-1]},"boot":"b","up":6.0}}\n')
+    write(home, "b", f'{line(3005)[:-1]},"boot":"b","up":5.0}}\n')
+    assert [event["t"] for event in events(home)] == [2000, 3005, 3006]
 
 
 def test_what_a_killed_writer_left_hides_nothing_else(home: Home) -> None:
