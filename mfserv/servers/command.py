@@ -20,6 +20,8 @@ from mfserv.servers.relay import Relay
 #: The number of the file under which the program finds its socket, as systemd gives it.
 _FIRST = 3
 _PR_SET_PDEATHSIG = 1
+#: Bytes that the path of a socket may have.
+_LONGEST_PATH = 107
 #: Seconds between two looks at whether the program listens, or has ended.
 _LOOK = 0.02
 
@@ -72,6 +74,8 @@ class CommandServer:
             PluginError: it cannot be started, or it has ended.
         """
         if self._listens_itself:
+            if not self.port and len(os.fsencode(self.own_socket)) > _LONGEST_PATH:
+                raise PluginError("the path of its socket is too long", where=str(self.own_socket), mend="Use {PORT}.")
             self.own_socket.unlink(missing_ok=True)
         self._process = self._spawn()
         if not self._listens_itself:

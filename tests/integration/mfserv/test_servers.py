@@ -210,7 +210,12 @@ def test_entity_tags_follow_the_content_and_a_folder_leads_below_the_route(tmp_p
         os.utime(page, (0, 0))
         assert service.get("/page.txt", known).body == b"two"
         assert service.get("/page.txt", {"Range": "bytes=1-"}).body == b"wo"
-        assert service.get("/../main.py").status in (403, 404)
+        assert service.get("/../other").status == 403
+        (tmp_path / "secret").write_text("secret")
+        (tmp_path / "site" / "way_out").symlink_to(tmp_path / "secret")
+        (tmp_path / "site" / "alias").symlink_to("page.txt")
+        assert service.get("/way_out").status == 403
+        assert service.get("/alias").body == b"two"
         (tmp_path / "site" / "docs" / "index.html").write_text("docs")
         moved = service.get("/docs")
         assert (moved.status, moved.headers["location"]) == (301, "/route/docs/")
