@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
@@ -22,7 +22,7 @@ from tornado.web import Application, RequestHandler
 from mfext import log as logs
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
-from mfext.errors import MetworkError
+from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
 from mfext.module import load_module
@@ -47,6 +47,14 @@ _BELL_S = 1.0
 T = TypeVar("T")
 
 
+class Submitted(NamedTuple):
+    """A job that was accepted, or was there already."""
+
+    job: Job
+    #: How many waiting jobs come before it.
+    position: int
+
+
 class Gateway:
     """What the handlers of requests share."""
 
@@ -58,7 +66,7 @@ class Gateway:
         #: Requests in hand.
         self.active: set[RequestHandler] = set()
         self.changed = asyncio.Event()
-        self._submitted: list[tuple[Offer, asyncio.Future[Job]]] = []
+        self._submitted: list[tuple[Offer, asyncio.Future[Submitted]]] = []
         self._submitting: asyncio.Task[None] | None = None
         # A store is for one thread at a time. Questions have one of their own, so that none waits for the disk.
         self._stores = (open_store(home, settings), open_store(home, settings))
@@ -69,15 +77,15 @@ class Gateway:
         """What the store answers to *question*."""
         return await asyncio.get_running_loop().run_in_executor(self._store_thread, question, self._stores[1])
 
-    async def submit(self, offer: Offer) -> Job:
-        """The job of *offer* as the store has it. Those that come at the same time are brought to disk together.
+    async def submit(self, offer: Offer) -> Submitted:
+        """What became of *offer*. Those that come at the same time are brought to disk together.
 
         Raises:
             QueueFull: there are too many.
             KeyReused: the key was used for something else.
             ServiceUnavailable: the store is away.
         """
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Submitted] = asyncio.get_running_loop().create_future()
         self._submitted.append((offer, future))
         if self._submitting is None:
             self._submitting = asyncio.create_task(self._submit())
@@ -134,9 +142,9 @@ class Gateway:
         while self._submitted:
             batch, self._submitted = self._submitted, []
             offers = [offer for offer, _ in batch]
-            outcomes: Sequence[Job | Exception]
+            outcomes: Sequence[Submitted | Exception]
             try:
-                outcomes = await loop.run_in_executor(self._submit_thread, self._stores[0].submit_all, offers)
+                outcomes = await loop.run_in_executor(self._submit_thread, submit_all, self._stores[0], offers)
             except Exception as error:  # theirs, each
                 outcomes = [error] * len(batch)
             for (_, future), outcome in zip(batch, outcomes, strict=True):
@@ -150,6 +158,22 @@ class Gateway:
 
     async def _all(self, names: Sequence[str]) -> Sequence[Job]:
         return await self.ask(lambda store: [job for job in map(store.get, names) if job])
+
+
+def submit_all(store: JobStore, offers: Sequence[Offer]) -> list[Submitted | Exception]:
+    """What became of each of *offers*; asked for here, its place in the queue costs no second wait for a thread."""
+    return [
+        outcome if isinstance(outcome, MetworkError) else Submitted(outcome, _position(store, outcome))
+        for outcome in store.submit_all(offers)
+    ]
+
+
+def _position(store: JobStore, job: Job) -> int:
+    """Before it how many come. It is accepted whether or not that can be told."""
+    try:
+        return store.position(job)
+    except ServiceUnavailable:
+        return 0
 
 
 def application(gateway: Gateway) -> Application:

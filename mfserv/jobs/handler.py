@@ -79,6 +79,10 @@ class Handler(RequestHandler):
     async def describe(self, job: Job) -> Document:
         """What the client is told of *job*; sets ``Retry-After`` while there is more to come."""
         position = await self.gateway.ask(lambda store: store.position(job)) if job.status is Status.ACCEPTED else 0
+        return self.description(job, position)
+
+    def description(self, job: Job, position: int) -> Document:
+        """The same, before which *position* others come."""
         if not job.status.is_final:
             settings = self.gateway.settings
             self.set_header("Retry-After", str(come_back(position, settings.runners * settings.concurrency)))

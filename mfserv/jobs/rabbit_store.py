@@ -49,7 +49,8 @@ class RabbitStore(JobStore):
                 # What cannot be withdrawn was claimed: only the broker's word was lost.
                 withdrawn = {job.id for job in new if self._withdraw(database, job)}
                 return [error if isinstance(one, Job) and one.id in withdrawn else one for one in outcomes]
-            database.publish(self._keys.bell, WORK)
+            with suppress(redis.RedisError):  # they are accepted, whether or not anybody is told at once
+                database.publish(self._keys.bell, WORK)
             return outcomes
 
     def get(self, job_id: str) -> Job | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -178,7 +178,8 @@ class SqliteStore(JobStore):
         self._to_ring |= kinds
         if not self._file.is_in_transaction:
             for kind in sorted(self._to_ring):
-                ring(self.bell_folder, kind)
+                with suppress(OSError):  # it is done, whether or not anybody is told at once
+                    ring(self.bell_folder, kind)
             self._to_ring.clear()
 
 

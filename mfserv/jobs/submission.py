@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from tornado.httputil import HTTPHeaders
@@ -22,6 +22,9 @@ from mfserv.jobs.processes import execution
 from mfserv.jobs.route import ONLY, JobRoute
 from mfserv.jobs.spool import SMALL, SpoolFile
 from mfserv.jobs.store import KeyReused, Limits, Offer, QueueFull
+
+if TYPE_CHECKING:
+    from mfserv.jobs.gateway import Submitted
 
 #: Headers that end at the gateway: of the connection, of the waiting, of what the router says; and secrets, which are
 #: for the router and are never written to disk.
@@ -126,7 +129,7 @@ class Taking(Receiving):
         if len(self._pending) > SMALL:
             await self.gateway.on_disk(self._write)
 
-    async def submit(self, job: Job) -> Job:
+    async def submit(self, job: Job) -> Submitted:
         """Keep *job* and the body; the earlier one when this request was made before.
 
         Raises:
@@ -147,11 +150,12 @@ class Taking(Receiving):
                 "The Idempotency-Key belongs to another request",
                 "It was used before with another method, address or body.",
             ) from None
-        self._kept = submitted.id == job.id
+        self._kept = submitted.job.id == job.id
         return submitted
 
-    async def answer(self, job: Job, seconds: float) -> None:
-        """Give the result of *job* if it comes within *seconds*, or else say where it will be."""
+    async def answer(self, submitted: Submitted, seconds: float) -> None:
+        """Give the result of what was *submitted* if it comes within *seconds*, or else say where it will be."""
+        job = submitted.job
         ended = job if job.status.is_final else await self.gateway.waiting.end_of(job.id, seconds)
         is_async = ended is None or ended.result is None
         applied = self.wanted.applied(is_async=is_async)
@@ -161,9 +165,11 @@ class Taking(Receiving):
         if ended and ended.result:
             await self.give_ended(ended)
             return
-        waited = await self.gateway.ask(lambda store: store.get(job.id)) if seconds else None
-        now = ended or waited or job
-        self.give(await self.describe(now), self.accepted)
+        if not ended and not seconds:
+            self.give(self.description(job, submitted.position), self.accepted)
+            return
+        now = ended or await self.gateway.ask(lambda store: store.get(job.id))
+        self.give(await self.describe(now or job), self.accepted)
 
     async def give_ended(self, job: Job) -> None:
         """Answer with the result."""

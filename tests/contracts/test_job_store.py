@@ -629,6 +629,25 @@ def test_a_job_for_which_there_is_no_permit_is_not_kept_unless_somebody_does_it(
     other.close()
 
 
+def test_what_is_queued_is_accepted_though_nobody_can_be_told(
+    rabbitmq: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_server() as redis:
+        store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
+        permit = store._broker.permit
+
+        def then_redis_dies(count: int) -> None:
+            permit(count)
+            redis.kill()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._broker, "permit", then_redis_dies)
+            made = submit(store)
+        redis.start()
+        assert claim(store).id == made.id
+        store.close()
+
+
 def test_permits_that_the_broker_lost_are_put_back(rabbitmq: RabbitMQ, redis: Redis) -> None:
     store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
     made = [submit(store).id for _ in range(3)]
@@ -667,4 +686,11 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     store = SqliteStore(path, tmp_path / "bell")
     with pytest.raises(ServiceUnavailable, match="form 99"):
         store.listed()
+    store.close()
+
+
+def test_a_job_is_accepted_though_nobody_can_be_told(tmp_path: Path) -> None:
+    (tmp_path / "bell").touch()
+    store = SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell")
+    assert submit(store).id == claim(store).id
     store.close()
