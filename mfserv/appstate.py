@@ -99,8 +99,10 @@ def _slot(home: Home, app: App, slot: int, counts: Counts, process: ProcessState
 
 
 def _state(slots: Sequence[Mapping[str, Any]], total: Mapping[str, str]) -> str:
-    """running: as it should be; degraded: some workers are not; failing: none is."""
+    """running: as it should be; degraded: some workers are not; failing: none is; stopped: none shall run or can."""
     if not slots:
         return "elsewhere" if total else "stopped"
+    if all(one["state"] == "stopped" for one in slots):
+        return "stopped"
     well = sum(1 for one in slots if not one["reason"])
     return "running" if well == len(slots) else "degraded" if well else "failing"
