@@ -47,7 +47,7 @@ class Jobs(Handler):
         )
 
     def _words(self, name: str) -> list[str]:
-        return [word for text in self.get_query_arguments(name) for word in text.split(",") if word]
+        return [word for text in self.get_query_arguments(name) for word in text.split(",")]
 
 
 class OneJob(Handler):

@@ -165,7 +165,7 @@ def test_job_list(site: Site, valid: Valid) -> None:
         assert found.status == 200, query
         valid(found.json, ogc.JOB_LIST)
         assert (newest in [one["jobID"] for one in found.json["jobs"]]) is has_it, query
-    for query in ("limit=0", "datetime=x", "minDuration=x", "status=x", "type=x"):
+    for query in ("limit=0", "datetime=x", "minDuration=x", "status=x", "status=,", "type=x"):
         assert site.ask("GET", f"/jobs?{query}").status == 400, query
     look("job-list: its schema, limit, next; type, processID, status, datetime, minDuration, maxDuration")
 
