@@ -17,7 +17,7 @@ demo: setup  ## watch the framework do its job; KEEP=1 leaves it running
 	@.venv/bin/python -m demo $(if $(KEEP),--keep)
 
 test: setup  ## run every test
-	@tools/system-packages serv rpm test
+	@tools/system-packages serv rpm test load
 	@.venv/bin/python -m pytest
 
 unit: setup  ## run the tests that need no process and no server
