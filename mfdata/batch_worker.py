@@ -174,7 +174,7 @@ class BatchWorker(Worker):
                 self._put_back(taken.claim, error)
                 self._give_back([later for later, _ in pairs[number + 1 :]], None, was_told=False)
                 return
-        self._pause = 0.0
+        self._wait_no_longer()
 
     def _hand_over_together(self, batch: Sequence[Taken], outcome: Done, duration: float) -> None:
         """All files end and the outputs are handed over, in one instant."""
@@ -190,7 +190,7 @@ class BatchWorker(Worker):
             )
             legs = [leg for _, _, legs in made for leg in legs]
             self._delivery.hand_over(first.claim.path, legs, [taken.claim.path for taken in others])
-            self._pause = 0.0
+            self._wait_no_longer()
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.
             self._give_back(batch[:1] if committed(first.claim).exists() else batch, error, was_told=self._is_told)
@@ -200,8 +200,7 @@ class BatchWorker(Worker):
         if error:
             self._wait_longer(error, batch[0].claim.name)
         for taken in batch:
-            self._is_told = was_told
-            self._return(taken.claim)
+            self._return(taken.claim, was_told=was_told)
 
 
 def _shared_tags(batch: Sequence[Taken]) -> Tags:

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mfdata import quarantine
@@ -51,6 +51,15 @@ _LONGEST_PAUSE_S = 30.0
 _SLOW_S = 0.01
 
 
+@dataclass
+class Unfinished:
+    """A file that is neither at its next place nor back in its queue: the disk is full."""
+
+    claim: Claim
+    #: Whether the trace tells of an end that it has not come to.
+    was_told: bool
+
+
 class Worker:
     """Gives the files of one queue to one step."""
 
@@ -70,8 +79,7 @@ class Worker:
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self._held_until = 0.0
         self._is_holding = False
-        #: What is neither at its next place nor back in its queue: the disk is full.
-        self._unfinished: list[Claim] = []
+        self._unfinished: list[Unfinished] = []
         self._is_told = False
         self._leave_at = _end_of_life(step.config)
 
@@ -124,14 +132,14 @@ class Worker:
         if not self._unfinished:
             self._pause = 0.0 if not self._work_next() else self._pause
         while self._unfinished:
-            claim = self._unfinished[-1]
+            one = self._unfinished[-1]
             try:
-                self._finish(claim)
+                self._finish(one)
             except OSError as error:
-                self._wait_longer(error, claim.name)
+                self._wait_longer(error, one.claim.name)
                 return
             self._unfinished.pop()
-            self._pause = 0.0
+            self._wait_no_longer()
 
     def _time_to_sleep(self) -> float | None:
         ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
@@ -149,7 +157,7 @@ class Worker:
             self._settle(claim, file, decision, time.time() - start)
             if time.time() - start > _SLOW_S:
                 self.sync()
-            self._pause = 0.0
+            self._wait_no_longer()
             self._is_holding = isinstance(decision, Hold)
         except OSError as error:
             self._put_back(claim, error)
@@ -263,39 +271,46 @@ class Worker:
     def _put_back(self, claim: Claim, error: OSError) -> None:
         """Nothing could be written: the file waits again. Once it is committed it can only go forward."""
         self._wait_longer(error, claim.name)
-        self._return(claim)
+        self._return(claim, was_told=self._is_told)
 
-    def _return(self, claim: Claim) -> None:
-        self._unfinished.append(claim)
+    def _return(self, claim: Claim, *, was_told: bool) -> None:
+        one = Unfinished(claim, was_told)
+        self._unfinished.append(one)
         if not committed(claim).exists():
             with suppress(OSError):
-                self._take_back(claim)
+                self._take_back(one)
                 self._unfinished.pop()
 
-    def _finish(self, claim: Claim) -> None:
-        transaction = committed(claim)
+    def _finish(self, one: Unfinished) -> None:
+        transaction = committed(one.claim)
         if transaction.exists():
             self._delivery.deliver(transaction)
         else:
-            self._take_back(claim)
+            self._take_back(one)
 
-    def _take_back(self, claim: Claim) -> None:
+    def _take_back(self, one: Unfinished) -> None:
         """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
+        claim = one.claim
         remove_transaction(prepared(claim))
         if not claim.path.exists():
             return  # it had gone on, and what failed came after
         tags = read_tags(claim.path, self._sidecars)
         before = before_entry(tags, self.target.plugin, self.target.step)
-        if self._is_told:
+        if one.was_told:
             told = File(claim.path, tags)
             reason = "it could not be handed over, and waits again"
             self._trace.write({"event": "recovered", "uid": told.uid, "name": told.basename, "reason": reason})
-            self._is_told = False
+            one.was_told = False
         if before != tags:
             if not is_own(claim.path):
                 own_copy(claim.path)
             write_tags(claim.path, before, self._sidecars)
         self._queue.release(claim)
+
+    def _wait_no_longer(self) -> None:
+        """A file went on; what is unfinished is still tried again after a pause."""
+        if not self._unfinished:
+            self._pause = 0.0
 
     def _wait_longer(self, error: OSError, name: str) -> None:
         self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)

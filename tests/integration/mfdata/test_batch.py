@@ -270,6 +270,34 @@ def test_what_cannot_even_be_put_back_is_so_later(home: Home, bench: Make, monke
     assert inventory(home)["balanced"]
 
 
+def test_a_file_that_could_not_be_delivered_is_so_though_the_next_one_was(
+    home: Home, bench: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def alone(step: BatchStep, files: Sequence[File]) -> Done:
+        if len(files) > 1:
+            raise ValueError("one of them is bad")
+        return joined(step, files)
+
+    at = bench(alone)
+    offer(home, "a", "b")
+    rename, refused = os.rename, []
+
+    def no_room_once(source: str | Path, target: str | Path) -> None:
+        if not refused and os.fspath(target).startswith(os.fspath(at.places.queue(NEXT))):
+            refused.append(target)
+            _no_room()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", no_room_once)
+    assert at.worker._work_next()
+    assert list(files_in(home, NEXT)) == ["b"]
+    assert at.worker._pause > 0
+    at.worker._try_again()
+    assert sorted(files_in(home, NEXT)) == ["a", "b"]
+    assert at.worker._pause == 0
+    assert inventory(home)["balanced"]
+
+
 def _no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
