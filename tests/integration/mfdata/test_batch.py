@@ -280,7 +280,8 @@ def test_a_file_that_could_not_be_delivered_is_so_though_the_next_one_was(
 
     at = bench(alone)
     offer(home, "a", "b")
-    rename, refused = os.rename, []
+    rename = os.rename
+    refused: list[str | Path] = []
 
     def no_room_once(source: str | Path, target: str | Path) -> None:
         if not refused and os.fspath(target).startswith(os.fspath(at.places.queue(NEXT))):
