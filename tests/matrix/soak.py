@@ -41,7 +41,7 @@ class Look:
     """What the processes of the module take at one moment."""
 
     seconds: float
-    #: MB of proportional set size, and open descriptors of one copy, by process.
+    #: MB of its own (what is shared depends on who else runs), and open descriptors of one copy, by process.
     memory: dict[str, float] = field(default_factory=dict)
     descriptors: dict[str, int] = field(default_factory=dict)
     zombies: int = 0
@@ -100,7 +100,7 @@ def look(module: ModuleUnderTest, seconds: float) -> Look:
     for process in belonging_to(module):
         with suppress(psutil.Error):
             name = process.environ().get("METWORK_PROCESS", "supervisor")
-            found.memory[name] = found.memory.get(name, 0.0) + process.memory_full_info().pss / 1e6
+            found.memory[name] = found.memory.get(name, 0.0) + process.memory_full_info().uss / 1e6
             found.descriptors[name] = max(found.descriptors.get(name, 0), process.num_fds())
             found.zombies += sum(child.status() == psutil.STATUS_ZOMBIE for child in process.children())
     return found
