@@ -54,7 +54,8 @@ class BatchWorker(Worker):
         batch, self._batch = self._batch, []
         for taken in batch:
             self._queue.release(taken.claim)
-        self._end(batch)
+        if batch:
+            self._end(batch[0].claim)
 
     def _work_next(self) -> bool:
         try:
@@ -68,9 +69,15 @@ class BatchWorker(Worker):
             self._give_back(self._batch, error, was_told=False)
         else:
             self.work_batch(self._batch)
-        self._end(self._batch)
+        self._end(self._batch[0].claim)
         self._batch = []
         return True
+
+    def _try_again(self) -> None:
+        before = list(self._unfinished)
+        super()._try_again()
+        if before:
+            self._end(before[0].claim)
 
     def _time_to_sleep(self) -> float | None:
         usual = super()._time_to_sleep()
@@ -107,10 +114,11 @@ class BatchWorker(Worker):
             batch[0].claim.path.with_name(BATCH).touch()
         batch[0].claim.path.with_name(GATHERING).unlink()
 
-    def _end(self, batch: Sequence[Taken]) -> None:
-        if batch and not self._unfinished:
+    def _end(self, claim: Claim) -> None:
+        """Remove the marks of the batch of *claim*, unless one of its files is still in hand."""
+        if not self._unfinished:
             for mark in (GATHERING, BATCH):
-                batch[0].claim.path.with_name(mark).unlink(missing_ok=True)
+                claim.path.with_name(mark).unlink(missing_ok=True)
 
     def work_batch(self, batch: Sequence[Taken]) -> None:
         """Bring the claimed files of a batch to their next states."""

@@ -296,6 +296,7 @@ def test_a_file_that_could_not_be_delivered_is_so_though_the_next_one_was(
     at.worker._try_again()
     assert sorted(files_in(home, NEXT)) == ["a", "b"]
     assert at.worker._pause == 0
+    assert [path.name for path in Path(at.queue._work).iterdir()] == [".lock"]
     assert inventory(home)["balanced"]
 
 
