@@ -64,19 +64,19 @@ def serv(new_serv: Callable[[str], Serv]) -> Serv:
 
 def token(algorithm: str, key: str | None = None, drop: str = "", **claims: Any) -> str:
     """A token that is good but for what *claims* say."""
-    whole = {"sub": "alice", "exp": int(time.time()) + 600, **CLAIMS[algorithm], **claims}
+    whole = {"sub": "alice", "exp": int(time.time()) + 86_400, **CLAIMS[algorithm], **claims}
     whole.pop(drop, None)
     return jwt.encode(whole, key or KEYS[algorithm], algorithm)
 
 
 def signed(claims: dict[str, Any]) -> str:
     """A token with these claims in this order, genuine and not too old."""
-    return jwt.encode({**claims, "iss": "https://rsa.example", "exp": int(time.time()) + 600}, KEYS["RS256"], "RS256")
+    return jwt.encode({**claims, "iss": "https://rsa.example", "exp": int(time.time()) + 86_400}, KEYS["RS256"], "RS256")
 
 
 def forged(header: dict[str, str], key: bytes) -> str:
     """A token in whose header anything stands, signed by HMAC."""
-    claims = {"sub": "alice", "exp": int(time.time()) + 600, **CLAIMS["RS256"]}
+    claims = {"sub": "alice", "exp": int(time.time()) + 86_400, **CLAIMS["RS256"]}
     parts = [base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=") for one in (header, claims)]
     signed = b".".join(parts)
     digest = hmac.digest(key, signed, hashlib.sha256) if key else b""
@@ -109,7 +109,7 @@ def test_who_signs_is_believed_for_its_own_subjects(serv: Serv, bearer: str, cli
     [
         pytest.param(token("RS256", exp=int(time.time()) - 1), id="old"),
         pytest.param(token("RS256", drop="exp"), id="without an end"),
-        pytest.param(token("RS256", nbf=int(time.time()) + 500), id="too early"),
+        pytest.param(token("RS256", nbf=int(time.time()) + 80_000), id="too early"),
         pytest.param(token("RS256", aud="other"), id="for another audience"),
         pytest.param(token("RS256", aud=["other", "database"]), id="for other audiences"),
         pytest.param(token("RS256", drop="aud"), id="for nobody"),
