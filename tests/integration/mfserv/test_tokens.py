@@ -71,7 +71,9 @@ def token(algorithm: str, key: str | None = None, drop: str = "", **claims: Any)
 
 def signed(claims: dict[str, Any]) -> str:
     """A token with these claims in this order, genuine and not too old."""
-    return jwt.encode({**claims, "iss": "https://rsa.example", "exp": int(time.time()) + 86_400}, KEYS["RS256"], "RS256")
+    return jwt.encode(
+        {**claims, "iss": "https://rsa.example", "exp": int(time.time()) + 86_400}, KEYS["RS256"], "RS256"
+    )
 
 
 def forged(header: dict[str, str], key: bytes) -> str:
