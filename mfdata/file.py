@@ -296,7 +296,7 @@ def begin_sync(descriptor: int) -> None:
 
 @cache
 def _sync_file_range() -> Callable[..., int]:
-    import ctypes  # only where a file is to survive a power cut
+    import ctypes  # only where files are brought to disk
 
     function = ctypes.CDLL(None).sync_file_range
     function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)

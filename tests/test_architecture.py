@@ -29,7 +29,6 @@ GATES = {
 #: Who removes something from disk in mfdata, and what it is.
 REMOVERS = {
     "mfdata/file.py": "files: discard is the one place where a file ends; parts of copies",
-    "mfdata/intake.py": "the tags beside a file that was not taken in the end",
     "mfdata/delivery.py": "transactions and the tags beside them",
     "mfdata/queues/local.py": "the lock and the folder of a worker that leaves",
     "mfdata/quarantine.py": "the reason beside a file",

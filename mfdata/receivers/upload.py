@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from mfdata.completeness import HIDDEN
-from mfdata.file import discard, new_uid, sync_folder
+from mfdata.file import begin_sync, discard, new_uid, sync_folder
 from mfdata.steps.placement import rename_new
 
 #: Begins the names of files that are being received; the observer leaves them alone.
 PREFIX = f"{HIDDEN}upload-"
 #: So much is written before the kernel is asked to begin bringing it to disk, so that the end need not wait long.
 _WRITE_BACK = 16 * 1024 * 1024
-_SYNC_FILE_RANGE_WRITE = 2
 
 
 class TooLarge(OSError):
@@ -68,7 +64,7 @@ class Upload:
             self.fault = error
             raise
         if self.size // _WRITE_BACK > begun:
-            _sync_file_range()(self._file, 0, 0, _SYNC_FILE_RANGE_WRITE)
+            begin_sync(self._file)
 
     def complete(self) -> None:
         """Bring all of it to disk; nothing more will come.
@@ -136,11 +132,3 @@ def discard_leftovers(folder: Path, sidecars: Path) -> int:
             discard(path, sidecars)
             count += 1
     return count
-
-
-@cache
-def _sync_file_range() -> Callable[..., int]:
-    function = ctypes.CDLL(None).sync_file_range
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    function.restype = ctypes.c_int
-    return function
