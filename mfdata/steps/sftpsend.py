@@ -14,6 +14,9 @@ from mfdata.steps.sftp_session import BROKEN, FAULTS, SftpAccount, SftpSession
 from mfext.errors import ConfigError
 from mfext.option import option
 
+#: How paramiko words it that the handshake took longer than the timeout, or that there was none.
+_NO_SSH = ("No existing session", "SSH protocol banner")
+
 
 @dataclass(frozen=True, repr=False)
 class SftpSendKeys(FolderSenderKeys):
@@ -91,6 +94,8 @@ def _described(error: BaseException) -> str:
         return "the directory is not there"
     if isinstance(error, EOFError):
         return "the connection was closed"
+    if any(said in str(error) for said in _NO_SSH):
+        return "it took the connection and did not answer as SSH does in time"
     return (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
 
 

@@ -139,7 +139,7 @@ class SftpServer:
             transport.add_server_key(self.host_key)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Files)
             self._transports.append(transport)
-            with suppress(paramiko.SSHException, EOFError):
+            with suppress(paramiko.SSHException, EOFError, OSError):  # who hangs up early resets the connection
                 transport.start_server(server=Login(self))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,13 @@ def test_only_a_machine_whose_key_is_known_is_spoken_to(server: SftpServer, send
     assert "not found in known_hosts" in said[str(nobody)]
     assert there(server) == {}
     assert sending(known_hosts="", verify_host_key=False).send() == Done()
+
+
+def test_a_machine_that_does_not_speak_is_given_up_in_time(sending: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        outcome = sending(port=mute.getsockname()[1], timeout=0.2).send()
+    assert isinstance(outcome, Retry)
+    assert "did not answer as SSH does" in outcome.reason
 
 
 def test_a_key_proves_who_it_is(server: SftpServer, sending: Make, tmp_path: Path) -> None:
