@@ -178,7 +178,20 @@ def write_tags(
             raise
     else:
         return True
-    sidecar = Path(sidecars) / (name or os.path.basename(path))
+    present = os.path.basename(path)
+    _write_sidecar(Path(sidecars) / (name or present), data, sync=sync)
+    if name not in ("", present) and has_attribute(path):
+        # Until it is published it may be taken back, and is then looked up by the name that it has.
+        _write_sidecar(Path(sidecars) / present, os.getxattr(path, ATTRIBUTE), sync=sync)
+    # What is left in the attribute hides the sidecar; on a full disk it is all there is, so it goes last.
+    with suppress(OSError):
+        os.removexattr(path, ATTRIBUTE)
+        if sync:
+            sync_file(path)
+    return False
+
+
+def _write_sidecar(sidecar: Path, data: bytes, *, sync: bool) -> None:
     sidecar.parent.mkdir(parents=True, exist_ok=True)
     part = sidecar.with_name(f".{sidecar.name[:240]}")
     try:
@@ -192,12 +205,6 @@ def write_tags(
         raise
     if sync:
         sync_folder(sidecar.parent)
-    # What is left in the attribute hides the sidecar; on a full disk it is all there is, so it goes last.
-    with suppress(OSError):
-        os.removexattr(path, ATTRIBUTE)
-        if sync:
-            sync_file(path)
-    return False
 
 
 def has_attribute(path: str | Path) -> bool:

@@ -195,6 +195,25 @@ def left_over(home: Home) -> list[str]:
     return [str(path) for path in found if path.parent != places.works and "/.new-" not in str(path)]
 
 
+@pytest.mark.parametrize("durability", ["crash", "power"])
+def test_tags_that_outgrow_the_attribute_are_never_lost(tmp_path: Path, durability: str) -> None:
+    point, died = 0, True
+    while died:
+        home = Home("mfdata", tmp_path / str(point))
+        give(home)
+        died = dies(home, with_large_tags, durability, point)
+        if died:
+            recover(home, durability)
+            work(home, with_large_tags, durability)
+        places = Places(home)
+        (path,) = places.queue(Target("a", "main")).iterdir()
+        tags = read_tags(path, places.sidecars)
+        assert tags["first.core.original_basename"] == b"some.png", f"died at change {point}"
+        assert len(tags["p.main.large"]) == 100_000
+        point += 1
+    assert point > 2, "no change was counted: the test would prove nothing"
+
+
 def test_of_a_file_that_leaves_no_tags_stay_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unsupported(*_arguments: object) -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
