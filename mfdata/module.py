@@ -80,7 +80,7 @@ def _observed(config: Config, plugins: Sequence[Plugin]) -> str:
         for step in [plugin.config.section(name, StepConfig)]
         if step.listened_directories.strip() != AUTO
     ]
-    return hashlib.sha256(repr((steps, config.rows())).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((steps, config.digest())).encode()).hexdigest()[:16]
 
 
 def _processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:

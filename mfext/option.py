@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import keyword
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mfext.errors import ConfigError, PluginError, nearest
@@ -230,19 +232,24 @@ def option(
     return dataclasses.field(default=missing, repr=not secret, metadata={"option": declared}, kw_only=True)
 
 
-def options_of(section: type) -> dict[str, Option]:
+def options_of(section: type) -> Mapping[str, Option]:
     """The options that the dataclass *section* declares, by name, in order.
 
     Raises:
         PluginError: a field has a type that no key can have.
     """
+    return _options_of(section)
+
+
+@functools.cache  # commands read the configuration of all plugins; typed so for mypy, to which no class is hashable
+def _options_of(section: Any) -> Mapping[str, Option]:
     if not dataclasses.is_dataclass(section):
-        return {}
+        return MappingProxyType({})
     options = (_option_of(section, field) for field in dataclasses.fields(section))
-    return {option.name: option for option in options}
+    return MappingProxyType({option.name: option for option in options})
 
 
-def _option_of(section: type, field: dataclasses.Field[Any]) -> Option:
+def _option_of(section: Any, field: dataclasses.Field[Any]) -> Option:
     annotation: Any = field.type
     name = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
     if not isinstance(annotation, (str, type)):

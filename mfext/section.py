@@ -110,6 +110,13 @@ class Config(Mapping[str, Section]):
         """Where a value comes from: ``path:line``, ``environment NAME`` or ``default``."""
         return self._origins.get((section, key), DEFAULT)
 
+    def digest(self) -> str:
+        """Differs when a value in force does, be it secret or not; where it comes from does not count."""
+        from hashlib import sha256
+
+        content = repr([(name, _values(section)) for name, section in self._sections.items()])
+        return sha256(content.encode(errors="surrogateescape")).hexdigest()[:16]
+
     def rows(self) -> list[Row]:
         """Every value in force."""
         return [
@@ -150,7 +157,7 @@ class Schema:
         return load(self, raw, variables)
 
 
-def declared(kind: type[Section]) -> dict[str, Option]:
+def declared(kind: type[Section]) -> Mapping[str, Option]:
     """The options of a *kind* of section; none for one that takes any key."""
     return {} if issubclass(kind, FreeSection) else options_of(kind)
 
@@ -159,6 +166,11 @@ def hides(kind: type[Section], key: str) -> bool:
     """Whether the value of *key* is secret: as a *kind* of section declares it, by its name where nothing does."""
     options = declared(kind)
     return options[key].secret if key in options else is_secret(key)
+
+
+def _values(section: Section) -> Mapping[str, object]:
+    # What repr() gives of a section leaves secrets out.
+    return section.values if isinstance(section, FreeSection) else vars(section)
 
 
 def is_pattern(name: str) -> bool:

