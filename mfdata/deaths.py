@@ -20,7 +20,7 @@ def deaths(home: Home, max_crashes: int) -> list[dict[str, Any]]:
     times: Counter[str] = Counter()
     last: dict[str, Event] = {}
     for event in events(home, now - _LATELY_S, b'"crashes"'):
-        if event.get("crashes") and time_of(event) >= now - _LATELY_S:
+        if event.get("crashes") and event.get("counts", True) and time_of(event) >= now - _LATELY_S:
             step = f"{event.get('plugin')}/{event.get('step')}"
             times[step] += 1
             last[step] = event

@@ -16,6 +16,8 @@ from pathlib import Path
 ATTRIBUTE = "user.metwork"
 #: The tag that tells of which file a file is a replay.
 REPLAY_OF = "latest.core.replay_of"
+#: How many workers died on the file at its present step, and the folder of the last of them.
+CRASHES, DIED_IN = "latest.core.crashes", "latest.core.died_in"
 #: When somebody let a step have the file again, in epoch seconds; whoever does so wants it in spite of its age.
 PUT_BACK = "latest.core.put_back"
 #: In the middle of 0 to 9.

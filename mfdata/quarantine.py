@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import PUT_BACK, File, Tags, before_entry, discard, read_tags, sync_file, uid_of
+from mfdata.file import CRASHES, DIED_IN, PUT_BACK, File, Tags, before_entry, discard, read_tags, sync_file, uid_of
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
@@ -167,7 +167,7 @@ def fresh(tags: Tags) -> Tags:
 
 
 #: Tags that count what went wrong with a file at its present step.
-COUNTERS = ("latest.core.attempt", "latest.core.crashes")
+COUNTERS = ("latest.core.attempt", CRASHES, DIED_IN)
 
 
 def _told(kept: Kept) -> dict[str, object]:

@@ -6,6 +6,7 @@ holds the flock of its ``.lock``, and each act is one rename that a successor fi
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -17,11 +18,12 @@ from typing import Any
 
 from mfdata import quarantine
 from mfdata.delivery import Delivery, remove_transaction
-from mfdata.file import OWN_COPY, File, Tags, before_entry, read_tags, uid_of
-from mfdata.places import COMMITTED, LOCK, Places, Target, target_of_folder
+from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of, waiting_name
+from mfdata.places import COMMITTED, LOCK, PREPARED, Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.exits import Exit, exit_of
+from mfext.generation import is_over
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -32,9 +34,14 @@ KILLED = "killed"
 BATCH = "batch"
 #: The same while the files it has claimed wait for others: none of them can have killed it.
 GATHERING = "gathering"
+#: All that a worker has in its folder besides files.
+_MARKS = (LOCK, KILLED, f".{KILLED}", BATCH, GATHERING)
 #: A folder that its worker has not yet made public after this long is a dead worker's.
 _HIDDEN_FOR_S = 60.0
 _TRY_AGAIN_AFTER_S = 10.0
+#: File times are some milliseconds coarse.
+_COARSE_S = 0.1
+_WITH_ALL = "the worker ended with its supervisor or with the machine, which says nothing against the file"
 
 
 class Recovery:
@@ -62,7 +69,7 @@ class Recovery:
         """Bring back what one worker had; what cannot be now (a full disk) is tried again and holds up nothing else."""
         try:
             return self._recover_worker(folder, target)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a disk gave back other tags than it got
             log.error("what a dead worker had cannot be brought back yet", folder=str(folder), reason=str(error))
             self._not_before[folder] = time.monotonic() + _TRY_AGAIN_AFTER_S
             return 0
@@ -70,17 +77,39 @@ class Recovery:
     def _recover_worker(self, folder: Path, target: Target) -> int:
         """Finish or take back all that is in *folder*, then remove it."""
         cause = _cause_of_death(self._places, folder, target)
+        _remove_copies(folder)
         committed = sorted(path for path in folder.iterdir() if path.name.endswith(COMMITTED) and path.is_dir())
         for transaction in committed:
             self._finish(transaction, target)
-        claimed = sorted(path for path in folder.iterdir() if _is_claimed(path))
+        claimed = sorted(claimed_files(folder))
         is_batch = (folder / BATCH).exists()
         if (folder / GATHERING).exists():
             cause["counts"] = False
+        if cause["file"] not in ("", *(path.name for path in claimed)):
+            # It went on to the next one in the moment in which it was killed.
+            cause |= {"counts": False, "reason": f"{cause['reason']}, with the file before"}
+        fault: Exception | None = None
         for path in claimed:
-            self._take_back(path, target, cause, may_keep=not is_batch)
+            try:
+                self._take_back(path, target, cause, may_keep=not is_batch)
+            except (OSError, ValueError) as error:
+                fault = error  # the others are no worse for it
+        if fault:
+            raise fault
+        self._keep_strangers(folder, target)
         remove_worker_folder(folder)
         return len(claimed) + len(committed)
+
+    def _keep_strangers(self, folder: Path, target: Target) -> None:
+        """Quarantine what was not claimed under a waiting name: somebody put it into the queue by hand."""
+        for path in sorted(folder.iterdir()):
+            if path.name not in _MARKS and not path.name.endswith(PREPARED):
+                own = path.rename(path.with_name(waiting_name(os.fsencode(path.name))))
+                reason = f'"{path.name}" was with a dead worker, and is no file that mfdata took in'
+                event = _told("quarantined", {}, path, target) | {"kind": "stranger", "reason": reason}
+                self._trace.write(event)
+                told = {"kind": "stranger", "reason": reason, "name": path.name}
+                quarantine.keep(self._places, own, target, {}, told, durable=self._durable)
 
     def _finish(self, committed: Path, target: Target) -> None:
         claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
@@ -93,10 +122,15 @@ class Recovery:
         """Put a file back into its queue, or into quarantine when workers died on it too often, and on it alone."""
         # The worker may have died between its last word on the tags and the rename that publishes them.
         tags = before_entry(read_tags(path, self._places.sidecars), target.plugin, target.step)
-        crashes = int(tags.get("latest.core.crashes", b"0")) + (1 if cause["counts"] else 0)
-        if crashes:
-            tags["latest.core.crashes"] = str(crashes).encode()
+        crashes = int(tags.get(CRASHES, b"0"))
+        died_in = path.parent.name.encode()
+        # Whoever took it back before us may have died between the tags and the rename.
+        if cause["counts"] and tags.get(DIED_IN) != died_in:
+            crashes += 1
+            tags |= {CRASHES: str(crashes).encode(), DIED_IN: died_in}
         event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
+        if not cause["counts"]:
+            event["counts"] = False
         if crashes < self._max_crashes or not may_keep:
             self._trace.write(event)
             retag(path, tags, self._places.sidecars)
@@ -131,12 +165,18 @@ def claimed_files(folder: Path) -> Iterator[Path]:
 
 
 def remove_worker_folder(folder: Path) -> None:
-    """Remove a worker's folder in which no file is left; the lock goes last: a successor may end this."""
+    """Remove a worker's folder in which no file is left; the lock goes last: a successor may end this.
+
+    Raises:
+        OSError: there is something in it that is not the worker's own.
+    """
     for path in folder.iterdir():
-        if path.is_dir():
+        if path.name.endswith(PREPARED):
             remove_transaction(path)
-        elif path.name != LOCK:
+        elif path.name in _MARKS and path.name != LOCK:
             path.unlink()
+    if left := [name for name in os.listdir(folder) if name != LOCK]:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(folder / left[0]))
     with suppress(FileNotFoundError):
         (folder / LOCK).unlink()
     folder.rmdir()
@@ -144,7 +184,17 @@ def remove_worker_folder(folder: Path) -> None:
 
 def _is_claimed(path: Path) -> bool:
     # All waiting names begin with the digit of their priority.
-    return path.name[0].isdigit() and not path.name.endswith(OWN_COPY) and not path.is_dir()
+    return path.name[0].isdigit() and not _is_copy(path) and not path.is_dir()
+
+
+def _is_copy(path: Path) -> bool:
+    """Whether *path* was about to take the place of the file beside it; a producer's file may be called so as well."""
+    return path.name.endswith(OWN_COPY) and path.with_name(path.name.removesuffix(OWN_COPY)).exists()
+
+
+def _remove_copies(folder: Path) -> None:
+    for path in [path for path in folder.iterdir() if _is_copy(path)]:
+        path.unlink()
 
 
 @contextmanager
@@ -178,23 +228,28 @@ def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, A
     with suppress(OSError, ValueError):
         killed = json.loads((folder / KILLED).read_bytes())
     process = f"step.{target.folder}"
-    pid = folder.name.lstrip(".").removeprefix("new-").partition("-")[0]
-    end = None if killed else _exit(places, process, int(pid))
+    pid, _, rest = folder.name.lstrip(".").removeprefix("new-").partition("-")
+    end = None if killed else _exit(places, process, int(pid), folder)
+    ended_with_all = not killed and not end and is_over(rest.partition("-")[2])
     return {
-        "reason": str(killed.get("reason") or end or "the worker died"),
+        "reason": str(killed.get("reason") or end or (_WITH_ALL if ended_with_all else "the worker died")),
         "kind": killed.get("kind", "poison"),
-        # A stop that did not wait long enough says nothing against the file.
-        "counts": killed.get("counts", not (end and end.overdue)),
+        "file": str(killed.get("file") or ""),
+        # Neither a stop that did not wait long enough nor the end of everything says anything against the file.
+        "counts": not (ended_with_all or (end and end.overdue)),
         "log": _last_lines(places, process),
     }
 
 
-def _exit(places: Places, process: str, pid: int) -> Exit | None:
+def _exit(places: Places, process: str, pid: int, folder: Path) -> Exit | None:
     """How the process ended; the supervisor notes it some milliseconds after the lock is free."""
+    began = (folder / LOCK).stat().st_mtime
     for _ in range(10):
         found = exit_of(places.home, process, pid)
-        if found or not (places.home.run / "ready" / process / str(pid)).exists():
+        if found and found.time >= began - _COARSE_S:  # another may have had that number before
             return found
+        if not (places.home.run / "ready" / process / str(pid)).exists():
+            return None
         time.sleep(0.01)
     return None
 

@@ -20,6 +20,7 @@ from mfext.endpoint import SOCKET, ask
 from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, ServiceUnavailable
 from mfext.exits import exits_of
+from mfext.generation import lock_file
 from mfext.output import last_lines
 from mfext.proc import kill_leftovers, rss_of
 from mfext.process import Process
@@ -48,7 +49,7 @@ class Supervisor:
         self.settings = (
             config.section("supervisor", Supervision) if config and "supervisor" in config else Supervision()
         )
-        self._lock = home.run / "arbiter.lock"
+        self._lock = lock_file(home)
 
     def is_running(self) -> bool:
         """Whether there is an arbiter: the kernel knows, since it holds a lock for as long as it lives."""

@@ -23,6 +23,7 @@ from inotify_simple import flags as inotify_flags
 from mfdata.file import discard
 from mfdata.places import LOCK, Places, Target
 from mfdata.queue import Claim
+from mfext.generation import generation
 
 #: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
 _LISTING = 32_768
@@ -43,9 +44,9 @@ _LOST = inotify_flags.Q_OVERFLOW | inotify_flags.IGNORED
 class WorkerFolder:
     """The folder of one worker, held by a flock."""
 
-    def __init__(self, parent: Path) -> None:
-        """Make the folder and lock it before anybody can take it for a dead worker's."""
-        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+    def __init__(self, parent: Path, under: str = "") -> None:
+        """Make the folder and lock it before anybody can take it for a dead worker's; *under* which generation."""
+        name = f"{os.getpid()}-{os.urandom(4).hex()}" + (f"-{under}" if under else "")
         parent.mkdir(parents=True, exist_ok=True)
         hidden = parent / f".new-{name}"
         hidden.mkdir()
@@ -70,7 +71,7 @@ class LocalQueue:
         self._queue = os.fspath(places.queue(target))
         self._sidecars = places.sidecars
         os.makedirs(self._queue, exist_ok=True)
-        self._worker = WorkerFolder(places.work(target))
+        self._worker = WorkerFolder(places.work(target), generation(places.home))
         self._work = os.fspath(self._worker.path)
         self._inotify = INotify(nonblocking=True)
         mask = inotify_flags.MOVED_TO | inotify_flags.CREATE | inotify_flags.ONLYDIR
