@@ -194,8 +194,8 @@ class AppConfig(Section):
         10_000_000,
         unit="bytes",
         minimum=0,
-        help="Largest body of a request. A body whose length is not said (chunked) is counted as it comes by Python "
-        "apps; a program or a service elsewhere must do so itself.",
+        help="Largest body of a request, of any kind of app; a body whose length is not said (chunked) is counted as "
+        "it comes, and broken off.",
     )
     retry: str = option(
         "idempotent",

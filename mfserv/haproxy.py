@@ -14,7 +14,7 @@ from mfext.section import Config
 from mfserv.app import App
 from mfserv.clients import Clients, clients
 from mfserv.config import Http, Tls
-from mfserv.haproxynames import ADMIN, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, METRICS, PEERS
+from mfserv.haproxynames import ADMIN, BODIES, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, METRICS, PEERS, SIZED
 from mfserv.limits import Rate, lane, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
@@ -23,6 +23,8 @@ from mfserv.tokens import issuers
 #: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
 #: Those that may be sent again are copied whole: each kilobyte costs every request.
 BUFFER = 16_384
+#: Bytes of it that are left free for what the router adds.
+REWRITE = 2048
 #: Milliseconds that a request is put back in the queue for each request of its client in the last ten seconds.
 FAIRNESS = 10
 
@@ -106,6 +108,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
             "ipv6": config.section("http", Http).accept_proxy or any(":" in one for one in addresses(config)),
         },
         "buffer": BUFFER,
+        "rewrite": REWRITE,
     }
     keys = {name: text for one in signers for name, text in one.files.items()}
     return Rendered({**maps, **keys, "index.html": page(table), CONFIG: _text(facts)})
@@ -116,7 +119,15 @@ def _settings(config: Config) -> dict[str, Any]:
         "http": config.section("http", Http),
         "addresses": addresses(config),
         "tls": config.section("tls", Tls),
-        "sockets": {"admin": ADMIN, "internal": INTERNAL, "peers": PEERS, "gateway": GATEWAY, "metrics": METRICS},
+        "sockets": {
+            "admin": ADMIN,
+            "internal": INTERNAL,
+            "peers": PEERS,
+            "gateway": GATEWAY,
+            "metrics": METRICS,
+            "bodies": BODIES,
+            "sized": SIZED,
+        },
     }
 
 

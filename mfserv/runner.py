@@ -192,8 +192,8 @@ def server_of(spec: Spec, seat: Seat) -> Server:
 
     if kind == "wsgi":
         bridge = WsgiApp(app, spec.concurrency)
-        return AsgiServer(bridge, seat.listening, spec.max_body, spec.graceful_timeout, lifespan=False)
-    return AsgiServer(app, seat.listening, spec.max_body, spec.graceful_timeout)
+        return AsgiServer(bridge, seat.listening, spec.graceful_timeout, lifespan=False)
+    return AsgiServer(app, seat.listening, spec.graceful_timeout)
 
 
 if __name__ == "__main__":

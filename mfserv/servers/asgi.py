@@ -21,19 +21,12 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = log.get_logger(__name__)
 
 
-class TooLarge(Exception):
-    """The body is longer than the app wants."""
-
-
 class AsgiServer:
     """An ASGI app on a listening socket."""
 
-    def __init__(
-        self, app: Any, listening: socket, max_body: int, graceful_timeout: float = 30.0, lifespan: bool = True
-    ) -> None:
+    def __init__(self, app: Any, listening: socket, graceful_timeout: float = 30.0, lifespan: bool = True) -> None:
         self.app = app
         self.listening = listening
-        self.max_body = max_body
         #: Requests in hand, and WebSockets that are open.
         self.busy = self.standing = 0
         #: What the app says of a startup or shutdown that failed.
@@ -123,7 +116,7 @@ class AsgiServer:
             return
         self.busy += 1
         try:
-            await self._limited(scope, receive, send)
+            await self.app(scope, receive, send)
         finally:
             self.busy -= 1
 
@@ -137,33 +130,6 @@ class AsgiServer:
             await send(message)
 
         await self.app(scope, receive, noted)
-
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the app, and break off a body without a length that becomes too long."""
-        size, started = 0, False
-
-        async def counted() -> MutableMapping[str, Any]:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > self.max_body:
-                raise TooLarge
-            return message
-
-        async def noted(message: MutableMapping[str, Any]) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, counted, noted)
-        except TooLarge:
-            if started:
-                raise
-            body = b'{"title":"the body is too large","status":413}'
-            kind = [(b"content-type", b"application/problem+json"), (b"connection", b"close")]
-            await send({"type": "http.response.start", "status": 413, "headers": kind})
-            await send({"type": "http.response.body", "body": body})
 
 
 class _Uvicorn(uvicorn.Server):

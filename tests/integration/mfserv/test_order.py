@@ -10,8 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from mfext.testing import wait_until
+from mfserv.testing import Answer
 from tests.integration.mfserv.load import load
-from tests.integration.mfserv.serv import Serv
+from tests.integration.mfserv.serv import Serv, free_port
 from tests.integration.mfserv.test_swap import write
 
 CONFIG = """
@@ -81,10 +82,19 @@ def test_a_client_of_twice_its_rate_gets_its_rate_over_a_reload_as_well(serv: Se
     assert good == pytest.approx(6 * 25, rel=0.05)
 
 
+def problem(answer: Answer) -> int:
+    """The status of an answer of the router's own (RFC 9457), by which its line in the access log is found."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.headers["x-request-id"]) == 36
+    assert answer.json()["status"] == answer.status
+    assert answer.json()["title"]
+    return answer.status
+
+
 def test_an_app_that_takes_too_long_is_given_up(serv: Serv) -> None:
     folder = write(serv, "stuck", delay=5, timeout=0.5)
     serv.develop(folder)
-    assert serv.service.get("/stuck/").status == 504
+    assert problem(serv.service.get("/stuck/")) == 504
     assert serv.service.get("/fast/").status == 200
 
 
@@ -96,7 +106,9 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
         connection.sendall(b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx")
-        assert b" 408 " in connection.recv(4096)
+        assert b" 408 " in (answer := connection.recv(4096))
+        assert b'{"title":"the request did not come in time","status":408}' in answer
+        assert b"x-request-id: " in answer
     assert 0.5 < time.monotonic() - begin < 5
     with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
         connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
@@ -137,8 +149,18 @@ def test_an_app_that_answers_rubbish_hurts_nobody_else(serv: Serv) -> None:
     (folder / "config.ini").write_text(config)
     (folder / "serve.py").write_text(RUBBISH)
     serv.develop(folder)
-    assert serv.service.get("/rubbish/").status == 502
+    assert problem(serv.service.get("/rubbish/")) == 502
     assert serv.service.get("/fast/").status == 200
+
+
+def test_a_service_elsewhere_that_is_away_is_told_of(serv: Serv) -> None:
+    folder = write(serv, "away")
+    config = (folder / "config.ini").read_text()
+    settings = f"upstream = http://127.0.0.1:{free_port()}"
+    (folder / "config.ini").write_text(config.replace("app = main:app\ninterface = asgi", settings))
+    serv.develop(folder)
+    assert problem(answer := serv.service.get("/away/")) == 503
+    assert answer.headers["retry-after"] == "5"
 
 
 def test_an_app_that_is_never_healthy_is_told_of(serv: Serv) -> None:

@@ -1,0 +1,136 @@
+"""Bodies: the process that bounds bodies whose length is not said; ``python -m mfserv.bodies``.
+
+The router knows the length of a body that says it. One that comes in chunks, as large as it likes, the router sends
+through here, and it comes back to the router for its app: counted as it passes, and held nowhere. What becomes too
+large is refused, whatever kind of app it is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from contextlib import suppress
+
+from mfext import log
+from mfext.environment import current_module, home_of
+from mfext.mainloop import Mainloop
+from mfserv.chunked import Chunked
+from mfserv.haproxynames import BODIES, SIZED
+from mfserv.sockets import listen
+
+PROCESS = "bodies"
+_PIECE, _LONGEST_HEAD = 1 << 16, 1 << 16
+#: Seconds between two looks at what is in hand.
+_LOOK = 0.02
+#: How the router says how many bytes the body may have.
+_LIMIT = re.compile(rb"\r\nx-metwork-max-body: *([0-9]+)\r\n", re.IGNORECASE)
+_REFUSED = b'{"title":"the body is too large","status":413}'
+_ANSWER = (
+    b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_REFUSED), _REFUSED)
+)
+
+
+class TooLarge(Exception):
+    """The body is larger than it may be."""
+
+
+class Bodies:
+    """Requests on their way; each has a connection of its own."""
+
+    def __init__(self) -> None:
+        #: Requests in hand.
+        self.busy = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass a request on, and its answer back."""
+        self.busy += 1
+        try:
+            with suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                await Exchange(reader, writer).run()
+        finally:
+            self.busy -= 1
+            writer.close()
+
+
+class Exchange:
+    """One request with its answer."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._is_answered = False
+
+    async def run(self) -> None:
+        """Pass both on until the answer is over, the client has gone, or the body is too large."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        answers, app = await asyncio.open_unix_connection(SIZED, limit=_PIECE)
+        tasks = [asyncio.create_task(self._ask(head, app)), asyncio.create_task(self._answer(answers))]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except TooLarge:
+            if not self._is_answered:
+                self._is_answered = True
+                self.writer.write(_ANSWER)
+                await self.writer.drain()
+        finally:
+            for task in tasks:
+                task.cancel()
+            app.transport.abort()  # an app must not take what has come of the body for the whole
+
+    async def _ask(self, head: bytes, app: asyncio.StreamWriter) -> None:
+        """Pass the request on; ends with the connection of who asks."""
+        found = _LIMIT.search(head)
+        most = int(found[1]) if found else 0
+        body = Chunked()
+        app.write(head)
+        while piece := await self.reader.read(_PIECE):
+            body.see(piece)
+            if body.size > most:
+                raise TooLarge
+            app.write(piece)
+            await app.drain()
+
+    async def _answer(self, answers: asyncio.StreamReader) -> None:
+        while (piece := await answers.read(_PIECE)) and not self.writer.is_closing():
+            self._is_answered = True
+            self.writer.write(piece)
+            await self.writer.drain()
+
+
+def main() -> None:
+    """Run until told to stop."""
+    home = home_of(current_module())
+    log.set_up(home, PROCESS)
+    os.chdir(home.run)  # paths of sockets must be short
+    with Mainloop(home) as loop:
+        asyncio.run(serve(loop))
+
+
+async def serve(loop: Mainloop) -> None:
+    """Serve until told to stop; told to drain, go on until nothing is in hand."""
+    bodies = Bodies()
+    server = await asyncio.start_unix_server(bodies.serve, sock=listen(BODIES), limit=_LONGEST_HEAD)
+    signalled = asyncio.Event()
+
+    def heard() -> None:
+        loop.clear_wakeup()
+        signalled.set()
+
+    asyncio.get_running_loop().add_reader(loop.wakeup_fd, heard)
+    loop.ready()
+    while not loop.stopping:
+        await signalled.wait()
+        signalled.clear()
+        while loop.draining and bodies.busy and not loop.stopping:
+            await asyncio.sleep(_LOOK)
+        if loop.draining:
+            loop.drained()
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
