@@ -1,4 +1,4 @@
-"""SqliteFile: the file in which jobs are kept on one host: its tables, its transactions, whose turn it is."""
+"""SqliteFile: the file in which jobs are kept on one host: its transactions, whose turn it is."""
 
 from __future__ import annotations
 
@@ -10,46 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mfext.errors import ServiceUnavailable
+from mfserv.jobs.sqlite_form import bring_to_form
 
 #: Milliseconds to wait for another process that writes.
 _BUSY_MS = 5_000
 #: Pages of the journal at which a commit folds it itself, should nobody else have done so.
 _MANY_PAGES = 10_000
-
-#: Of the tables below; another one is not ours.
-_VERSION = 2
-#: ``record`` is the job; the other columns are what it is looked for by. ``turn``: the highest that was claimed.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS job (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    client TEXT NOT NULL,
-    process TEXT NOT NULL,
-    key TEXT NOT NULL,
-    priority INTEGER NOT NULL,
-    turn INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    created REAL NOT NULL,
-    due REAL NOT NULL,
-    expires REAL NOT NULL,
-    record TEXT NOT NULL,
-    body BLOB,
-    answer BLOB
-) STRICT;
-CREATE UNIQUE INDEX IF NOT EXISTS job_key ON job (client, key) WHERE key <> '';
-CREATE INDEX IF NOT EXISTS job_waiting ON job (priority, turn, seq, due) WHERE status = 'accepted';
-CREATE INDEX IF NOT EXISTS job_waiting_of ON job (client, priority, turn) WHERE status = 'accepted';
-CREATE INDEX IF NOT EXISTS job_waiting_for ON job (process, created) WHERE status = 'accepted';
-CREATE INDEX IF NOT EXISTS job_running ON job (seq) WHERE status = 'running';
-CREATE INDEX IF NOT EXISTS job_expires ON job (expires) WHERE expires > 0;
-CREATE INDEX IF NOT EXISTS job_client ON job (client, seq);
-CREATE INDEX IF NOT EXISTS job_process ON job (process, status);
-CREATE TABLE IF NOT EXISTS turn (priority INTEGER PRIMARY KEY, turn INTEGER NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS tally (
-    process TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (process, name)
-) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;
-"""
 
 
 class SqliteFile:
@@ -155,23 +121,11 @@ class SqliteFile:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 database.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES}")
-                self._make_tables(database)
+                bring_to_form(database, self.path)
         except (sqlite3.Error, ServiceUnavailable):
             database.close()
             raise
         return database
-
-    def _make_tables(self, database: sqlite3.Connection) -> None:
-        version = int(database.execute("PRAGMA user_version").fetchone()[0])
-        if version not in (0, _VERSION):
-            raise ServiceUnavailable(
-                f"the jobs are kept in form {version}",
-                where=str(self.path),
-                expected=f"form {_VERSION}",
-                mend="Let the version of MetWork that made them finish them, or remove the file.",
-            )
-        if version != _VERSION:
-            database.executescript(_SCHEMA)
 
     def _let_go(self) -> None:
         """Whatever went wrong, the next one begins anew."""

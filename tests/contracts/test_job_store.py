@@ -6,7 +6,6 @@ import os
 import secrets
 import select
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -676,17 +675,6 @@ def test_many_may_make_the_store_at_once(tmp_path: Path) -> None:
     assert stores[0].counts()["accepted"] == 8
     for store in stores:
         store.close()
-
-
-def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "jobs.sqlite"
-    database = sqlite3.connect(path)
-    database.execute("PRAGMA user_version = 99")
-    database.close()
-    store = SqliteStore(path, tmp_path / "bell")
-    with pytest.raises(ServiceUnavailable, match="form 99"):
-        store.listed()
-    store.close()
 
 
 def test_a_job_is_accepted_though_nobody_can_be_told(tmp_path: Path) -> None:
