@@ -95,7 +95,7 @@ class Delivery:
         # What is put under a path leaves us: nobody would look for a sidecar, or remove it.
         name = "" if isinstance(leg.to, Path) else _new_name(leg)
         if not is_own(leg.source):
-            own_copy(leg.source)
+            own_copy(leg.source, sync=self._durable)
         in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name, sync=self._durable)
         if self._durable:
             sync_file(leg.source)
@@ -121,7 +121,7 @@ class Delivery:
         transaction = Path(f"{claimed}{PREPARED}")
         transaction.mkdir(exist_ok=True)
         if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
-            own_copy(claimed)
+            own_copy(claimed, sync=self._durable)
         itself = next((leg for leg in legs if leg.source == claimed and isinstance(leg.to, Target)), None)
         # A file that others link may not be changed any more: copies come first, then links, which share its tags.
         others = sorted((leg for leg in legs if leg is not itself), key=lambda leg: leg.hard_link)

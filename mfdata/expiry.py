@@ -11,6 +11,7 @@ from mfdata import quarantine
 from mfdata.places import Places
 from mfdata.quarantine import REASON, Kept
 from mfdata.trace import Trace
+from mfext.errors import Conflict
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -41,9 +42,9 @@ class Expiry:
             return 0
         rule = f"[quarantine] lifetime = {self._lifetime:g} s"
         count = 0
-        for kept in self._expired():
-            quarantine.expire(self._places, kept, self._trace, rule)
-            count += 1
+        with suppress(Conflict):  # somebody is at work on the quarantine: another time
+            for kept in self._expired():
+                count += quarantine.expire(self._places, kept, self._trace, rule)
         now = time.monotonic()
         self._look_at = now + max(min(_EVERY_S, self._lifetime / 10), _LOOK_COST * (now - start))
         return count

@@ -103,6 +103,12 @@ def waiting_name(basename: bytes, priority: int = USUAL_PRIORITY) -> str:
     return f"{priority}-{time.time_ns() // 1000:016d}-{os.urandom(6).hex()}-{eye}"
 
 
+def renamed(waiting: str) -> str:
+    """Another waiting name at the same place in the order of the queue."""
+    parts = waiting.split("-", 3)
+    return "-".join([*parts[:2], os.urandom(6).hex(), *parts[3:]])
+
+
 def first_tags(uid: str, basename: bytes, dirname: bytes) -> Tags:
     """The tags that a file gets when it is accepted."""
     return {
@@ -241,13 +247,16 @@ def copy(source: str | Path, target: str | Path, *, sync: bool = False) -> None:
             os.fsync(writer.fileno())
 
 
-def own_copy(path: str | Path) -> None:
-    """Replace a name that shares its inode with others by a copy of its own with the same tags, at once."""
+def own_copy(path: str | Path, *, sync: bool = False) -> None:
+    """Replace a name that shares its inode with others by a copy of its own with the same tags, at once.
+
+    With *sync* the content is on disk before it takes the place of what was there.
+    """
     part = f"{path}{OWN_COPY}"
     with suppress(FileNotFoundError):
         os.unlink(part)
     try:
-        copy(path, part)
+        copy(path, part, sync=sync)
         if has_attribute(path):  # otherwise the tags are in a sidecar, which goes by the name
             os.setxattr(part, ATTRIBUTE, os.getxattr(path, ATTRIBUTE))
         os.rename(part, path)

@@ -1,6 +1,6 @@
 """Guardian: once a second, files whose retry is due go back to their queues, and workers that are stuck are killed.
 
-It also lets what has been in quarantine for too long expire, and tags whose file is not there.
+It also lets what has been in quarantine for too long expire, and tags and reasons whose file is not there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from mfdata.expiry import Expiry
 from mfdata.orphans import Orphans
 from mfdata.places import LOCK, Places, Target, target_of_folder
+from mfdata.reasons import Reasons
 from mfdata.recovery import KILLED, Recovery, claimed_file
 from mfdata.trace import encoded
 from mfext.log import get_logger
@@ -53,6 +54,7 @@ class Guardian:
             self.watch.kill_stuck,
             self._recover,
             Orphans(places).look,
+            Reasons(places).look,
             *([expiry.look] if expiry else []),
         ]
         self._recover_at = 0.0

@@ -94,6 +94,10 @@ class Ledger:
         """Take *event* into account; events come in the order of time."""
         kind, uid = str(event.get("event")), str(event.get("uid", ""))
         key = uid, f"{event.get('plugin')}/{event.get('step')}"
+        if event.get("file") and kind in ("dropped", "expired", "replayed"):
+            # Out of quarantine. Whoever says it again died before the first time was true.
+            key = uid, str(event["file"])
+            self._take_back(self._acts.pop(key, None))
         if kind == "recovered" or (kind == "quarantined" and "crashes" in event):
             # Its worker died after it had said what it was about to do.
             self._take_back(self._acts.pop(key, None))

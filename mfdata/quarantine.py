@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import CRASHES, DIED_IN, PUT_BACK, File, Tags, before_entry, discard, read_tags, sync_file, uid_of
+from mfdata.file import (
+    CRASHES,
+    DIED_IN,
+    PUT_BACK,
+    File,
+    Tags,
+    before_entry,
+    discard,
+    forget_sidecar,
+    read_tags,
+    renamed,
+    sync_file,
+    sync_folder,
+    uid_of,
+)
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
+from mfext.errors import Conflict
 
 #: What the reason beside a file is called.
 REASON = ".json"
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -81,12 +98,14 @@ def keep(
     """
     folder = places.quarantine(target)
     folder.mkdir(parents=True, exist_ok=True)
-    retag(path, tags, places.sidecars)
+    retag(path, tags, places.sidecars, durable=durable)
     name = File(path, tags).basename
     known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
     kept = folder / path.name
-    _write_reason(kept, {**known, **reason}, durable=durable)
+    write_reason(kept, {**known, **reason}, durable=durable)
     path.rename(kept)
+    if durable:
+        sync_folder(folder)
     return kept
 
 
@@ -132,33 +151,95 @@ def files_with_reason(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def put_back(places: Places, kept: Kept, trace: Trace, to: Target | None = None) -> Target:
-    """Let its step have *kept* again, or the step *to*, as if it had never failed or crashed; who has it now."""
+def put_back(
+    places: Places, kept: Kept, trace: Trace, to: Target | None = None, *, durable: bool = False
+) -> Target | None:
+    """Let its step have *kept* again, or the step *to*, as if it had never failed or crashed.
+
+    It gets another name at the same place in the order of the queue: should it come back here while its reason is
+    being removed, it has a reason of its own.
+
+    Returns:
+        Who has it now; None when it is here no longer.
+    """
     target = to or kept.target
-    tags = fresh(before_entry(read_tags(kept.path, places.sidecars), kept.target.plugin, kept.target.step))
-    retag(kept.path, tags | {PUT_BACK: b"%.3f" % time.time()}, places.sidecars)
     queue = places.queue(target)
-    queue.mkdir(parents=True, exist_ok=True)
-    trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})
-    kept.path.rename(queue / kept.path.name)
-    _forget_reason(kept.path)
+    with turn(places):
+        if not os.path.lexists(kept.path):
+            return None
+        queue.mkdir(parents=True, exist_ok=True)
+        tags = fresh(before_entry(read_tags(kept.path, places.sidecars), kept.target.plugin, kept.target.step))
+        name = renamed(kept.path.name)
+        in_attribute = retag(
+            kept.path, tags | {PUT_BACK: b"%.3f" % time.time()}, places.sidecars, name, durable=durable
+        )
+        trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})
+        kept.path.rename(queue / name)
+        if durable:
+            sync_folder(queue)
+        if not in_attribute:
+            forget_sidecar(places.sidecars, kept.path.name)
+        forget_reason(kept.path)
     return target
 
 
-def drop(places: Places, kept: Kept, trace: Trace, by: str) -> None:
-    """Delete *kept* for ever. *by* says whose will it was, for the trace."""
-    _delete(places, kept, trace, {"event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"})
+def drop(places: Places, kept: Kept, trace: Trace, by: str) -> bool:
+    """Delete *kept* for ever; whether it was still here. *by* says whose will it was, for the trace."""
+    event = {"event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"}
+    with turn(places):
+        return _delete(places, kept, trace, event)
 
 
-def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> None:
-    """Delete *kept*, which has been there for too long, by the named *rule*."""
-    _delete(places, kept, trace, {"event": "expired", "rule": rule, "reason": f"it was {kept.kind}: {kept.why}"})
+def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> bool:
+    """Delete *kept*, which has been there for too long, by the named *rule*; whether it was still here.
+
+    Raises:
+        Conflict: somebody else is at work here; another time.
+    """
+    with turn(places, wait=0.0):
+        return _delete(
+            places, kept, trace, {"event": "expired", "rule": rule, "reason": f"it was {kept.kind}: {kept.why}"}
+        )
 
 
-def _delete(places: Places, kept: Kept, trace: Trace, event: Mapping[str, object]) -> None:
+def _delete(places: Places, kept: Kept, trace: Trace, event: Mapping[str, object]) -> bool:
+    if not os.path.lexists(kept.path):
+        return False
     trace.write({**_told(kept), **event})
     discard(kept.path, places.sidecars)
-    _forget_reason(kept.path)
+    forget_reason(kept.path)
+    return True
+
+
+@contextmanager
+def turn(places: Places, wait: float = 10.0) -> Iterator[None]:
+    """Be the only one who takes files out of quarantine; to put one in nobody needs a turn.
+
+    Raises:
+        Conflict: another had it for *wait* seconds.
+    """
+    folder = os.open(places.quarantines, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + wait
+        while not _locked(folder):
+            if time.monotonic() >= deadline:
+                raise Conflict(
+                    f"another command has been at work on the quarantine for more than {wait:g} s",
+                    where=str(places.quarantines),
+                    mend="Try again when it has ended.",
+                )
+            time.sleep(_POLL_S)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _locked(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def fresh(tags: Tags) -> Tags:
@@ -171,7 +252,9 @@ COUNTERS = ("latest.core.attempt", CRASHES, DIED_IN)
 
 
 def _told(kept: Kept) -> dict[str, object]:
-    return {"uid": kept.uid, "name": kept.name, "plugin": kept.target.plugin, "step": kept.target.step}
+    own = {"uid": kept.uid, "name": kept.name, "plugin": kept.target.plugin, "step": kept.target.step}
+    # By its name on disk two files of one uid are told apart.
+    return {**own, "file": kept.path.name}
 
 
 def _folders(places: Places) -> list[Path]:
@@ -180,7 +263,8 @@ def _folders(places: Places) -> list[Path]:
     return []
 
 
-def _write_reason(kept: Path, reason: Mapping[str, object], *, durable: bool) -> None:
+def write_reason(kept: Path, reason: Mapping[str, object], *, durable: bool = False) -> None:
+    """Write *reason* beside the file at *kept*, all or nothing."""
     beside = kept.with_name(kept.name + REASON)
     part = beside.with_name(f".{beside.name[:250]}")
     part.write_text(encoded(reason), encoding="ascii")
@@ -200,6 +284,7 @@ def _read_reason(path: Path) -> dict[str, Any] | None:
     return reason if isinstance(reason, dict) else {}
 
 
-def _forget_reason(path: Path) -> None:
+def forget_reason(path: Path) -> None:
+    """Delete the reason beside *path*, which is there no longer."""
     with suppress(FileNotFoundError):
         path.with_name(path.name + REASON).unlink()

@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfdata.config import Safety
 from mfdata.life import short
 from mfdata.places import Places
 from mfdata.quarantine import Kept, Selection, kept_files
 from mfdata.site import Site
 from mfext.commands import JSON, print_json
 from mfext.environment import Home
-from mfext.errors import MetworkError, UsageError
+from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
 
 if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
+
+#: What a file may be in quarantine for; a step may have words of its own.
+KINDS = ("failed", "no_match", "rule_error", "poison", "timeout", "loop", "expired", "stranger")
 
 
 @click.group()
@@ -36,7 +40,9 @@ def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--older-than", default="", metavar="TIME", help="Only files there for so long: 90s, 10m, 2h, 3d."
         ),
-        click.option("--kind", default="", help="Only files there for this: failed, no_match, rule_error, poison, ..."),
+        click.option(
+            "--kind", default="", help=f"Only files there for this: {', '.join(KINDS)}, or a step's own word."
+        ),
         click.option("--plugin", default="", help="Only files of this plugin."),
     ):
         command = option(command)
@@ -56,6 +62,7 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
     """List the files in quarantine, newest first."""
     from mfext.table import listing
 
+    _check_known(here.home, plugin, kind)
     found = _newest(_kept(here.home, _selection((), plugin, kind, older_than)), limit)
     if as_json:
         print_json([one.facts for one in found])
@@ -103,6 +110,7 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
 
     site, places = Site(here.home), Places(here.home)
     to = site.step(step) if step else None
+    durable = site.config.section("safety", Safety).durability == "power"
     done = []
     for one in _meant(here.home, names, every, which):
         if not to and one.target not in site.steps:
@@ -110,8 +118,9 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
                 f'the step {one.target} that had "{one.name}" is not there',
                 mend="Install its plugin, or say with --to PLUGIN/STEP where to put the file.",
             )
-        target = put_back(places, one, site.trace, to)
-        done.append({"uid": one.uid, "name": one.name, "to": str(target)})
+        target = put_back(places, one, site.trace, to, durable=durable)
+        if target:
+            done.append({"uid": one.uid, "name": one.name, "to": str(target)})
     _print_done(done, "put back", as_json)
 
 
@@ -134,9 +143,9 @@ def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as
             raise UsageError("this deletes files for ever", expected="--yes", mend=question)
         click.confirm(question, abort=True, err=True)
     places, trace = Places(here.home), Site(here.home).trace
-    for one in meant:
-        drop(places, one, trace, f"mfdata.quarantine drop by {user_name(os.getuid())}")
-    _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in meant], "dropped", as_json)
+    by = f"mfdata.quarantine drop by {user_name(os.getuid())}"
+    done = [one for one in meant if drop(places, one, trace, by)]
+    _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in done], "dropped", as_json)
 
 
 def _meant(home: Home, names: Sequence[str], every: bool, which: dict[str, str]) -> Iterator[Kept]:
@@ -145,8 +154,23 @@ def _meant(home: Home, names: Sequence[str], every: bool, which: dict[str, str])
         raise UsageError(
             "which files are meant is not said", expected="uids or names, or --all with or without options"
         )
+    _check_known(home, which["plugin"], which["kind"])
     kept = _kept(home, _selection(tuple(names), **which))
     return _sure(names, kept) if names else kept
+
+
+def _check_known(home: Home, plugin: str, kind: str) -> None:
+    """Refuse a word that means nothing here: a file that it should have named would be passed over in silence."""
+    if not plugin and kind in ("", *KINDS):
+        return
+    kept = list(kept_files(Places(home)))
+    known = {
+        "plugin": (plugin, {*(step.plugin for step in Site(home).steps), *(one.target.plugin for one in kept)}),
+        "kind": (kind, {*KINDS, *(one.kind for one in kept)}),
+    }
+    for what, (word, words) in known.items():
+        if word and word not in words:
+            raise UsageError(f'there is no {what} "{word}"', where=f"--{what}", mend=nearest(word, sorted(words)))
 
 
 def _sure(names: Sequence[str], found: Iterable[Kept]) -> Iterator[Kept]:
@@ -165,10 +189,10 @@ def _kept(home: Home, selection: Selection) -> Iterator[Kept]:
 
 
 def _selection(names: tuple[str, ...], plugin: str, kind: str, older_than: str) -> Selection:
-    return Selection(names, plugin, kind, _seconds(older_than))
+    return Selection(names, plugin, kind, seconds_of(older_than))
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str) -> float:
     """The time that *text* gives, as ``90``, ``90s``, ``10m``, ``2h``, ``3d``; '' = 0."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)|", text.strip())
     if not found:

@@ -133,7 +133,7 @@ class Recovery:
             event["counts"] = False
         if crashes < self._max_crashes or not may_keep:
             self._trace.write(event)
-            retag(path, tags, self._places.sidecars)
+            retag(path, tags, self._places.sidecars, durable=self._durable)
             queue = self._places.queue(target)
             queue.mkdir(parents=True, exist_ok=True)
             path.rename(queue / path.name)

@@ -18,7 +18,7 @@ from mfdata.answer import Answers
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
 from mfdata.delivery import Delivery, Leg, remove_transaction
-from mfdata.file import File, Tags, before_entry, is_own, own_copy, read_tags, write_tags
+from mfdata.file import File, Tags, before_entry, read_tags
 from mfdata.outcome import (
     Decision,
     Delay,
@@ -36,6 +36,7 @@ from mfdata.outcome import (
 )
 from mfdata.places import COMMITTED, PREPARED, Target
 from mfdata.queue import Claim, Queue
+from mfdata.retagging import retag
 from mfdata.step import Step
 from mfdata.trace import Trace
 from mfext.log import utc
@@ -256,13 +257,10 @@ class Worker:
             "latest.core.attempt": str(delay.attempt).encode(),
         }
         self._tell(event)
-        if not is_own(claim.path):
-            own_copy(claim.path)
+        retag(claim.path, tags, self._sidecars, durable=self._safety.durability == "power")
         folder = self._places.delayed(self.target)
         folder.mkdir(parents=True, exist_ok=True)
-        delayed = folder / f"{int(due * 1e6):016d}-{claim.name}"
-        write_tags(claim.path, tags, self._sidecars)
-        claim.path.rename(delayed)
+        claim.path.rename(folder / f"{int(due * 1e6):016d}-{claim.name}")
 
     def _tell(self, *events: Mapping[str, object]) -> None:
         self._is_told = True
@@ -301,10 +299,7 @@ class Worker:
             reason = "it could not be handed over, and waits again"
             self._trace.write({"event": "recovered", "uid": told.uid, "name": told.basename, "reason": reason})
             one.was_told = False
-        if before != tags:
-            if not is_own(claim.path):
-                own_copy(claim.path)
-            write_tags(claim.path, before, self._sidecars)
+        retag(claim.path, before, self._sidecars, durable=self._safety.durability == "power")
         self._queue.release(claim)
 
     def _wait_no_longer(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -10,10 +11,26 @@ from pathlib import Path
 import pytest
 
 from mfdata.file import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.inventory import inventory
 from mfdata.places import Places, Target
-from mfdata.quarantine import Kept, Selection, drop, keep, kept_files, put_back
+from mfdata.quarantine import (
+    Kept,
+    Selection,
+    drop,
+    expire,
+    forget_reason,
+    keep,
+    kept_files,
+    put_back,
+    turn,
+    write_reason,
+)
+from mfdata.reasons import Reasons
 from mfdata.trace import Trace, events
+from mfext.errors import Conflict
 from mfext.testing import temporary_home
+
+Patch = pytest.MonkeyPatch
 
 STEP = Target("p", "main")
 REASON = {"kind": "failed", "reason": "it is broken", "traceback": "line 1\nline 2"}
@@ -100,7 +117,8 @@ def test_a_file_that_is_put_back_starts_afresh(places: Places, trace: Trace) -> 
     found = kept_one(places, attempt=b"3", crashes=b"2")
     assert put_back(places, found, trace) == STEP
     (waiting,) = places.queue(STEP).iterdir()
-    assert waiting.name == found.path.name
+    assert waiting.name[:18] == found.path.name[:18]
+    assert waiting.name[31:] == found.path.name[31:]
     tags = read_tags(waiting, places.sidecars)
     assert float(tags.pop(PUT_BACK)) == pytest.approx(time.time(), abs=60)
     assert tags == first_tags(found.uid, b"some.png", b"incoming")
@@ -125,6 +143,127 @@ def test_a_file_that_is_dropped_leaves_a_line(places: Places, trace: Trace) -> N
     assert list(places.quarantine(STEP).iterdir()) == []
     (event,) = events(places.home)
     assert (event["event"], event["uid"], event["rule"]) == ("dropped", found.uid, "somebody")
+
+
+def test_what_fails_again_at_once_keeps_its_new_reason(places: Places, trace: Trace, monkeypatch: Patch) -> None:
+    """Who puts it back is slow, and the step is quick."""
+    found = kept_one(places)
+
+    def fail_first(path: Path) -> None:
+        (waiting,) = places.queue(STEP).iterdir()
+        again = waiting.rename(places.work(STEP) / "1-a" / waiting.name)
+        keep(places, again, STEP, read_tags(again, places.sidecars), {**REASON, "reason": "again"})
+        forget_reason(path)
+
+    monkeypatch.setattr("mfdata.quarantine.forget_reason", fail_first)
+    put_back(places, found, trace)
+    (one,) = kept_files(places)
+    assert (one.uid, one.why) == (found.uid, "again")
+    assert len(list(places.quarantine(STEP).iterdir())) == 2
+
+
+@pytest.mark.parametrize("first", ["put back", "dropped"])
+def test_two_that_want_the_same_file_do_not_both_get_it(places: Places, trace: Trace, first: str) -> None:
+    found = kept_one(places)
+    put_back(places, found, trace) if first == "put back" else drop(places, found, trace, "one")
+    assert put_back(places, found, trace) is None
+    assert not drop(places, found, trace, "another")
+    assert not expire(places, found, trace, "rule")
+    assert [event["event"] for event in events(places.home)] == ["replayed" if first == "put back" else "dropped"]
+
+
+def test_who_is_at_work_on_the_quarantine_is_waited_for_and_then_told(places: Places, trace: Trace) -> None:
+    found = kept_one(places)
+    with turn(places):
+        with pytest.raises(Conflict, match="another command has been at work on the quarantine"):
+            expire(places, found, trace, "rule")
+        with pytest.raises(Conflict, match=r"more than 0\.1 s"), turn(places, wait=0.1):
+            pass
+    assert list(events(places.home)) == []
+    assert expire(places, found, trace, "rule")
+
+
+@pytest.mark.parametrize("then", ["dropped", "put back"])
+def test_who_died_dropping_a_file_leaves_the_sums_true(
+    places: Places, trace: Trace, then: str, monkeypatch: Patch
+) -> None:
+    """The line was written, the file is still there: it is dropped again, or put back."""
+    found = kept_one(places)
+    trace.write({"event": "accepted", "uid": found.uid, "name": found.name, "to": ["p/main"]})
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mfdata.quarantine.discard", die)
+        with pytest.raises(KeyboardInterrupt):
+            drop(places, found, trace, "somebody")
+    drop(places, found, trace, "somebody") if then == "dropped" else put_back(places, found, trace)
+    counted = inventory(places.home)
+    assert counted["balanced"], counted
+    assert counted["dropped"] == (1 if then == "dropped" else 0)
+
+
+def test_a_file_that_is_put_back_without_attributes_keeps_its_tags(
+    places: Places, trace: Trace, monkeypatch: Patch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    for call in ("setxattr", "getxattr", "removexattr"):
+        monkeypatch.setattr(os, call, refuse)
+    found = kept_one(places)
+    put_back(places, found, trace)
+    (waiting,) = places.queue(STEP).iterdir()
+    assert uid_of(read_tags(waiting, places.sidecars)) == found.uid
+    assert [path.name for path in places.sidecars.iterdir()] == [waiting.name]
+
+
+# ── a reason without a file, a file without a reason ──────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def reasons(places: Places, monkeypatch: Patch) -> Reasons:
+    monkeypatch.setattr("mfdata.reasons._EVERY_S", 0)
+    monkeypatch.setattr("mfdata.reasons._LOOK_COST", 0)
+    return Reasons(places)
+
+
+def test_a_reason_whose_file_went_ends_in_the_second_look(places: Places, reasons: Reasons) -> None:
+    kept_one(places).path.unlink()
+    path, tags = claimed(places, b"a.json")
+    keep(places, path, STEP, tags, REASON)
+    assert [reasons.look() for _ in range(3)] == [0, 1, 0]
+    (one,) = kept_files(places)
+    assert one.name == "a.json"
+    assert len(list(places.quarantine(STEP).iterdir())) == 2
+
+
+def test_a_reason_that_is_written_anew_is_young_again(places: Places, reasons: Reasons) -> None:
+    found = kept_one(places)
+    found.path.unlink()
+    assert reasons.look() == 0
+    write_reason(found.path, found.reason)
+    assert [reasons.look(), reasons.look()] == [0, 1]
+
+
+@pytest.mark.parametrize("name", [b"some.png", b"a.json"])
+def test_a_file_that_lost_its_reason_is_seen_again(places: Places, reasons: Reasons, name: bytes) -> None:
+    found = kept_one(places, name)
+    found.path.with_name(f"{found.path.name}.json").unlink()
+    assert list(kept_files(places)) == []
+    assert reasons.look() == 1
+    (one,) = kept_files(places)
+    assert (one.uid, one.name, one.kind) == (found.uid, found.name, "unknown")
+    assert "reason was lost" in one.why
+
+
+def test_nobody_looks_while_somebody_is_at_work(places: Places, reasons: Reasons) -> None:
+    found = kept_one(places)
+    found.path.with_name(f"{found.path.name}.json").unlink()
+    with turn(places):
+        assert reasons.look() == 0
+    assert reasons.look() == 1
 
 
 @pytest.mark.parametrize(
