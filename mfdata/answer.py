@@ -65,11 +65,12 @@ class Answers:
 
 def _path_fault(path: Path) -> str:
     """What is wrong with the path itself; a disk that is full or may not be written is not its fault."""
-    if not path.is_absolute():
+    raw = os.fsencode(path)
+    if not raw.startswith(b"/"):
         return f'"{path}" is not an absolute path'
-    if any(len(os.fsencode(part)) > _NAME_MAX for part in path.parts):
+    if len(raw) > _NAME_MAX and any(len(part) > _NAME_MAX for part in raw.split(b"/")):
         return f'a name in "{path}" is longer than {_NAME_MAX} bytes'
-    if path.is_dir():
+    if os.path.isdir(raw):
         return f'"{path}" is a folder'
     return ""
 

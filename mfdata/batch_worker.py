@@ -94,7 +94,7 @@ class BatchWorker(Worker):
             claim = self._queue.claim()
             if claim is None:
                 return
-            file = File(claim.path, read_tags(claim.path, self._sidecars))
+            file = File(claim.place, read_tags(claim.place, self._sidecars))
             goes_alone = "latest.core.crashes" in file.tags
             if goes_alone and self._batch:
                 self._queue.release(claim)
@@ -154,7 +154,7 @@ class BatchWorker(Worker):
 
     def _run_batch(self, batch: Sequence[Taken]) -> Failed | Done | list[Outcome]:
         """What the step says: that they failed, that all went into its outputs, or an outcome for each."""
-        self.step.begin(batch[0].claim.path)
+        self.step.begin(batch[0].claim.place)
         try:
             said = self._batch_step.process_batch([taken.file for taken in batch])
             if isinstance(said, Done) and said.outputs:
@@ -197,7 +197,7 @@ class BatchWorker(Worker):
                 *made_events(made, first.file),
             )
             legs = [leg for _, _, legs in made for leg in legs]
-            self._delivery.hand_over(first.claim.path, legs, [taken.claim.path for taken in others])
+            self._delivery.hand_over(first.claim.place, legs, [taken.claim.place for taken in others])
             self._wait_no_longer()
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.

@@ -17,8 +17,8 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mfdata.file import (
     USUAL_PRIORITY,
@@ -39,12 +39,11 @@ from mfdata.group_sync import GroupSync
 from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
 
 
-@dataclass(frozen=True)
-class Leg:
+class Leg(NamedTuple):
     """One file for one destination."""
 
     #: The claimed file itself, or an output inside of its transaction.
-    source: Path
+    source: str
     to: Target | Path
     tags: Tags
     #: May share the inode with the other destinations.
@@ -64,7 +63,7 @@ class Delivery:
         self._group = GroupSync()
         self._queues: dict[Target, str] = {}
 
-    def hand_over(self, claimed: Path, legs: Sequence[Leg], ends: Sequence[Path] = ()) -> None:
+    def hand_over(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> None:
         """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
 
         *ends* are files claimed by the same worker which end with this one, in the same instant.
@@ -106,10 +105,10 @@ class Delivery:
             self._rename_into(leg.source, self._queue(leg.to), name)
         if self._durable:
             reached = os.fspath(leg.to.parent) if isinstance(leg.to, Path) else self._queue(leg.to)
-            self._group.renamed(os.fspath(leg.source.parent), reached)
+            self._group.renamed(os.path.dirname(leg.source), reached)
         if not in_attribute:
             self._group.sync()  # were the rename taken back, the file would need its old tags
-            self._drop_sidecar(leg.source.name)
+            self._drop_sidecar(os.path.basename(leg.source))
 
     def _queue(self, target: Target) -> str:
         found = self._queues.get(target)
@@ -117,7 +116,7 @@ class Delivery:
             found = self._queues[target] = os.fspath(self._places.queue(target))
         return found
 
-    def _hand_over_all(self, claimed: Path, legs: Sequence[Leg], ends: Sequence[Path] = ()) -> None:
+    def _hand_over_all(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> None:
         transaction = Path(f"{claimed}{PREPARED}")
         transaction.mkdir(exist_ok=True)
         if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
@@ -136,7 +135,7 @@ class Delivery:
             if itself:
                 sync_file(claimed)
             _sync_tree(transaction)
-        committed = transaction.with_name(f"{claimed.name}{COMMITTED}")
+        committed = Path(f"{claimed}{COMMITTED}")
         transaction.rename(committed)
         if self._durable:
             sync_folder(committed.parent)
@@ -222,7 +221,7 @@ class Delivery:
             sync_folder(self._queue(target))
         self._drop_sidecar(claimed.name)
 
-    def _tag(self, path: Path, tags: Tags, name: str) -> None:
+    def _tag(self, path: str | Path, tags: Tags, name: str) -> None:
         """Store *tags* with a file that will be called *name*; files that share an inode share what is stored in it."""
         if is_own(path) or not has_attribute(path):
             write_tags(path, tags, self._sidecars, name, sync=self._durable)
@@ -252,10 +251,10 @@ def remove_transaction(transaction: Path) -> None:
         shutil.rmtree(transaction)
 
 
-def _mark_ends(folder: Path, ends: Sequence[Path]) -> None:
+def _mark_ends(folder: Path, ends: Sequence[str]) -> None:
     folder.mkdir()
     for path in ends:
-        (folder / path.name).touch()
+        (folder / os.path.basename(path)).touch()
 
 
 def _new_name(leg: Leg) -> str:

@@ -42,16 +42,26 @@ class File:
     not the name under which it lies on disk.
     """
 
-    __slots__ = ("path", "tags")
+    __slots__ = ("_path", "place", "tags")
 
-    def __init__(self, path: Path, tags: Tags) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, tags: Tags) -> None:
+        #: Where it lies, as text.
+        self.place = os.fspath(path)
         self.tags = tags
+        # Made when it is asked for: that costs as much as a system call, and not every step asks.
+        self._path: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        if self._path is None:
+            self._path = Path(self.place)
+        return self._path
 
     @property
     def basename(self) -> str:
         """The name that the file has for people: as it came, or as the last step that made it called it."""
-        return os.fsdecode(self.tags.get("latest.core.original_basename") or os.fsencode(self.path.name))
+        return os.fsdecode(self.tags.get("latest.core.original_basename") or os.fsencode(os.path.basename(self.place)))
 
     @property
     def stem(self) -> str:
@@ -71,7 +81,7 @@ class File:
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.path.stat().st_size
+        return os.stat(self.place).st_size
 
 
 def uid_of(tags: Mapping[str, bytes]) -> str:

@@ -89,7 +89,7 @@ class Identifier:
             raise Unidentified(f"libmagic: {_reason(error)}") from None
         self._cookie = cookie
 
-    def system_magic(self, path: Path) -> bytes:
+    def system_magic(self, path: str | Path) -> bytes:
         """What ``file -b`` prints of the file.
 
         Raises:
@@ -151,7 +151,7 @@ class ContentTags(Mapping[str, bytes]):
 
     __slots__ = ("_head", "_identifier", "_path", "_stored", "computed", "failure")
 
-    def __init__(self, path: Path, stored: Mapping[str, bytes], identifier: Identifier | None = None) -> None:
+    def __init__(self, path: str | Path, stored: Mapping[str, bytes], identifier: Identifier | None = None) -> None:
         self._path = path
         self._stored = stored
         self._identifier = identifier
@@ -203,7 +203,7 @@ class ContentTags(Mapping[str, bytes]):
             raise self.failure from None
 
 
-def _first_bytes(path: Path) -> bytes:
+def _first_bytes(path: str | Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -214,20 +214,20 @@ def _first_bytes(path: Path) -> bytes:
         os.close(descriptor)
 
 
-def _system_magic(path: Path, identifier: Identifier) -> bytes:
+def _system_magic(path: str | Path, identifier: Identifier) -> bytes:
     return identifier.system_magic(path)
 
 
-def _size(path: Path, identifier: Identifier) -> bytes:  # noqa: ARG001
+def _size(path: str | Path, identifier: Identifier) -> bytes:  # noqa: ARG001
     return b"%d" % os.stat(path).st_size
 
 
-def _ascii_header(path: Path, identifier: Identifier) -> bytes:  # noqa: ARG001
+def _ascii_header(path: str | Path, identifier: Identifier) -> bytes:  # noqa: ARG001
     with open(path, "rb", buffering=0) as file:
         return file.read(_ASCII_HEADER_BYTES).translate(None, _NOT_ASCII).strip()
 
 
-_MAKERS: dict[str, Callable[[Path, Identifier], bytes]] = {
+_MAKERS: dict[str, Callable[[str | Path, Identifier], bytes]] = {
     SYSTEM_MAGIC: _system_magic,
     SIZE: _size,
     ASCII_HEADER: _ascii_header,

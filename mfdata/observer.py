@@ -122,7 +122,7 @@ class Observer:
         told = self._inotify.read(timeout=0)
         for number, (descriptor, mask, _, name) in enumerate(told):
             watched = self._by_descriptor.get(descriptor)
-            if number % _TOGETHER == 0 and not loop.stopping:
+            if len(told) > 1 and number % _TOGETHER == 0 and not loop.stopping:
                 self._prepare_told(told[number : number + _TOGETHER])
             if mask & inotify.Q_OVERFLOW:
                 log.warning("the kernel dropped events: the incoming directories are listed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mfext.environment import Home
 
@@ -13,8 +14,7 @@ PREPARED, COMMITTED = ".tx", ".commit"
 LOCK = ".lock"
 
 
-@dataclass(frozen=True, order=True)
-class Target:
+class Target(NamedTuple):
     """A step of a plugin, as a place where files wait."""
 
     plugin: str

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mfdata.file import USUAL_PRIORITY
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A file that one worker has to itself."""
 
     #: Its waiting name.
     name: str
     #: Where it lies while it is claimed.
-    path: Path
+    place: str
+
+    @property
+    def path(self) -> Path:
+        """``place`` as a path."""
+        return Path(self.place)
 
     @property
     def priority(self) -> int:

@@ -35,7 +35,7 @@ class Step:
         self.custom = custom
         self.log: Logger = get_logger(f"{plugin}.{name}")
         self.places = Places(home)
-        self._claimed: Path | None = None
+        self._claimed = ""
         self._outputs = 0
         self._say: Callable[..., None] = _say_nothing
 
@@ -59,7 +59,7 @@ class Step:
         Raises:
             ValueError: *basename* is not a plain file name.
         """
-        if self._claimed is None:
+        if not self._claimed:
             raise ValueError("outputs are made while a file is processed")
         if not basename or "/" in basename or "\0" in basename or basename in (".", ".."):
             raise ValueError(f"{basename!r} is not a plain file name")
@@ -77,7 +77,7 @@ class Step:
         """Whether a path for an output was asked for while the present file was processed."""
         return self._outputs > 0
 
-    def begin(self, claimed: Path) -> None:
+    def begin(self, claimed: str) -> None:
         """The worker says which file comes next."""
         self._claimed, self._outputs = claimed, 0
 

@@ -138,7 +138,7 @@ class Switch(Step):
         self._refresh()
         for name in [name for name in file.tags if name.startswith(PREFIX)]:
             del file.tags[name]
-        tags = ContentTags(file.path, file.tags, self._identifier)
+        tags = ContentTags(file.place, file.tags, self._identifier)
         match = self._rules.match(tags)
         file.tags.update(tags.computed)
         if match.error:

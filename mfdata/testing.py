@@ -124,7 +124,7 @@ def run_batch(
     assert isinstance(step, BatchStep)
     claimed = [File(*_claimed(source, "", work, step)) for source in sources]
     step.open()
-    step.begin(claimed[0].path)
+    step.begin(claimed[0].place)
     outcomes = _outcomes(lambda: outcomes_of(step.process_batch(claimed), len(claimed)), len(claimed))
     step.close()
     return [_result(outcome, file) for outcome, file in zip(outcomes, claimed, strict=True)]
@@ -160,7 +160,7 @@ def _claimed(source: Path, name: str, work: Path, step: Step) -> tuple[Path, Tag
 
 
 def _run(step: Step, file: File, claimed: Path) -> Result:
-    step.begin(claimed)
+    step.begin(os.fspath(claimed))
     (outcome,) = _outcomes(lambda: [step.process(file) or Done()], 1)
     return _result(outcome, file)
 

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import quarantine
@@ -76,6 +76,8 @@ class Worker:
         self._answers = Answers(step.places, step.plugin)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._deadline = _deadline_of(self.target, step.config)
+        #: By the name that a step gives them.
+        self._targets: dict[str, Target] = {}
         self._pause = 0.0
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self._held_until = 0.0
@@ -151,7 +153,7 @@ class Worker:
         start = time.time()
         self._is_told = False
         try:
-            file = File(claim.path, read_tags(claim.path, self._sidecars))
+            file = File(claim.place, read_tags(claim.place, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
             outcome = self._refused(file, start) or self._run(file, claim)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
@@ -177,7 +179,7 @@ class Worker:
         return count
 
     def _run(self, file: File, claim: Claim) -> Outcome | None:
-        self.step.begin(claim.path)
+        self.step.begin(claim.place)
         try:
             return self._answers.checked(self.step.process(file))
         except MemoryError:
@@ -206,8 +208,8 @@ class Worker:
             case Divert(to, reason):
                 self._tell({"event": "failed", **told, "reason": reason, "to": [to]})
                 target = Target.of(to, self.target.plugin)
-                leg = Leg(claim.path, target, passed_on(file.tags), priority=claim.priority)
-                self._delivery.hand_over(claim.path, [leg])
+                leg = Leg(claim.place, target, passed_on(file.tags), priority=claim.priority)
+                self._delivery.hand_over(claim.place, [leg])
             case Expired(rule, reason):
                 self._tell({"event": "expired", **told, "rule": rule, "reason": reason})
                 self._queue.settle(claim)
@@ -223,14 +225,14 @@ class Worker:
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = passed_on(file.tags) | outcome.tags
         all_say = all(output.to for output in outcome.outputs)
-        own = [self._leg(claim, claim.path, to, tags, outcome) for to in (outcome.to if all_say else ())]
-        made = list(self._outputs(claim, outcome, file, tags))
+        own = [self._leg(claim, claim.place, to, tags, outcome) for to in (outcome.to if all_say else ())]
+        made = list(self._outputs(claim, outcome, file, tags)) if outcome.outputs else []
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:
             event = {"event": "done", **told, "to": [str(leg.to) for leg in own]}
         self._tell(event, *made_events(made, file))
-        self._delivery.hand_over(claim.path, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
+        self._delivery.hand_over(claim.place, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
 
     def _outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> Iterator[Made]:
         """Uid, name and destinations of each output; the uid is the same at each try."""
@@ -238,15 +240,21 @@ class Worker:
             name = output.path.name
             uid = f"{file.uid}.{number}"
             own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": _name_bytes(name)}
-            legs = [self._leg(claim, output.path, to, own, outcome) for to in output.to or outcome.to]
+            legs = [self._leg(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to]
             yield uid, name, legs
 
-    def _leg(self, claim: Claim, source: Path, to: str | Path, tags: Tags, outcome: Done) -> Leg:
+    def _leg(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Leg:
         if isinstance(to, Path):
             return Leg(source, to, tags)
         name = to.rstrip("*")
         priority = outcome.priorities.get(name, claim.priority)
-        return Leg(source, Target.of(name, self.target.plugin), tags, to.endswith("*"), priority)
+        return Leg(source, self._target(name), tags, to.endswith("*"), priority)
+
+    def _target(self, name: str) -> Target:
+        found = self._targets.get(name)
+        if found is None:
+            found = self._targets[name] = Target.of(name, self.target.plugin)
+        return found
 
     def _delay(self, claim: Claim, file: File, delay: Delay, told: dict[str, object]) -> None:
         due = time.time() + delay.wait
@@ -257,10 +265,10 @@ class Worker:
             "latest.core.attempt": str(delay.attempt).encode(),
         }
         self._tell(event)
-        retag(claim.path, tags, self._sidecars, durable=self._safety.durability == "power")
+        retag(claim.place, tags, self._sidecars, durable=self._safety.durability == "power")
         folder = self._places.delayed(self.target)
         folder.mkdir(parents=True, exist_ok=True)
-        claim.path.rename(folder / f"{int(due * 1e6):016d}-{claim.name}")
+        os.rename(claim.place, folder / f"{int(due * 1e6):016d}-{claim.name}")
 
     def _tell(self, *events: Mapping[str, object]) -> None:
         self._is_told = True
@@ -290,16 +298,16 @@ class Worker:
         """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
         claim = one.claim
         remove_transaction(prepared(claim))
-        if not claim.path.exists():
+        if not os.path.exists(claim.place):
             return  # it had gone on, and what failed came after
-        tags = read_tags(claim.path, self._sidecars)
+        tags = read_tags(claim.place, self._sidecars)
         before = before_entry(tags, self.target.plugin, self.target.step)
         if one.was_told:
-            told = File(claim.path, tags)
+            told = File(claim.place, tags)
             reason = "it could not be handed over, and waits again"
             self._trace.write({"event": "recovered", "uid": told.uid, "name": told.basename, "reason": reason})
             one.was_told = False
-        retag(claim.path, before, self._sidecars, durable=self._safety.durability == "power")
+        retag(claim.place, before, self._sidecars, durable=self._safety.durability == "power")
         self._queue.release(claim)
 
     def _wait_no_longer(self) -> None:
@@ -314,12 +322,12 @@ class Worker:
 
 def committed(claim: Claim) -> Path:
     """The transaction of *claim* once it counts."""
-    return Path(f"{claim.path}{COMMITTED}")
+    return Path(f"{claim.place}{COMMITTED}")
 
 
 def prepared(claim: Claim) -> Path:
     """The transaction of *claim* while it is made."""
-    return Path(f"{claim.path}{PREPARED}")
+    return Path(f"{claim.place}{PREPARED}")
 
 
 def is_no_room(error: BaseException) -> bool:
@@ -372,10 +380,10 @@ def _distinct(legs: list[Leg]) -> list[Leg]:
     """*legs* with each source once per destination; a copy counts more than a link."""
     if len(legs) < 2:
         return legs
-    found: dict[tuple[Path, Target | Path], Leg] = {}
+    found: dict[tuple[str, Target | Path], Leg] = {}
     for leg in legs:
         known = found.get((leg.source, leg.to))
-        found[leg.source, leg.to] = replace(leg, hard_link=leg.hard_link and (known is None or known.hard_link))
+        found[leg.source, leg.to] = leg._replace(hard_link=leg.hard_link and (known is None or known.hard_link))
     return list(found.values())
 
 

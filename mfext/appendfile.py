@@ -27,6 +27,7 @@ class AppendFile:
             keep: how many older pieces to keep.
         """
         self.path = path
+        self._name = os.fspath(path)
         self.max_bytes = max_bytes
         self.keep = keep
         self._fd = -1
@@ -65,10 +66,12 @@ class AppendFile:
     def _open_newest(self) -> int:
         """Make sure that the newest piece is open; its size in bytes."""
         while True:
-            with suppress(FileNotFoundError):
-                found = self.path.stat()
+            try:
+                found = os.stat(self._name)  # noqa: PTH116  # each line written pays for this
                 if self._fd >= 0 and (found.st_dev, found.st_ino) == self._inode:
                     return found.st_size
+            except FileNotFoundError:
+                pass
             self._close()
             self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
             opened = os.fstat(self._fd)

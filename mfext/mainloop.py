@@ -42,10 +42,15 @@ class Mainloop:
         if self.process:
             self._file = ready_file(home or home_of(current_module()), self.process, os.getpid())
         self._before: dict[int, Any] = {}
+        #: Polls for the descriptors that were asked for last, besides ``wakeup_fd``.
+        self._poll = select.poll()
+        self._polled: tuple[int, ...] = ()
         self._wakeup_before = -1
 
     def __enter__(self) -> Mainloop:
         self.wakeup_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._poll, self._polled = select.poll(), ()
+        self._poll.register(self.wakeup_fd, select.POLLIN)
         self._wakeup_before = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._heard) for number in _SIGNALS}
         return self
@@ -81,10 +86,11 @@ class Mainloop:
 
     def wait(self, *fds: int, timeout: float | None = None) -> set[int]:
         """Sleep until one of *fds* is readable, a signal comes, or *timeout* seconds are over; the readable ones."""
-        poll = select.poll()
-        for fd in {self.wakeup_fd, *fds}:
-            poll.register(fd, select.POLLIN)
-        found = {fd for fd, _ in poll.poll(None if timeout is None else max(0, timeout * 1000))}
+        if fds != self._polled:
+            self._poll, self._polled = select.poll(), fds
+            for fd in {self.wakeup_fd, *fds}:
+                self._poll.register(fd, select.POLLIN)
+        found = {fd for fd, _ in self._poll.poll(None if timeout is None else max(0, timeout * 1000))}
         if self.wakeup_fd in found:
             self.clear_wakeup()
         return found - {self.wakeup_fd}

@@ -26,7 +26,7 @@ from mfdata.queue import Claim
 from mfext.generation import generation
 
 #: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
-_LISTING = 32_768
+_LISTING = 131_072
 #: A listing in hand is renewed after this many seconds, so that files of a higher priority overtake,
 _RENEW_AFTER_S = 0.25
 #: but no more often than this many times the cost of the listing.
@@ -97,7 +97,7 @@ class LocalQueue:
                     os.rename(f"{self._queue}/{name}", path)
                 except FileNotFoundError:
                     continue  # another worker was faster
-                return Claim(name, Path(path))
+                return Claim(name, path)
             if not self._look():
                 return None
 
@@ -105,10 +105,10 @@ class LocalQueue:
         return int(self._inotify.fileno())
 
     def settle(self, claim: Claim) -> None:
-        discard(claim.path, self._sidecars)
+        discard(claim.place, self._sidecars)
 
     def release(self, claim: Claim) -> None:
-        os.rename(claim.path, f"{self._queue}/{claim.name}")
+        os.rename(claim.place, f"{self._queue}/{claim.name}")
         self._pending.append(claim.name)  # it is the next one again
 
     def depth(self) -> int:

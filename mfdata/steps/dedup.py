@@ -172,7 +172,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         # A power cut may forget the last marks, which lets a repeat go on; the death of a process forgets none.
         seen.execute("PRAGMA journal_mode = WAL")
         seen.execute("PRAGMA synchronous = NORMAL")
-        # Keys come in no order, so that a larger cache would hold little that is asked for again; the kernel has it all.
+        # Keys come in no order: a larger cache would hold little that is asked for again, and the kernel has it all.
         seen.execute("PRAGMA cache_size = -512")
         seen.execute(_TABLE)
         seen.execute("CREATE INDEX IF NOT EXISTS noted ON seen (noted)")

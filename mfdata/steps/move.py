@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ class Move(Step):
 
     def process(self, file: File) -> Done | Failed:
         keys = self.custom
-        folder = self.home.path / keys.dest_dir
+        folder = os.path.join(self.home.path, keys.dest_dir)
         target = written_path(folder, keys.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
         if isinstance(target, Failed):
             return target

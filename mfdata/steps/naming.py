@@ -62,7 +62,7 @@ def check_template(template: str, key: str) -> None:
 
 
 def written_path(
-    folder: Path, template: str, file: File, place: str, moment: time.struct_time, *, reserve: int = 0
+    folder: str | Path, template: str, file: File, place: str, moment: time.struct_time, *, reserve: int = 0
 ) -> Path | Failed:
     """The path below *folder* where *file* is written, or why there is none.
 
@@ -75,7 +75,8 @@ def written_path(
         reserve: bytes that must still fit behind the name.
     """
     try:
-        return folder / relative_path(expanded(template, values_of(file, place), moment), reserve)
+        below = relative_path(expanded(template, values_of(file, place), moment), reserve)
+        return Path(os.path.join(folder, below))
     except UnsafeName as error:
         return Failed(str(error), permanent=True)
 
@@ -110,7 +111,7 @@ def expanded(template: str, values: Mapping[str, str], moment: time.struct_time)
     return _TOKEN.sub(replaced, template)
 
 
-def relative_path(text: str, reserve: int = 0) -> Path:
+def relative_path(text: str, reserve: int = 0) -> str:
     """*text* as a path that stays below where it starts; names that are too long are shortened.
 
     Raises:
@@ -124,7 +125,7 @@ def relative_path(text: str, reserve: int = 0) -> Path:
     if "\0" in text or parts[-1] in ("", "."):
         raise UnsafeName(f"the name {text!r} is not the name of a file")
     *folders, name = (part for part in parts if part not in ("", "."))
-    return Path(*(fitted(part) for part in folders), fitted(name, LONGEST - reserve))
+    return "/".join([*map(fitted, folders), fitted(name, LONGEST - reserve)])
 
 
 def fitted(name: str, longest: int = LONGEST) -> str:
