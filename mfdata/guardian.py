@@ -132,7 +132,15 @@ class Delays:
         if self._was_set_back():
             log.warning("the clock was set back: every file that waits for a retry is tried now")
             until = float("inf")
-        return sum(self._put_back(step, until) for step in self._steps.now())
+        count, fault = 0, None
+        for step in self._steps.now():
+            try:
+                count += self._put_back(step, until)
+            except OSError as error:
+                fault = error  # the files of the other steps are no worse for it
+        if fault:
+            raise fault
+        return count
 
     def _was_set_back(self) -> bool:
         before, self._ahead = self._ahead, time.time() - time.monotonic()

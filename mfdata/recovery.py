@@ -60,15 +60,14 @@ class Recovery:
         count = 0
         for folder in worker_folders(self._places, target):
             if time.monotonic() >= self._not_before.get(folder, 0.0):
-                with _dead(folder) as dead:
-                    if dead:
-                        count += self._try(folder, target_of_folder(folder.parent.name))
+                count += self._try(folder, target_of_folder(folder.parent.name))
         return count
 
     def _try(self, folder: Path, target: Target) -> int:
         """Bring back what one worker had; what cannot be now (a full disk) is tried again and holds up nothing else."""
         try:
-            return self._recover_worker(folder, target)
+            with _dead(folder) as dead:
+                return self._recover_worker(folder, target) if dead else 0
         except (OSError, ValueError) as error:  # ValueError: a disk gave back other tags than it got
             log.error("what a dead worker had cannot be brought back yet", folder=str(folder), reason=str(error))
             self._not_before[folder] = time.monotonic() + _TRY_AGAIN_AFTER_S

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mfdata import quarantine
 from mfdata.config import Safety
-from mfdata.file import File, before_entry, read_tags, uid_of
+from mfdata.file import File, before_entry, read_tags, sync_folder, uid_of
+from mfdata.guardian import is_delayed, undelayed
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.recovery import Recovery
 from mfdata.retagging import retag
@@ -49,30 +50,35 @@ def after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_qu
     places = Places(home)
     safety = config.section("safety", Safety)
     trace = Trace(home, _PROCESS)
-    recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=safety.durability == "power")
+    durable = safety.durability == "power"
+    recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable)
     for target in _targets(places, plugin):
         recovery.recover(target)
         for path in _waiting(places, target):
-            if move_to:
-                _move(places, trace, path, target, Target.of(move_to))
-            else:
-                _quarantine(places, trace, path, target)
+            with suppress(FileNotFoundError):  # its retry was due, and it is met again in the queue
+                own = _as_waiting(places, path)
+                if move_to:
+                    _move(places, trace, own, target, Target.of(move_to), durable=durable)
+                else:
+                    _quarantine(places, trace, own, target, durable=durable)
 
 
-def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target) -> None:
+def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target, *, durable: bool) -> None:
     tags = before_entry(quarantine.fresh(read_tags(path, places.sidecars)), target.plugin, target.step)
-    trace.write({"event": "moved", **_told(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
-    retag(path, tags, places.sidecars)
     queue = places.queue(to)
     queue.mkdir(parents=True, exist_ok=True)
-    path.rename(queue / _waiting_name(path))
+    retag(path, tags, places.sidecars, durable=durable)
+    trace.write({"event": "moved", **_told(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
+    path.rename(queue / path.name)
+    if durable:
+        sync_folder(queue)
 
 
-def _quarantine(places: Places, trace: Trace, path: Path, target: Target) -> None:
+def _quarantine(places: Places, trace: Trace, path: Path, target: Target, *, durable: bool) -> None:
     tags = read_tags(path, places.sidecars)
     reason = "the plugin was uninstalled while the file waited for it"
     trace.write({"event": "quarantined", **_told(path, tags, target), "kind": "uninstalled", "reason": reason})
-    quarantine.keep(places, path, target, tags, {"kind": "uninstalled", "reason": reason})
+    quarantine.keep(places, path, target, tags, {"kind": "uninstalled", "reason": reason}, durable=durable)
 
 
 def _told(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, object]:
@@ -80,10 +86,13 @@ def _told(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, objec
     return {"uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
 
 
-def _waiting_name(path: Path) -> str:
-    """The name in the queue; that of a delayed file has the due time in front."""
-    first, _, rest = path.name.partition("-")
-    return rest if len(first) > 1 else path.name
+def _as_waiting(places: Places, path: Path) -> Path:
+    """The file at *path* in the queue of its step, where its tags are found by its name, though it was delayed."""
+    if not is_delayed(path.name):
+        return path
+    queue = places.queue(target_of_folder(path.parent.name))
+    queue.mkdir(parents=True, exist_ok=True)
+    return path.rename(queue / undelayed(path.name))
 
 
 def _check_target(home: Home, plugin: str, move_to: str) -> None:
@@ -109,7 +118,8 @@ def _targets(places: Places, plugin: str) -> list[Target]:
 
 
 def _waiting(places: Places, target: Target) -> Iterator[Path]:
-    for folder in (places.queue(target), places.delayed(target)):
+    # In the order in which they may still go.
+    for folder in (places.delayed(target), places.queue(target)):
         yield from (folder / name for name in sorted(_names(folder)) if not name.startswith("."))
 
 

@@ -47,6 +47,15 @@ def test_due_files_go_back_under_their_old_names(places: Places) -> None:
     assert later.exists()
 
 
+def test_a_step_whose_folder_cannot_be_read_keeps_no_other_from_its_retries(places: Places) -> None:
+    delay(places, -1)
+    for name in ("a.broken", "z.broken"):
+        (places.delays / name).symlink_to(name)  # it leads to itself
+    with pytest.raises(OSError, match="symbolic links"):
+        Delays(places).put_back()
+    assert len(waiting(places)) == 1
+
+
 def test_a_file_that_comes_later_and_is_due_sooner_is_seen(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfdata.guardian._RENEW_COST", 0)  # that is for listings that take long
     delays = Delays(places)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mfdata import quarantine
+from mfdata import file, quarantine
 from mfdata.deaths import deaths
 from mfdata.file import OWN_COPY, Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
 from mfdata.guardian import Guardian
@@ -199,6 +199,31 @@ def test_one_file_that_cannot_be_read_keeps_no_other_from_its_queue(
     monkeypatch.undo()
     assert recovery_of(places).recover() == 1
     assert not bad.parent.exists()
+
+
+def test_a_worker_whose_folder_cannot_be_opened_keeps_no_other_from_recovery(places: Places) -> None:
+    claimed_by_a_dead_worker(places, new_uid())
+    for worker in ("3999999-a", "4000001-a"):
+        (places.work(STEP) / worker).mkdir()
+        (places.work(STEP) / worker / LOCK).symlink_to(LOCK)  # it leads to itself
+    assert recovery_of(places).recover() == 1
+
+
+def test_an_own_copy_is_on_disk_before_it_takes_the_place_of_the_file(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = claimed_by_a_dead_worker(places, new_uid())
+    (places.home.path / "other").hardlink_to(path)
+    synced: list[bool] = []
+    copy = file.copy
+
+    def seen(source: Path, target: Path, *, sync: bool = False) -> None:
+        synced.append(sync)
+        copy(source, target, sync=sync)
+
+    monkeypatch.setattr(file, "copy", seen)
+    assert Recovery(places, Trace(places.home, "observer"), max_crashes=3, durable=True).recover() == 1
+    assert synced == [True]
 
 
 # ── tags without a file ────────────────────────────────────────────────────────────────────────────────────────────
