@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills conformance rpm model crash-matrix bad-day soak clean
+.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills conformance rpm model crash-matrix bad-day soak systemd clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ upgrade-under-load: setup  ## upgrade services while wrk asks them, kill workers
 
 install-kills: setup  ## kill 200 installations of plugins at random instants (ten minutes)
 	@tools/install-kills
+
+systemd: setup  ## boot a copy of this machine: the units of the RPMs under a systemd of its own (root; three minutes)
+	@tools/system-packages serv rpm systemd
+	@tools/systemd
 
 conformance: setup  ## look whether jobs conform to OGC API - Processes and to their own OpenAPI document
 	@tools/conformance

@@ -58,6 +58,7 @@ def _stage_framework(tree: Path, target: Target, build: Path) -> None:
     (home / "pyvenv.cfg").write_text(f"home = {target.python.parent}\ninclude-system-site-packages = false\n")
     _copy("metwork.sh", tree / "etc/profile.d/metwork.sh")
     _copy("profile", home / "share/profile")
+    _copy("service", home / "share/service", mode=0o755)
     _write(home / "share/shell.rc", (ROOT / "mfext/shell.rc").read_text("utf-8"))
     _copy("metwork.target", tree / "usr/lib/systemd/system/metwork.target")
     _write(tree / "usr/lib/sysusers.d/metwork-mfext.conf", "g metwork -\n")

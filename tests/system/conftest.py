@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 
 from mfdata.places import LOCK, Places, Target
 from mfext.environment import Home
+from tests.system.installed import NAMES, PYTHON, build
 
 BIN = Path(sys.executable).parent
 
@@ -139,3 +141,17 @@ def flow(new_flow: Callable[[], Flow]) -> Flow:
     flow = new_flow()
     flow.run("mfdata.start")
     return flow
+
+
+@pytest.fixture(scope="session")
+def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two releases, each a repository: ``1`` and ``2``."""
+    for program in ("rpmbuild", "createrepo_c"):
+        if shutil.which(program) is None:
+            pytest.skip(f"there is no {program}: tools/system-packages")
+    if b"Python 3.1" not in subprocess.run([PYTHON, "--version"], capture_output=True).stdout:
+        pytest.skip(f"{PYTHON} is too old")
+    folder = tmp_path_factory.mktemp("rpms")
+    for release in ("1", "2"):
+        build(folder / release, release, *NAMES, "metwork-mfserv")
+    return folder

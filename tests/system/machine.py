@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ touch "$1/root/.copy-of-a-machine"
 # Whoever enters takes the root of this process for his own: there must be none before that is the copy's.
 exec chroot "$1/root" sh -c "echo ready; exec sleep infinity"
 """
-_NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
+NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc")
 
 
 class Unavailable(Exception):
@@ -35,13 +34,29 @@ class Unavailable(Exception):
 class Machine:
     """The copy: what it is told runs in it, and ends with it."""
 
-    def __init__(self, init: int) -> None:
-        self.init = init
+    def __init__(self, process: subprocess.Popen[str], generation: int = 1) -> None:
+        """*process*: its ancestor on this machine; *generation*: 1 when its first process is a child of that."""
+        self._process, self._generation = process, generation
+
+    @property
+    def init(self) -> int:
+        """Pid of its first process, as this machine counts.
+
+        Raises:
+            LookupError: there is none now.
+        """
+        pid = self._process.pid
+        for _ in range(self._generation):
+            children = Path(f"/proc/{pid}/task/{pid}/children")
+            pid = next(map(int, children.read_text().split() if children.exists() else ()), 0)
+            if not pid:
+                raise LookupError("the copy of the machine does not run")
+        return pid
 
     def try_to(self, script: str, timeout: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run *script* as root in a shell with nobody to answer; how it ended."""
         clean = ["env", "-i", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TERM=dumb", "LC_ALL=C.UTF-8"]
-        enter = ["nsenter", "--target", str(self.init), *_NAMESPACES, "--root", "--wd"]
+        enter = ["nsenter", "--target", str(self.init), *NAMESPACES, "--root", "--wd"]
         return subprocess.run(
             [*enter, *clean, "bash", "-c", f"cd / && [ -e /.copy-of-a-machine ] || exit 99; {script}"],
             stdin=subprocess.DEVNULL,
@@ -71,17 +86,21 @@ def machine(folder: Path, shared: Path) -> Iterator[Machine]:
     """
     if os.geteuid() != 0:
         raise Unavailable("only root can make a copy of the machine")
-    unshare = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "sh", "-c", _SET_UP, "sh", str(folder), str(shared)]
+    unshare = ["unshare", *NAMESPACES, "--fork", "--kill-child", "sh", "-c", _SET_UP, "sh", str(folder), str(shared)]
     process = subprocess.Popen(unshare, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
         if said != "ready\n":
             raise Unavailable(f"this machine cannot be copied: {said}{process.stdout.read()}")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        yield Machine(int(children[0]))
+        yield Machine(process)
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        end(process)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End the copy whose ancestor is *process*."""
+    process.kill()
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()

@@ -9,63 +9,17 @@ import hashlib
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mfext.testing import wait_until
-from rpm.contents import ROOT
+from tests.system.installed import FLOW, INSTALL, NAMES, add_plugin, as_mfdata, build, kept
 from tests.system.machine import Machine, Unavailable, machine
 
 #: They are built first, and what they bring is fetched when it is not there yet.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-PYTHON = Path("/usr/bin/python3")
-NAMES = ("metwork-mfext", "metwork-mfdata")
-#: What rpm says on a Debian of every package.
-INSTALL = "rpm -Uvh /mnt/{0}/metwork-mfext-*.rpm /mnt/{0}/metwork-mfdata-*.rpm </dev/null"
-
-#: Drops files one by one, under names in turn, until /tmp/flow is gone; /tmp/count tells how many there were.
-FLOW = """
-touch /tmp/flow
-echo 0 > /tmp/count
-(
-    count=0
-    while [ -e /tmp/flow ]; do
-        count=$((count + 1))
-        echo "file $count" > /home/mfdata/.part
-        mv /home/mfdata/.part /home/mfdata/var/in/incoming/flow.$count
-        echo $count > /tmp/count.part
-        mv /tmp/count.part /tmp/count
-        sleep 0.004
-    done
-) < /dev/null > /dev/null 2>&1 &
-"""
-
-
-@pytest.fixture(scope="module")
-def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two releases, each a repository: ``1`` and ``2``."""
-    for program in ("rpmbuild", "createrepo_c"):
-        if shutil.which(program) is None:
-            pytest.skip(f"there is no {program}: tools/system-packages")
-    if b"Python 3.1" not in subprocess.run([PYTHON, "--version"], capture_output=True).stdout:
-        pytest.skip(f"{PYTHON} is too old")
-    folder = tmp_path_factory.mktemp("rpms")
-    for release in ("1", "2"):
-        build(folder / release, release, *NAMES)
-    return folder
-
-
-def build(dist: Path, release: str, *names: str, work: Path | None = None) -> None:
-    elsewhere = ["--work", str(work)] if work else []
-    command = [sys.executable, "-m", "rpm", "--release", release, "--dist", str(dist), *elsewhere, *names]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -84,14 +38,8 @@ def installed(fresh: Machine) -> Machine:
     """A machine with release 1 and a plugin ``keep`` that puts every file into /home/mfdata/kept."""
     fresh.run(INSTALL.format(1))
     as_mfdata(fresh, "mfdata.start")
-    settings = "--set custom.dest_dir=/home/mfdata/kept --set step_main.switch_logical_condition=True"
-    as_mfdata(fresh, f"bootstrap_plugin.py create --no-input --template=move {settings} keep")
-    as_mfdata(fresh, "cd keep && rm tests/rules.yaml && make develop")
+    add_plugin(fresh)
     return fresh
-
-
-def as_mfdata(machine: Machine, command: str) -> str:
-    return machine.run(f"su - mfdata -c '{command}'")
 
 
 def test_install_asks_nothing_and_the_commands_are_there_at_login(fresh: Machine) -> None:
@@ -141,10 +89,6 @@ def test_an_upgrade_under_a_flow_loses_no_file_and_keeps_what_was_edited(install
     changed = installed.try_to(f"rpm -V {' '.join(NAMES)}").stdout
     assert changed.split()[1:] == ["c", "/etc/metwork.config.d/mfdata/config.ini"]
     installed.run("test ! -e /run/metwork-upgrade")
-
-
-def kept(machine: Machine) -> int:
-    return int(machine.run("find /home/mfdata/kept -type f 2>/dev/null | wc -l"))
 
 
 def test_what_does_not_run_is_not_started_by_an_upgrade(installed: Machine) -> None:
