@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from mfext.log import printable
@@ -10,11 +11,19 @@ from mfext.log import printable
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A grid with a line of *columns* above *rows*, without a newline at its end."""
     lines = [[printable(cell) for cell in row] for row in (columns, *rows)]
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
+    padded = [[cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)] for line in lines]
     grid = [f"| {' | '.join(line)} |" for line in padded]
     grid.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(grid)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that *text* takes: Chinese characters two, accents written by themselves none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
 def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], noun: str) -> str:

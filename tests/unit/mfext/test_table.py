@@ -30,6 +30,15 @@ def test_a_name_cannot_break_the_grid() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_names_of_other_scripts_do_not_push_the_grid() -> None:
+    assert table(("NAME", "N"), [("雲图", "1"), ("e\u0301te\u0301", "2")]).splitlines() == [
+        "| NAME | N |",
+        "|------|---|",
+        "| 雲图 | 1 |",
+        "| e\u0301te\u0301  | 2 |",
+    ]
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(None, ""), (-1, "0s"), (0.4, "0s"), (59, "59s"), (61, "1m 1s"), (3600, "1h 0m"), (90000, "1d 1h")],
