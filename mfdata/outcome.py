@@ -44,12 +44,21 @@ class Done:
         tags: dict[str, bytes] | None = None,
         priorities: Mapping[str, int] | None = None,
     ) -> None:
-        made = tuple(output if isinstance(output, Output) else Output(output) for output in outputs)
+        made = tuple(output if isinstance(output, Output) else Output(_path(output)) for output in outputs)
+        for tag, value in (tags or {}).items():
+            if not isinstance(tag, str) or not isinstance(value, bytes):
+                raise TypeError(f"tags are bytes by name; found {tag!r}: {value!r}")
         object.__setattr__(self, "outputs", made)
         object.__setattr__(self, "to", (to,) if isinstance(to, (str, Path)) else tuple(to))
         object.__setattr__(self, "dropped_by", dropped_by)
         object.__setattr__(self, "tags", tags or {})
         object.__setattr__(self, "priorities", priorities or {})
+
+
+def _path(output: object) -> Path:
+    if isinstance(output, Path):
+        return output
+    raise TypeError(f"an output is a Path, best what self.output(NAME) gave; found {output!r}; steps are named by to=")
 
 
 @dataclass(frozen=True)

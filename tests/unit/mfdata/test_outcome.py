@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mfdata.outcome import (
@@ -28,6 +30,18 @@ def test_nothing_returned_means_done() -> None:
 
 def test_done_is_handed_over() -> None:
     assert decide(Done(to="a/main"), 3, Policy(), 0) == HandOver(Done(to="a/main"))
+
+
+@pytest.mark.parametrize("output", ["archive/main", b"x.txt", None])
+def test_what_is_no_path_is_no_output(output: object) -> None:
+    with pytest.raises(TypeError, match=r"an output is a Path, .* found .*; steps are named by to="):
+        Done(output)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("tags", [{"a.b": "text"}, {"a.b": 5}, {b"a.b": b"x"}])
+def test_tags_that_could_not_be_kept_are_refused_where_they_are_made(tags: dict[str, bytes]) -> None:
+    with pytest.raises(TypeError, match=r"tags are bytes by name; found .*a\.b"):
+        Done(tags=tags)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +100,10 @@ def test_jitter_lengthens_a_wait_by_a_quarter_at_most() -> None:
 
 
 def test_one_destination_is_as_good_as_a_list_of_one() -> None:
-    assert Done("x", to="a/main").to == Done("x", to=["a/main"]).to == ("a/main",)  # type: ignore[arg-type]
+    assert Done(Path("x"), to="a/main").to == Done(Path("x"), to=["a/main"]).to == ("a/main",)
 
 
 def test_outputs_may_be_plain_paths_or_say_where_they_go(tmp_path: object) -> None:
-    from pathlib import Path
 
     done = Done(Path("a"), Output(Path("b"), ("x/main",)), to="y/main")
     assert [output.to for output in done.outputs] == [(), ("x/main",)]
