@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfdata.flow import KINDS
 from mfdata.module import MODULE
 from mfdata.places import Places
-from mfdata.quarantinecommands import quarantine
+from mfdata.quarantinecommands import quarantine, seconds_of
 from mfdata.site import Site
+from mfdata.trace import encoded
 from mfext.commands import JSON, print_json
-from mfext.errors import MetworkError, UsageError
+from mfext.environment import Home
+from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
 
 if TYPE_CHECKING:
@@ -24,12 +28,29 @@ if TYPE_CHECKING:
 @click.command()
 @JSON
 @click.option("--all", "show_all", is_flag=True, help="Show every file of that name, not only the newest.")
-@click.argument("what", metavar="UID|NAME|PATH")
+@click.option(
+    "-f", "--follow", "is_followed", is_flag=True, help="Of all files: go on with what happens, until Ctrl-C."
+)
+@click.option("--last", type=click.IntRange(0), help="Of all files: the last so many events; 0 = all. By default 20.")
+@click.option("--since", default="", metavar="TIME", help="Of all files: what happened in the last 90s, 10m, 2h, 3d.")
+@click.option("--step", default="", metavar="PLUGIN[/STEP]", help="Of all files: only what this step did.")
+@click.option("--event", "kind", default="", help=f"Of all files: only this: {', '.join(KINDS)}.")
+@click.argument("what", required=False, metavar="[UID|NAME|PATH]")
 @click.pass_obj
-def trace(here: Here, what: str, show_all: bool, as_json: bool) -> None:
-    """Tell the whole life of a file: what happened to it and to what was made of it, and where it is now."""
+def trace(here: Here, /, what: str | None, show_all: bool, as_json: bool, **flow: Any) -> None:
+    """Tell the whole life of a file: what happened to it and to what was made of it, and where it is now.
+
+    The name is that with which it came in, or that of a file that a step made. Without a file: the last events of all.
+    """
     from mfdata.life import life_of, uids_of
 
+    if what is None:
+        if show_all:
+            raise UsageError("--all is for a name", expected="UID|NAME|PATH")
+        _trace_all(here.home, as_json, **flow)
+        return
+    if any(value not in ("", None, False) for value in flow.values()):
+        raise UsageError("--follow, --last, --since, --step and --event are for events of all files")
     places = Places(here.home)
     uids = uids_of(here.home, places, what)
     if not uids:
@@ -40,7 +61,32 @@ def trace(here: Here, what: str, show_all: bool, as_json: bool) -> None:
         return
     click.echo("\n\n".join(life.text for life in lives))
     if len(uids) > len(lives):
-        click.echo(f"\n{len(uids)} files came in by this name, this is the newest; --all shows all", err=True)
+        click.echo(f"\n{len(uids)} files have this name, this is the newest; --all shows all", err=True)
+
+
+def _trace_all(
+    home: Home, as_json: bool, is_followed: bool, last: int | None, since: str, step: str, kind: str
+) -> None:
+    from mfdata.flow import Wanted, follow
+    from mfdata.flow import last as last_events
+    from mfdata.life import event_text
+
+    if kind and kind not in KINDS:
+        raise UsageError(f'there is no event "{kind}"', where="--event", mend=nearest(kind, KINDS))
+    wanted = Wanted(step, kind)
+    begin = time.time() - seconds_of(since) if since else None
+    count = last if last is not None else 0 if since else 20
+    if is_followed:
+        for event in follow(home, wanted, count, begin):
+            click.echo(encoded(event) if as_json else printable(event_text(event)))
+        return
+    found = last_events(home, wanted, count, begin)
+    if as_json:
+        print_json(found)
+        return
+    click.echo("".join(f"{printable(event_text(event))}\n" for event in found), nl=False)
+    if not found:
+        click.echo("no such event", err=True)
 
 
 @click.command()
@@ -99,10 +145,10 @@ def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: b
     "--from", "folder", type=click.Path(path_type=Path), help="Look in this folder, an archive, and nowhere else."
 )
 @click.option("--to", "step", default="", metavar="PLUGIN/STEP", help="Give it to this step; by default as a new file.")
-@click.argument("what", metavar="UID|NAME")
+@click.argument("files", nargs=-1, required=True, metavar="UID|NAME...")
 @click.pass_obj
-def replay(here: Here, what: str, folder: Path | None, step: str, as_json: bool) -> None:
-    """Give mfdata a copy of a file again, marked, from quarantine or from where its trace says that it was put.
+def replay(here: Here, files: Sequence[str], folder: Path | None, step: str, as_json: bool) -> None:
+    """Give mfdata a copy of each file again, marked, from quarantine or from where its trace says that it was put.
 
     The copy has a new uid; the tag latest.core.replay_of tells the old one. What it is copied from stays as it is.
     """
@@ -111,10 +157,16 @@ def replay(here: Here, what: str, folder: Path | None, step: str, as_json: bool)
 
     site, places = Site(here.home), Places(here.home)
     target = site.step(step or site.settings.destination)
-    source = find(places, what, folder)
-    uid = replay_source(source, places, target, site.trace)
-    done = {"uid": uid, "replay_of": source.uid, "from": os.fspath(source.path), "to": str(target)}
-    print_json(done) if as_json else click.echo(f"{printable(done['from'])} -> {target} as {uid}")
+    # All are found before one is given.
+    sources = [find(places, what, folder) for what in files]
+    done = [
+        {"uid": replay_source(one, places, target, site.trace), "replay_of": one.uid, "from": os.fspath(one.path)}
+        for one in sources
+    ]
+    if as_json:
+        print_json([{**one, "to": str(target)} for one in done])
+        return
+    click.echo("\n".join(f"{printable(one['from'])} -> {target} as {one['uid']}" for one in done))
 
 
 @click.command("diff-rules")

@@ -13,7 +13,7 @@ from typing import Any
 from mfdata.backlog import files_on_disk, stored_tags
 from mfdata.file import read_tags, uid_of, waiting_name
 from mfdata.places import Places, Target
-from mfdata.trace import Event, is_related, life, time_of, uids_of_name
+from mfdata.trace import Event, encoded, events, is_related, life, time_of, uids_of_name
 from mfext.environment import Home
 from mfext.log import printable, utc
 from mfext.table import duration
@@ -43,7 +43,7 @@ class Life:
     """The life of one file."""
 
     uid: str
-    #: The name with which it came in.
+    #: The name with which it came in, or that the step gave it which made it.
     name: str
     events: tuple[Event, ...]
     places: tuple[Place, ...]
@@ -57,7 +57,7 @@ class Life:
     @property
     def text(self) -> str:
         """For a person: one line an event, then where it is."""
-        lines = [f"{self.name}  {self.uid}", *(_event_text(event, self.uid) for event in self.events)]
+        lines = [f"{self.name}  {self.uid}", *(event_text(event, self.uid) for event in self.events)]
         lines += [_place_text(place, self.uid) for place in self.places]
         if not self.places:
             lines.append("now: no longer in mfdata")
@@ -65,14 +65,25 @@ class Life:
 
 
 def uids_of(home: Home, places: Places, text: str) -> list[str]:
-    """Uids of the files that *text* means, newest first: a uid, the path of a file with tags, or a name."""
+    """Uids of the files that *text* means: a uid, the path of a file with tags, or a name.
+
+    Of a name, first those that came in by it, then those that steps made, newest first.
+    """
     if _is_uid(text) and life(home, text):
         return [text]
     with suppress(OSError):
         uid = uid_of(read_tags(text, places.sidecars))
         if uid:
             return [uid]
-    return uids_of_name(home, os.path.basename(text))
+    name = os.path.basename(text)
+    return [*uids_of_name(home, name), *made_by_name(home, name)]
+
+
+def made_by_name(home: Home, name: str) -> list[str]:
+    """Uids of the files that a step made and called *name*, newest first."""
+    told = events(home, containing=encoded(name)[1:-1].encode("ascii"))
+    made = [str(event["uid"]) for event in told if event.get("event") == "made" and event.get("name") == name]
+    return made[::-1]
 
 
 def life_of(places: Places, uid: str) -> Life:
@@ -80,7 +91,21 @@ def life_of(places: Places, uid: str) -> Life:
     told = tuple(life(places.home, uid))
     names = {str(event["name"]) for event in told if event.get("name")}
     found = tuple(place for place in _candidates(places, names) if is_related(place.uid, uid))
-    return Life(uid, str(told[0].get("name", "")) if told else "", told, found)
+    own = [event for event in told if event.get("uid") == uid] or told
+    return Life(uid, next((str(event["name"]) for event in own if event.get("name")), ""), told, found)
+
+
+def event_text(event: Event, uid: str = "") -> str:
+    """For a person: one line, which names the file when it is not *uid*."""
+    step = f"{event['plugin']}/{event['step']}" if event.get("plugin") else ""
+    words = [utc(time_of(event)), f"{event.get('event', ''):<11}", f"{step:<20}"]
+    if event.get("uid") != uid:
+        words.append(f"{event.get('uid', '')} {event.get('name', '')}".rstrip())
+    if event.get("to"):
+        words.append(f"-> {', '.join(map(str, event['to']))}")
+    more = {key: value for key, value in event.items() if key not in _SHOWN and value not in ("", None)}
+    words += [f"{key}={_value_text(key, value)}" for key, value in more.items()]
+    return " ".join(words).rstrip()
 
 
 def short(text: str, length: int = 100) -> str:
@@ -111,13 +136,6 @@ def _place_text(place: Place, uid: str) -> str:
     return f"now: {other}{place.state} in {place.target}{since}: {place.path}"
 
 
-def _event_text(event: Event, uid: str) -> str:
-    step = f"{event['plugin']}/{event['step']}" if event.get("plugin") else ""
-    words = [utc(time_of(event)), f"{event.get('event', ''):<11}", f"{step:<20}"]
-    if event.get("uid") != uid:
-        words.append(f"{event.get('uid', '')} {event.get('name', '')}")
-    if event.get("to"):
-        words.append(f"-> {', '.join(map(str, event['to']))}")
-    more = {key: value for key, value in event.items() if key not in _SHOWN and value not in ("", None)}
-    words += [f"{key}={short(str(value))}" for key, value in more.items()]
-    return " ".join(words).rstrip()
+def _value_text(key: str, value: object) -> str:
+    # Times of the future are written as they are compared.
+    return utc(float(value)) if key == "due" and isinstance(value, (int, float)) else short(str(value))

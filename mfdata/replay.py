@@ -14,7 +14,7 @@ from mfdata.injection import into_queue
 from mfdata.life import uids_of
 from mfdata.places import Places, Target
 from mfdata.quarantine import kept_files
-from mfdata.trace import Trace, encoded, events, life
+from mfdata.trace import Trace, life
 from mfext.errors import MetworkError, UsageError
 
 #: Suffix of the file beside an archived one that tells its tags.
@@ -59,7 +59,7 @@ def find(places: Places, what: str, folder: Path | None = None) -> Source:
         UsageError: there is no such folder.
         MetworkError: it is nowhere.
     """
-    uids = [*uids_of(places.home, places, what), *_made(places, what)]
+    uids = uids_of(places.home, places, what)
     if folder is None:
         found = next(_here(places, what, uids), None)
     elif folder.is_dir():
@@ -127,13 +127,6 @@ def _here(places: Places, what: str, uids: list[str]) -> Iterator[Source]:
             # Another file may have taken its place since.
             if path.is_file() and uid_of(tags) == uid:
                 yield Source(path, tags)
-
-
-def _made(places: Places, name: str) -> Iterator[str]:
-    """Uids of the files that a step made and called *name*, newest first."""
-    told = events(places.home, containing=encoded(name)[1:-1].encode("ascii"))
-    made = [str(event["uid"]) for event in told if event.get("event") == "made" and event.get("name") == name]
-    yield from reversed(made)
 
 
 def _put_at(places: Places, uid: str) -> Iterator[Path]:

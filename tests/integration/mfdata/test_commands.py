@@ -13,6 +13,7 @@ import pytest
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory
 from mfdata.file import first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.flow import Wanted, follow
 from mfdata.intake import Intake
 from mfdata.places import Places, Target
 from mfdata.quarantine import keep
@@ -130,7 +131,7 @@ def test_trace_of_a_name_that_came_several_times_is_of_the_newest(
     newest = Output(capsys, "trace", "some.png", "--json")
     assert newest.json["uid"] == uids[-1]
     assert [life["uid"] for life in Output(capsys, "trace", "some.png", "--all", "--json").json] == uids[::-1]
-    assert "3 files came in by this name" in Output(capsys, "trace", "some.png").err
+    assert "3 files have this name" in Output(capsys, "trace", "some.png").err
 
 
 @pytest.mark.parametrize("what", ["nothing.png", "0" * 26, "/etc/hostname"])
@@ -138,6 +139,117 @@ def test_trace_of_an_unknown_file_is_an_error(home: Home, what: str, capsys: pyt
     output = Output(capsys, "trace", what, "--json")
     assert (output.status, output.out) == (1, "")
     assert f'no file "{what}" is known' in output.err
+
+
+def test_trace_finds_what_a_step_made_by_its_own_name(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uid = accept(places, "some.png")
+    Trace(home, "step.convert.main", "convert", "main").write(
+        {"event": "done", "uid": uid, "name": "some.png", "to": []},
+        {"event": "made", "uid": f"{uid}.1", "name": "some.jpg", "parent": uid, "to": ["archive/main"]},
+    )
+    found = Output(capsys, "trace", "some.jpg", "--json").json
+    assert (found["uid"], found["name"]) == (f"{uid}.1", "some.jpg")
+    assert [event["event"] for event in found["events"]] == ["accepted", "done", "made"]
+
+
+def test_trace_tells_when_the_next_try_is_due(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
+    uid = accept(places, "some.png")
+    Trace(home, "step.send.main", "send", "main").write(
+        {"event": "retried", "uid": uid, "name": "some.png", "due": 1792000000.25}
+    )
+    assert "due=2026-10-14T17:46:40.250Z" in Output(capsys, "trace", uid).out
+    assert Output(capsys, "trace", uid, "--json").json["events"][-1]["due"] == 1792000000.25
+
+
+def flow_of_three(home: Home) -> None:
+    """What two steps did with three files."""
+    for number, plugin, kind in ((1, "switch", "done"), (2, "send", "retried"), (3, "send", "done")):
+        Trace(home, f"step.{plugin}.main", plugin, "main").write(
+            {"event": kind, "uid": f"{number}" * 26, "name": f"{number}.png"}
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ["1.png", "2.png", "3.png"]),
+        (["--last", "2"], ["2.png", "3.png"]),
+        (["--step", "send"], ["2.png", "3.png"]),
+        (["--step", "send/main", "--event", "done"], ["3.png"]),
+        (["--since", "1h"], ["1.png", "2.png", "3.png"]),
+        (["--step", "send/other"], []),
+    ],
+)
+def test_trace_of_no_file_tells_the_last_events_of_all(
+    home: Home, arguments: list[str], names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow_of_three(home)
+    assert [event["name"] for event in Output(capsys, "trace", "--json", *arguments).json] == names
+    lines = Output(capsys, "trace", *arguments).out.splitlines()
+    assert len(lines) == len(names)
+    assert all(name in line for name, line in zip(names, lines, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["some.png", "--follow"], "events of all files"),
+        (["some.png", "--step", "send"], "events of all files"),
+        (["--all"], "--all is for a name"),
+        (["--since", "soon"], '"soon" is not a time'),
+        (["--event", "dome"], 'there is no event "dome". Did you mean "done"?'),
+    ],
+)
+def test_trace_says_which_options_do_not_go_together(
+    home: Home, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(capsys, "trace", *arguments)
+    assert output.status == 2
+    assert said in output.err
+
+
+def test_trace_follows_what_happens(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    flow_of_three(home)
+    rounds = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            raise KeyboardInterrupt
+        if rounds == 1:
+            Trace(home, "step.send.main", "send", "main").write({"event": "done", "uid": "4" * 26, "name": "4.png"})
+
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(event["name"] for event in follow(home, Wanted(step="send"), 2, sleep=sleep))
+    assert told == ["2.png", "3.png", "4.png"]
+
+
+def test_what_is_followed_is_told_once_though_the_clock_is_set_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow_of_three(home)
+    real, back = time.time, 0.0
+    monkeypatch.setattr("time.time", lambda: real() - back)
+    rounds = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal rounds, back
+        rounds += 1
+        back = 3600.0
+        if rounds == 3:
+            raise KeyboardInterrupt
+        Trace(home, "step.send.main", "send", "main").write(
+            {"event": "done", "uid": "5" * 26, "name": f"after.{rounds}.png"}
+        )
+
+    told: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        told.extend(event["name"] for event in follow(home, Wanted(), 0, time.time() - 60, sleep))
+    assert told == ["1.png", "2.png", "3.png", "after.1.png", "after.2.png"]
 
 
 def test_no_name_can_spoil_the_screen(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,10 +424,42 @@ def test_quarantine_lists_the_newest_first_and_selects(
     (one,) = Output(capsys, "quarantine", "list", "--kind", "poison", "--json").json
     assert (one["name"], one["step"], one["kind"]) == ("poison.png", "archive/main", "poison")
     assert one["reason"] == "it is broken\nreally"
-    assert Output(capsys, "quarantine", "list", "--plugin", "other", "--json").json == []
+    assert Output(capsys, "quarantine", "list", "--plugin", "switch", "--json").json == []
     assert Output(capsys, "quarantine", "list", "--older-than", "1h", "--json").json == []
     assert len(Output(capsys, "quarantine", "list", "--limit", "2", "--json").json) == 2
     assert "Total: 3 file(s)" in Output(capsys, "quarantine", "list").out
+
+
+@pytest.mark.parametrize("command", [["list"], ["retry", "--all"], ["drop", "--all", "--yes"]])
+@pytest.mark.parametrize(
+    ("option", "word", "said"),
+    [
+        ("--kind", "poisn", '--kind: there is no kind "poisn". Did you mean "poison"?'),
+        ("--plugin", "archiv", '--plugin: there is no plugin "archiv". Did you mean "archive"?'),
+    ],
+)
+def test_a_word_that_names_no_file_in_quarantine_by_mistake_is_refused(
+    home: Home,
+    places: Places,
+    command: list[str],
+    option: str,
+    word: str,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    quarantined(places)
+    output = Output(capsys, "quarantine", *command, option, word)
+    assert (output.status, output.out) == (2, "")
+    assert said in output.err
+    assert len(Output(capsys, "quarantine", "list", "--json").json) == 1
+
+
+def test_a_step_has_words_of_its_own_for_the_quarantine(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarantined(places, kind="no_station", target=Target("gone", "main"))
+    (one,) = Output(capsys, "quarantine", "list", "--kind", "no_station", "--plugin", "gone", "--json").json
+    assert one["kind"] == "no_station"
 
 
 def test_quarantine_shows_all_that_is_known_of_a_file(
@@ -372,7 +516,8 @@ def test_quarantine_drop_wants_to_be_sure(home: Home, places: Places, capsys: py
         (["retry", "unknown.png"], 1, 'no file "unknown.png" is in quarantine'),
         (["show", "unknown.png"], 1, 'no file "unknown.png" is in quarantine'),
         (["list", "--older-than", "long"], 2, '"long" is not a time'),
-        (["drop", "--all", "--kind", "x"], 0, ""),
+        (["drop", "--all", "--kind", "x"], 2, 'there is no kind "x"'),
+        (["drop", "--all", "--kind", "poison"], 0, ""),
     ],
 )
 def test_quarantine_says_what_it_does_not_understand(

@@ -30,7 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 def replay(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     assert run(["mfdata", "replay", "--json", *map(str, arguments)]) == 0, capsys.readouterr().err
-    return json.loads(capsys.readouterr().out)
+    (done,) = json.loads(capsys.readouterr().out)
+    return done
 
 
 def came(home: Home, name: str) -> tuple[str, dict[str, bytes]]:
@@ -140,6 +141,16 @@ def test_a_file_in_quarantine_comes_in_again_and_stays_there(
     assert (done["replay_of"], done["from"]) == (uid, str(kept))
     assert kept.exists()
     assert "latest.core.attempt" not in waiting(home)[1]
+
+
+def test_several_come_again_or_none(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uids = [archived(home, tmp_path / "archive" / name, name, beside=True) for name in ("a.png", "b.png")]
+    assert run(["mfdata", "replay", "a.png", "none.png"]) == 1
+    assert not Places(home).queue(SWITCH).exists()
+    assert run(["mfdata", "replay", "--json", *uids]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert [one["replay_of"] for one in done] == uids
+    assert len(list(Places(home).queue(SWITCH).iterdir())) == 2
 
 
 def test_what_a_step_made_comes_again_by_its_own_name(
