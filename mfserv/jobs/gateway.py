@@ -162,18 +162,17 @@ class Gateway:
 
 def submit_all(store: JobStore, offers: Sequence[Offer]) -> list[Submitted | Exception]:
     """What became of each of *offers*; asked for here, its place in the queue costs no second wait for a thread."""
-    return [
-        outcome if isinstance(outcome, MetworkError) else Submitted(outcome, _position(store, outcome))
-        for outcome in store.submit_all(offers)
-    ]
+    outcomes = store.submit_all(offers)
+    positions = iter(_positions(store, [one for one in outcomes if isinstance(one, Job)]))
+    return [Submitted(one, next(positions)) if isinstance(one, Job) else one for one in outcomes]
 
 
-def _position(store: JobStore, job: Job) -> int:
-    """Before it how many come. It is accepted whether or not that can be told."""
+def _positions(store: JobStore, jobs: Sequence[Job]) -> Sequence[int]:
+    """Before each of them how many come. They are accepted whether or not that can be told."""
     try:
-        return store.position(job)
+        return store.positions(jobs)
     except ServiceUnavailable:
-        return 0
+        return [0] * len(jobs)
 
 
 def application(gateway: Gateway) -> Application:

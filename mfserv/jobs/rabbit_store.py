@@ -102,9 +102,12 @@ class RabbitStore(JobStore):
                 if self._records.replace(database, found, None, counting):
                     return
 
-    def position(self, job: Job) -> int:
+    def positions(self, jobs: Sequence[Job]) -> list[int]:
         with self._records.reached() as database:
-            return int(database.zlexcount(self._keys.waiting, "-", f"({place(job)}"))
+            pipeline = database.pipeline(transaction=False)
+            for job in jobs:
+                pipeline.zlexcount(self._keys.waiting, "-", f"({place(job)}")
+            return [int(number) for number in pipeline.execute()]
 
     def listed(
         self,

@@ -99,15 +99,10 @@ class SqliteStore(JobStore):
                 database.execute("DELETE FROM job WHERE id = ?", (job_id,))
                 _count(database, job.process, {EXPIRED: 1})
 
-    def position(self, job: Job) -> int:
+    def positions(self, jobs: Sequence[Job]) -> list[int]:
+        before = "SELECT count(*) FROM job WHERE status = 'accepted' AND (priority, turn, seq) < (?, ?, ?)"
         with self._file.reading() as database:
-            return _number(
-                database,
-                "SELECT count(*) FROM job WHERE status = 'accepted' AND (priority, turn, seq) < (?, ?, ?)",
-                job.priority,
-                job.turn,
-                job.seq,
-            )
+            return [_number(database, before, job.priority, job.turn, job.seq) for job in jobs]
 
     def listed(
         self,

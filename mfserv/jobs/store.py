@@ -132,8 +132,8 @@ class JobStore(ABC):
         """Forget a job."""
 
     @abstractmethod
-    def position(self, job: Job) -> int:
-        """How many waiting jobs come before *job*, as things are."""
+    def positions(self, jobs: Sequence[Job]) -> list[int]:
+        """How many waiting jobs come before each of *jobs*, as things are."""
 
     @abstractmethod
     def listed(
@@ -194,6 +194,10 @@ class JobStore(ABC):
         if isinstance(outcome, MetworkError):
             raise outcome
         return outcome
+
+    def position(self, job: Job) -> int:
+        """How many waiting jobs come before *job*, as things are."""
+        return self.positions([job])[0]
 
     def counts(self) -> Mapping[str, int]:
         """Jobs in each state; ``submitted`` and ``expired``: of all time, so that submitted = the sum of the others."""

@@ -19,6 +19,7 @@ import pytest
 
 from mfext.errors import ServiceUnavailable
 from mfext.testing import wait_until
+from mfserv.jobs.gateway import Submitted, submit_all
 from mfserv.jobs.job import Job, Result, Status, new_id
 from mfserv.jobs.rabbit_store import RabbitStore
 from mfserv.jobs.sqlite_store import SqliteStore
@@ -645,6 +646,31 @@ def test_what_is_queued_is_accepted_though_nobody_can_be_told(
         redis.start()
         assert claim(store).id == made.id
         store.close()
+
+
+def test_jobs_that_come_together_wait_for_the_servers_as_often_as_one_does(
+    rabbitmq: RabbitMQ, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from redis.connection import AbstractConnection
+
+    store = RabbitStore(rabbitmq.url, redis.url, f"jobs-{secrets.token_hex(4)}")
+    submit(store)
+    sent: list[object] = []
+    send: Callable[..., None] = AbstractConnection.send_packed_command
+
+    def noted(connection: object, command: object, *arguments: object, **words: object) -> None:
+        sent.append(command)
+        send(connection, command, *arguments, **words)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", noted)
+    waits = []
+    for number in (1, 20):
+        sent.clear()
+        outcomes = submit_all(store, [Offer(job(), LIMITS) for _ in range(number)])
+        assert all(isinstance(one, Submitted) for one in outcomes)
+        waits.append(len(sent))
+    assert waits == [4, 4]  # turns, records, the bell, places in the queue
+    store.close()
 
 
 def test_permits_that_the_broker_lost_are_put_back(rabbitmq: RabbitMQ, redis: Redis) -> None:
