@@ -9,7 +9,8 @@ system. Below ``places.intake`` stand, for the waiting name W:
 4. ``W`` is renamed into the queue: the one instant that counts.
 5. The hidden file and the intent are removed.
 
-Who finds an intent and a hidden file goes on with 3 when there is a ``W``, and with 5 when there is none.
+Who finds an intent and a hidden file goes on with 3 when there is a ``W``, and with 5 when there is none, if the trace,
+which tells of the file before 4, agrees.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import errno
 import json
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from mfdata.arrival import Arrival
 from mfdata.completeness import HIDDEN
 from mfdata.file import copy, make_synced_folder, sync_file, sync_folder, write_tags
 from mfdata.places import Places, Target
-from mfdata.trace import Trace
+from mfdata.trace import Trace, events
 
 _INTENT = ".intent"
 #: Left free when a file is copied, so that traces and reasons can still be written.
@@ -60,6 +62,8 @@ class Transfers:
         try:
             _need_room(self._folder, arrival.size)
             os.close(os.open(self._copy(arrival), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640))
+            if self._durable:
+                sync_folder(self._folder)  # that W is gone shall mean one thing only
             os.rename(arrival.path, _hidden(arrival))
         except OSError:
             self._forget(arrival, intent)
@@ -97,7 +101,7 @@ class Transfers:
         if os.stat(arrival.directory).st_dev != device:
             raise FileNotFoundError(errno.ENOENT, "the file system that was there is not mounted", arrival.directory)
         if os.path.lexists(_hidden(arrival)):
-            if os.path.lexists(self._copy(arrival)):
+            if os.path.lexists(self._copy(arrival)) or not self._is_told(arrival, intent):
                 self._finish(arrival, intent)
                 return
             os.unlink(_hidden(arrival))
@@ -120,6 +124,13 @@ class Transfers:
         os.unlink(hidden)
         self._forget(arrival, intent)
 
+    def _is_told(self, arrival: Arrival, intent: Path) -> bool:
+        """Whether the trace tells of *arrival*; otherwise it was a power cut that took W away, and not the queue."""
+        began = intent.stat().st_mtime - 1
+        since = began if began < time.time() else None
+        told = events(self._places.home, since, arrival.uid.encode())
+        return any(event.get("uid") == arrival.uid for event in told)
+
     @staticmethod
     def _copy_still(hidden: str, part: str) -> None:
         # Opened once, so that nobody can put a link in its place.
@@ -141,7 +152,6 @@ class Transfers:
         intent.write_text(json.dumps(known), encoding="ascii")
         if self._durable:
             sync_file(intent)
-            sync_folder(intent.parent)
         return intent
 
     def _copy(self, arrival: Arrival) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mfdata.completeness import HIDDEN
 from mfdata.receivers.upload import PREFIX
 from mfext.testing import wait_until
 from tests.integration.mfdata import test_crash_points as crash_points
@@ -105,6 +106,15 @@ def test_what_is_handed_over_is_on_disk_before_it_counts(tmp_path: Path, case: s
 @pytest.mark.parametrize("kind", ["own", "linked"])
 def test_what_is_taken_is_on_disk_before_its_producer_loses_it(tmp_path: Path, kind: str) -> None:
     assert faults_of(traced(tmp_path, _INTAKE, kind, "power"), is_public) == []
+
+
+def test_a_copy_is_announced_on_disk_before_the_file_leaves_its_name(tmp_path: Path) -> None:
+    """Otherwise a copy that a power cut took away would be held for one that had gone on."""
+    calls = traced(tmp_path, _INTAKE, "linked", "power")
+    hidden = next(number for number, call in enumerate(calls) if HIDDEN in call.target)
+    made = [number for number, call in enumerate(calls[:hidden]) if call.kind == "make" and "/.intake/" in call.path]
+    assert len(made) == 2
+    assert "fsync" in {call.kind for call in calls[made[-1] : hidden] if call.path.endswith("/.intake")}
 
 
 def test_of_many_that_are_taken_each_is_on_disk_in_time_and_each_folder_once(tmp_path: Path) -> None:

@@ -296,6 +296,28 @@ def test_a_disk_that_is_not_mounted_now_is_waited_for(home: Home, other_disk: Pa
     assert [path.read_bytes() for path in waiting(home)] == [CONTENT]
 
 
+def test_a_power_cut_that_took_the_copy_away_does_not_take_the_file(
+    home: Home, other_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names on the two disks came to them in another order than they were given."""
+    directory = ExternalDirectory(other_disk, SWITCH)
+    (other_disk / "file").write_bytes(CONTENT)
+
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mfdata.transfer.Transfers._finish", cut)
+        with pytest.raises(KeyboardInterrupt):
+            intake_of(home).take(directory, "file", told=True)
+    (copy,) = (path for path in Places(home).intake.iterdir() if path.suffix != ".intent")
+    copy.unlink()
+    assert intake_of(home).transfers.resume() == []
+    assert [path.read_bytes() for path in waiting(home)] == [CONTENT]
+    assert names(other_disk) == names(Places(home).intake) == []
+    assert inventory(home)["balanced"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_files_that_another_user_lets_us_neither_mark_nor_remove_are_left_alone(other_disk: Path) -> None:
     home = temporary_home(other_disk)
