@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ftplib
 import io
-import json
 import os
 import signal
 import socket
@@ -20,94 +19,26 @@ from typing import Any
 
 import pytest
 
-import mfdata.receivers
 from mfdata.receivers.upload import PREFIX
 from mfdata.receivers.users import hashed
-from mfext.environment import Home
 from mfext.testing import temporary_home, wait_until
 from tests.integration.mfdata.ftp_server import certificate
-
-USER, PASSWORD = "producer", "pässword of the producer"
-PROCESS = "extra_daemon.ftp_receiver.main"
-PLUGIN = Path(mfdata.receivers.__file__).parent.parent / "plugins" / "ftp_receiver"
+from tests.integration.mfdata.receiver_process import PASSWORD, USER, ReceiverProcess
 
 
-class Receiver:
-    """The process, started as the supervisor does, without the observer: files stay where they appear."""
-
-    def __init__(self, folder: Path, *, before: tuple[str, ...] = (), **keys: Any) -> None:
-        """*before*: words of a command that runs it."""
-        self.home: Home = temporary_home(folder)
-        given = {"port": 0, "user": USER, "password": PASSWORD, **keys}
-        lines = ["[custom]", *(f"{key} = {value}" for key, value in given.items() if value != "")]
-        (self.home.config / "plugins").mkdir(exist_ok=True)
-        (self.home.config / "plugins" / "ftp_receiver.ini").write_text("\n".join(lines), "utf-8")
-        self.incoming = self.home.var / "in" / "incoming"
-        self.errors = folder / "stderr"
-        with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "mfdata.receivers.ftp"],
-                cwd=PLUGIN,
-                env=self._environment(),
-                stderr=errors,
-            )
-
-    def _environment(self) -> dict[str, str]:
-        own = {"METWORK_HOME": str(self.home.path.parent), "MFMODULE": "MFDATA", "METWORK_PROCESS": PROCESS}
-        return {**os.environ, **own, "METWORK_CONFIG_D": str(self.home.path / "none")}
-
-    @property
-    def facts(self) -> dict[str, object]:
-        """What it tells the supervisor; {} while it is not ready."""
-        file = self.home.run / "ready" / PROCESS / str(self.process.pid)
-        found: dict[str, object] = json.loads(file.read_text()) if file.exists() else {}
-        return found
-
-    @property
-    def port(self) -> int:
-        facts = wait_until(lambda: self.facts or self.process.poll() is not None, what="readiness")
-        assert isinstance(facts, dict), self.errors.read_text()
-        return int(str(facts["port"]))
-
-    @property
-    def log(self) -> str:
-        return (self.home.log / f"{PROCESS}.log").read_text()
-
-    def end(self) -> int:
-        self.process.terminate()
-        return self.process.wait(10)
-
-    def files(self) -> dict[bytes, bytes]:
-        """Name and content of everything in the incoming directory, hidden or not."""
-        found = {}
-        for path in self.incoming.iterdir():
-            with suppress(FileNotFoundError):  # gone while we look
-                found[os.fsencode(path.name)] = path.read_bytes()
-        return found
-
-
-@contextmanager
-def running(folder: Path, **keys: Any) -> Iterator[Receiver]:
-    receiver = Receiver(folder, **keys)
-    try:
-        assert receiver.port
-        yield receiver
-        assert receiver.process.poll() is None, receiver.errors.read_text()
-    finally:
-        receiver.process.kill()
-        receiver.process.wait()
+class Receiver(ReceiverProcess):
+    kind = "ftp"
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with running(tmp_path_factory.mktemp("shared")) as receiver:
+    with Receiver.running(tmp_path_factory.mktemp("shared")) as receiver:
         yield receiver
 
 
 @pytest.fixture
 def receiver(shared: Receiver) -> Receiver:
-    for path in shared.incoming.iterdir():
-        path.rename(shared.home.tmp / f"{path.name[-100:]}{time.time_ns()}")
+    shared.put_away()
     return shared
 
 
@@ -425,7 +356,7 @@ def test_many_clients_at_once(receiver: Receiver) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    with running(tmp_path, max_size=1000) as receiver, client(receiver) as ftp:
+    with Receiver.running(tmp_path, max_size=1000) as receiver, client(receiver) as ftp:
         assert store(ftp, "exact", b"x" * 1000).startswith("226")
         assert code_of(lambda: store(ftp, "large", b"x" * 1001)) == "552"
         data = begin(ftp, "huge", b"x" * 5000)
@@ -441,7 +372,7 @@ def test_a_full_disk_is_said_and_harms_no_other_file(tmp_path: Path) -> None:
     before = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh")
     if subprocess.run([*before, "true"], capture_output=True).returncode:
         pytest.skip("this kernel lets nobody mount a file system of his own")
-    with running(tmp_path, before=before, directory=small) as receiver, client(receiver) as ftp:
+    with Receiver.running(tmp_path, before=before, directory=small) as receiver, client(receiver) as ftp:
         assert store(ftp, "first", b"x" * 600_000).startswith("226")
         assert code_of(lambda: store(ftp, "second", b"x" * 600_000)) == "452"
         assert store(ftp, "third", b"x" * 300_000).startswith("226")
@@ -449,7 +380,7 @@ def test_a_full_disk_is_said_and_harms_no_other_file(tmp_path: Path) -> None:
 
 
 def test_clients_are_limited(tmp_path: Path) -> None:
-    with running(tmp_path, max_connections=2) as receiver, client(receiver) as one, client(receiver) as other:
+    with Receiver.running(tmp_path, max_connections=2) as receiver, client(receiver) as one, client(receiver) as other:
         with pytest.raises((ftplib.Error, EOFError)):
             client(receiver).__enter__()
         assert store(one, "1").startswith("226")
@@ -457,7 +388,7 @@ def test_clients_are_limited(tmp_path: Path) -> None:
 
 
 def test_downloads_and_deletion_can_be_allowed(tmp_path: Path) -> None:
-    with running(tmp_path, allow_download=1, allow_delete=1) as receiver, client(receiver) as ftp:
+    with Receiver.running(tmp_path, allow_download=1, allow_delete=1) as receiver, client(receiver) as ftp:
         store(ftp, "x", b"content")
         found: list[bytes] = []
         ftp.retrbinary("RETR x", found.append)
@@ -471,7 +402,7 @@ def test_users_come_from_a_file_that_may_change(tmp_path: Path) -> None:
     file = home.config / "users"
     file.touch(mode=0o600)
     file.write_text(f"# who may\n\nfirst:{hashed('one')}\nsecond:{hashed('two')}:elsewhere\n")
-    with running(tmp_path, user="", password="", users_file="config/users") as receiver:
+    with Receiver.running(tmp_path, user="", password="", users_file="config/users") as receiver:
         for user, password in (("first", "one"), ("second", "two")):
             with client(receiver, user, password) as ftp:
                 store(ftp, user)
@@ -488,7 +419,7 @@ def test_users_come_from_a_file_that_may_change(tmp_path: Path) -> None:
 
 
 def test_uploads_of_a_receiver_that_was_killed_are_discarded(tmp_path: Path) -> None:
-    with running(tmp_path) as receiver:
+    with Receiver.running(tmp_path) as receiver:
         with client(receiver) as ftp:
             data = begin(ftp, "half")
             wait_until(lambda: hidden(receiver), what="the upload")
@@ -529,7 +460,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_an_upload_that_has_begun_is_waited_for(tmp_path: Path, number: signal.Signals) -> None:
-    with running(tmp_path) as receiver, client(receiver) as busy, client(receiver) as idle:
+    with Receiver.running(tmp_path) as receiver, client(receiver) as busy, client(receiver) as idle:
         data = begin(busy, "x")
         wait_until(lambda: hidden(receiver), what="the upload")
         receiver.process.send_signal(number)
@@ -636,7 +567,7 @@ def tls_client(receiver: Receiver, ca: Path, newest: ssl.TLSVersion = ssl.TLSVer
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiver, Path]]:
     folder = tmp_path_factory.mktemp("secure")
     pair = certificate(folder / "certificate")
-    with running(folder, tls="required", certificate=pair[0], key=pair[1]) as receiver:
+    with Receiver.running(folder, tls="required", certificate=pair[0], key=pair[1]) as receiver:
         yield receiver, pair[0]
 
 
@@ -677,7 +608,7 @@ def test_an_upload_without_the_end_mark_of_tls_never_appears(secure: tuple[Recei
 def test_an_upload_without_the_end_mark_is_kept_when_told_so(tmp_path: Path) -> None:
     pair = certificate(tmp_path / "certificate")
     keys = {"tls": "allowed", "certificate": pair[0], "key": pair[1], "strict_end": 0}
-    with running(tmp_path, **keys) as receiver:
+    with Receiver.running(tmp_path, **keys) as receiver:
         with tls_client(receiver, pair[0]) as ftp:
             data = begin(ftp, "old client")
             data.shutdown(socket.SHUT_RDWR)
@@ -726,7 +657,7 @@ def test_a_handshake_that_never_ends_holds_nothing_up(tmp_path: Path) -> None:
 def test_tls_from_the_start(tmp_path: Path) -> None:
     pair = certificate(tmp_path / "certificate")
     context = ssl.create_default_context(cafile=str(pair[0]))
-    with running(tmp_path, tls="implicit", certificate=pair[0], key=pair[1]) as receiver:
+    with Receiver.running(tmp_path, tls="implicit", certificate=pair[0], key=pair[1]) as receiver:
         connection = socket.create_connection(("127.0.0.1", receiver.port), timeout=5)
         with context.wrap_socket(connection, server_hostname="localhost") as protected:
             assert protected.recv(1000).startswith(b"220 ")

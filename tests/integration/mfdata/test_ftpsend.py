@@ -61,7 +61,7 @@ class Sender:
     def send(self, name: bytes = b"radar.png", content: bytes = b"content", uid: str = "") -> Outcome:
         claimed = self.folder / "claimed"
         claimed.write_bytes(content)
-        self.step.begin(claimed)
+        self.step.begin(os.fspath(claimed))
         return self.step.process(File(claimed, first_tags(uid or os.urandom(8).hex(), name, b"incoming")))
 
 

@@ -10,79 +10,29 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import mfdata.receivers
 from mfdata.receivers.upload import PREFIX
 from mfdata.receivers.users import hashed, hashed_token
-from mfext.environment import Home
-from mfext.testing import temporary_home, wait_until
+from mfext.testing import wait_until
 from tests.integration.mfdata.ftp_server import certificate
-
-USER, PASSWORD = "producer", "pässword: of the producer"
-PROCESS = "extra_daemon.http_receiver.main"
-PLUGIN = Path(mfdata.receivers.__file__).parent.parent / "plugins" / "http_receiver"
+from tests.integration.mfdata.receiver_process import PASSWORD, USER, ReceiverProcess
 
 
 def basic(user: str = USER, password: str = PASSWORD) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-class Receiver:
-    """The process, started as the supervisor does, without the observer: files stay where they appear."""
-
-    def __init__(self, folder: Path, module: str = "", before: tuple[str, ...] = (), **keys: Any) -> None:
-        """*module*: keys of the module; *before*: words of a command that runs it."""
-        self.home: Home = temporary_home(folder)
-        given = {"port": 0, "user": USER, "password": PASSWORD, **keys}
-        lines = ["[custom]", *(f"{key} = {value}" for key, value in given.items() if value != "")]
-        (self.home.config / "plugins").mkdir(exist_ok=True)
-        (self.home.config / "plugins" / "http_receiver.ini").write_text("\n".join(lines), "utf-8")
-        (self.home.config / "config.ini").write_text(module, "utf-8")
-        self.incoming = self.home.var / "in" / "incoming"
-        self.errors = folder / "stderr"
-        own = {"METWORK_HOME": str(self.home.path.parent), "MFMODULE": "MFDATA", "METWORK_PROCESS": PROCESS}
-        with self.errors.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [*before, sys.executable, "-m", "mfdata.receivers.http"],
-                cwd=PLUGIN,
-                env={**os.environ, **own, "METWORK_CONFIG_D": str(self.home.path / "none")},
-                stderr=errors,
-            )
-
-    @property
-    def facts(self) -> dict[str, object]:
-        file = self.home.run / "ready" / PROCESS / str(self.process.pid)
-        found: dict[str, object] = json.loads(file.read_text()) if file.exists() else {}
-        return found
-
-    @property
-    def port(self) -> int:
-        facts = wait_until(lambda: self.facts or self.process.poll() is not None, 30, what="readiness")
-        assert isinstance(facts, dict), self.errors.read_text()
-        return int(str(facts["port"]))
-
-    @property
-    def log(self) -> str:
-        return (self.home.log / f"{PROCESS}.log").read_text()
-
-    def files(self) -> dict[bytes, bytes]:
-        """Name and content of everything in the incoming directory, hidden or not."""
-        found = {}
-        for path in self.incoming.iterdir():
-            with suppress(FileNotFoundError):  # gone while we look
-                found[os.fsencode(path.name)] = path.read_bytes()
-        return found
+class Receiver(ReceiverProcess):
+    kind = "http"
 
     def send(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **more: Any
@@ -103,28 +53,15 @@ class Receiver:
         return connection
 
 
-@contextmanager
-def running(folder: Path, **keys: Any) -> Iterator[Receiver]:
-    receiver = Receiver(folder, **keys)
-    try:
-        assert receiver.port
-        yield receiver
-        assert receiver.process.poll() is None, receiver.errors.read_text()
-    finally:
-        receiver.process.kill()
-        receiver.process.wait()
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
-    with running(tmp_path_factory.mktemp("shared"), names="*[!x]", max_size=50_000_000) as receiver:
+    with Receiver.running(tmp_path_factory.mktemp("shared"), names="*[!x]", max_size=50_000_000) as receiver:
         yield receiver
 
 
 @pytest.fixture
 def receiver(shared: Receiver) -> Receiver:
-    for path in shared.incoming.iterdir():
-        path.rename(shared.home.tmp / f"{path.name[-100:]}{time.time_ns()}")
+    shared.put_away()
     return shared
 
 
@@ -402,7 +339,7 @@ def test_killed_in_the_middle_it_leaves_nothing_that_counts(tmp_path: Path) -> N
         first.process.wait()
     stream.close()
     assert len(first.files()) == 2
-    with running(tmp_path) as second:
+    with Receiver.running(tmp_path) as second:
         assert second.files() == {b"done": b"content"}
 
 
@@ -433,7 +370,7 @@ def _refuses_connections(receiver: Receiver) -> bool:
 
 
 def test_while_intake_pauses_clients_are_told_when_to_come_again(tmp_path: Path) -> None:
-    with running(tmp_path, module=f"[pressure]\nmin_free = {1 << 60}\nmin_free_percent = 100\n") as receiver:
+    with Receiver.running(tmp_path, module=f"[pressure]\nmin_free = {1 << 60}\nmin_free_percent = 100\n") as receiver:
         status, told, headers = receiver.send("PUT", "/name", b"content")
         assert (status, headers["Retry-After"]) == (503, "30")
         assert "bytes are free on the disk" in told["title"]
@@ -442,7 +379,7 @@ def test_while_intake_pauses_clients_are_told_when_to_come_again(tmp_path: Path)
 
 def test_what_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     # A limit of the size of files fails in the middle as a full disk does; its signal is ignored by Python.
-    with running(tmp_path, before=("prlimit", "--fsize=1000000")) as receiver:
+    with Receiver.running(tmp_path, before=("prlimit", "--fsize=1000000")) as receiver:
         assert receiver.status_of("PUT", "/large", b"x" * 5_000_000) == 500
         assert receiver.files() == {}
         assert receiver.status_of("PUT", "/small", b"content") == 201
@@ -452,7 +389,7 @@ def test_users_have_tokens_and_directories_and_limits_of_their_own(tmp_path: Pat
     users = tmp_path / "users"
     users.write_text(f"one:{hashed('of one')}:one\nother:{hashed_token('a token')}:other\n", "utf-8")
     users.chmod(0o600)
-    with running(tmp_path, user="", password="", users_file=users, max_per_minute=2) as receiver:
+    with Receiver.running(tmp_path, user="", password="", users_file=users, max_per_minute=2) as receiver:
         token = {"Authorization": "Bearer a token"}
         assert receiver.status_of("PUT", "/by_token", b"", token) == 201
         assert receiver.status_of("PUT", "/by_password", b"", basic("one", "of one")) == 201
@@ -468,7 +405,7 @@ def test_users_have_tokens_and_directories_and_limits_of_their_own(tmp_path: Pat
 
 def test_over_tls_with_a_certificate(tmp_path: Path) -> None:
     pem, key = certificate(tmp_path)
-    with running(tmp_path, certificate=pem, key=key, max_connections=1) as receiver:
+    with Receiver.running(tmp_path, certificate=pem, key=key, max_connections=1) as receiver:
         context = ssl.create_default_context(cafile=str(pem))
         context.check_hostname = False
         with closing(
@@ -483,7 +420,7 @@ def test_over_tls_with_a_certificate(tmp_path: Path) -> None:
 
 
 def test_a_client_that_falls_silent_is_left_and_one_may_be_slowed_down(tmp_path: Path) -> None:
-    with running(tmp_path, timeout=1, max_rate=1_000_000) as receiver:
+    with Receiver.running(tmp_path, timeout=1, max_rate=1_000_000) as receiver:
         with receiver.begun("PUT /silent HTTP/1.1\r\nContent-Length: 12") as stream:
             assert stream.recv(1000).startswith(b"HTTP/1.1 408")
         begin = time.monotonic()
