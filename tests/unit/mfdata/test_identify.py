@@ -18,7 +18,7 @@ class Counting(Identifier):
         self.answer = answer
         self.asked = 0
 
-    def system_magic(self, path: Path) -> bytes:
+    def system_magic(self, path: str | Path) -> bytes:
         self.asked += 1
         if isinstance(self.answer, Unidentified):
             raise self.answer
