@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mfdata.expiry import Expiry
 from mfdata.orphans import Orphans
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.reasons import Reasons
@@ -45,7 +44,8 @@ _COARSE_S = 0.1
 class Guardian:
     """Looks after what no worker looks after."""
 
-    def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts, expiry: Expiry | None = None) -> None:
+    def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts, *others: Callable[[], object]) -> None:
+        """*others* are looks at what else ends or is mended in time, each of which knows when it is due."""
         self.delays = Delays(places)
         self.watch = Watch(places, timeouts)
         self._recovery = recovery
@@ -55,7 +55,7 @@ class Guardian:
             self._recover,
             Orphans(places).look,
             Reasons(places).look,
-            *([expiry.look] if expiry else []),
+            *others,
         ]
         self._recover_at = 0.0
         self._trouble = ""

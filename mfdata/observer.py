@@ -34,6 +34,7 @@ from mfdata.places import Places, Target
 from mfdata.pressure import Gauge
 from mfdata.recovery import Recovery
 from mfdata.trace import Trace
+from mfdata.unfinished import Unfinished
 from mfdata.watched import Watched, identity
 from mfext import log as logs
 from mfext.accepted import remembered
@@ -347,7 +348,7 @@ def made(home: Home) -> Observer:
     def timeouts() -> dict[Target, float]:
         return {target: step.timeout for target, step in _steps(home).items()}
 
-    guardian = Guardian(places, recovery, timeouts, expiry)
+    guardian = Guardian(places, recovery, timeouts, expiry.look, Unfinished(places, trace).look)
     directories = external_directories(places, settings, listened, priorities)
     gauge = Gauge(places, config.section("pressure", Pressure))
     return Observer(directories, settings, intake, guardian, gauge)
