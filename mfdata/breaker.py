@@ -82,8 +82,8 @@ class State:
     def left(self, keys: BreakerKeys, now: float) -> float:
         """Seconds for which nobody tries."""
         left = self.until - now if self.openings else 0.0
-        # Longer than possible: from before this machine was started anew.
-        return left if 0 < left <= max(keys.breaker_max_wait, keys.breaker_min_wait, _PROBE_S) else 0.0
+        # Longer than possible, but for what is lost by rounding: from before this machine was started anew.
+        return left if 0 < left <= max(keys.breaker_max_wait, keys.breaker_min_wait, _PROBE_S) + 1 else 0.0
 
 
 def open_for(openings: int, keys: BreakerKeys) -> float:

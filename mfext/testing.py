@@ -15,12 +15,12 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
-def wait_until(condition: Callable[[], T], timeout: float = 10.0, what: str = "the condition") -> T:
+def wait_until(condition: Callable[[], T], timeout: float = 60.0, what: str = "the condition") -> T:
     """The first true value that *condition* gives.
 
     Args:
         condition: looked at again and again; what it raises goes through.
-        timeout: seconds after which to give up.
+        timeout: seconds after which to give up; much, since a machine that has more to do must not fail a test.
         what: words for the message, as in ``"the file in the archive"``.
 
     Raises:

@@ -94,7 +94,7 @@ def serving(target: str, kind: str = "auto", folder: Path | None = None, prefix:
         process = _start(home, target, kind, folder or Path.cwd())
         try:
             ready = home.run / "ready" / "app"
-            wait_until(lambda: process.poll() is not None or any(ready.glob("[0-9]*")), 30, "the worker is ready")
+            wait_until(lambda: process.poll() is not None or any(ready.glob("[0-9]*")), what="the worker is ready")
             if process.poll() is not None:
                 raise RuntimeError("the worker has ended:\n" + (home.log / "app.out").read_text("utf-8", "replace"))
             yield Service(home.run / "app.sock") if not prefix else _Prefixed(home.run / "app.sock", prefix)

@@ -10,7 +10,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import cycle
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
@@ -40,7 +43,7 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(self._is_ready, 60, what=f"{type(self).__name__} ready")
+        wait_until(self._is_ready, 150, what=f"{type(self).__name__} ready")
 
     def kill(self) -> None:
         """End it and its children as a crash would."""
@@ -186,14 +189,30 @@ def is_open(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback at which nobody listens."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports of loopback at which nobody listens, each given once."""
+    ports = _ports_of_nobody()
+    return [next(port for port in ports if _may_be_bound(port)) for _ in range(count)]
+
+
+@cache
+def _ports_of_nobody() -> Iterator[int]:
+    """Ports that the kernel gives to no client, so that none is taken before its server binds it or while it is away.
+
+    A client that tries a port of the kernel's own again and again may even be connected to itself.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(10_000, first) if first > 12_000 else range(10_000, 65_536)
+    start = SystemRandom().randrange(len(ports))
+    return cycle([*ports[start:], *ports[:start]])
+
+
+def _may_be_bound(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _need(found: object, package: str) -> None:

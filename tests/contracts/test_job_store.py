@@ -600,7 +600,7 @@ def test_jobs_outlive_both_servers(rabbitmq: RabbitMQ, redis: Redis) -> None:
             claimed.append(one.id)
         return len(claimed) >= len(made)
 
-    wait_until(all_claimed, 20, what="every job claimed")
+    wait_until(all_claimed, what="every job claimed")
     assert sorted(claimed) == sorted(made)
     assert store.counts()["submitted"] == 30
     store.close()

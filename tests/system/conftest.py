@@ -48,7 +48,7 @@ class Flow:
             capture_output=True,
             text=True,
             errors="surrogateescape",
-            timeout=90,
+            timeout=240,
         )
 
     def run(self, *command: str | Path, folder: Path | None = None) -> str:
@@ -110,8 +110,9 @@ class Flow:
 
     def is_idle(self) -> bool:
         """Whether no file is on its way."""
-        counts = self.count()
-        return not counts["incoming"] + counts["waiting"] + counts["claimed"] + counts["delayed"]
+        # A file that changes hands between two counts is missed, but not by as many looks as there are hands.
+        under_way = ("incoming", "waiting", "claimed", "delayed")
+        return not any(counts[state] for counts in (self.count() for _ in range(4)) for state in under_way)
 
     def quarantine(self, target: str) -> list[dict[str, Any]]:
         """The reasons in the quarantine of a step."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from mfdata.trace import events
@@ -22,21 +23,23 @@ def test_files_wait_for_a_server_that_is_away_without_using_up_their_tries(flow:
         flow.plugin("send", "ftpsend", switch_logical_condition="True", **account, **wait, **processes)
         for number in range(FILES):
             flow.drop(f"before{number}", b"%d" % number)
-        wait_until(flow.is_idle, timeout=20, what="all files are there")
+        wait_until(flow.is_idle, what="all files are there")
         assert len(server.files()) == FILES
+    away = time.monotonic()
     for number in range(FILES):
         flow.drop(f"while{number}", b"%d" % number)
-    wait_until(lambda: len(status(flow)) == 1, timeout=20, what="the server is left in peace")
+    wait_until(lambda: len(status(flow)) == 1, what="the server is left in peace")
     assert (status(flow)[0]["step"], status(flow)[0]["destination"]) == ("send/main", f"127.0.0.1:{port}")
-    wait_until(lambda: len(tries(flow)) >= 8, timeout=30, what="some probes")
+    wait_until(lambda: len(tries(flow)) >= 8, what="some probes")
     assert flow.count()["quarantined"] == 0
     with Server(machine, port=port) as server:
-        wait_until(flow.is_idle, timeout=30, what="all files at their end")
+        wait_until(flow.is_idle, what="all files at their end")
         assert len(server.files()) == 2 * FILES
     assert status(flow) == []
     assert flow.count()["quarantined"] == 0
     assert flow.ask("mfdata.inventory")["balanced"]
-    assert len(tries(flow)) < 20
+    # Three to find out, and then a probe each half second at most.
+    assert len(tries(flow)) < 12 + 2 * (time.monotonic() - away)
 
 
 def status(flow: Flow) -> list[dict[str, str]]:

@@ -63,7 +63,7 @@ def test_an_installation_that_is_killed_leaves_old_or_new_and_the_next_command_r
             kill_at_random(flow, command, chance, tally, act)
             check_whole(flow)
             repair(flow, chance)
-    wait_until(flow.is_idle, timeout=60, what="all files at their end")
+    wait_until(flow.is_idle, what="all files at their end")
     arrived = sorted(path.name for path in (flow.folder / "out").iterdir())
     print(
         f"{KILLS} kills ({dict(tally.acts)}, {tally.late} more came too late), {tally.interrupted.total()} of them in "

@@ -26,7 +26,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(flow: Flow) -> None:
     sender.start()
     killed = kill_at_random(flow, sender)
     sender.join()
-    wait_until(flow.is_idle, timeout=60, what="all files at their end")
+    wait_until(flow.is_idle, what="all files at their end")
 
     pngs, archived = files(flow.folder / "out" / "pngs"), files(flow.folder / "out" / "all")
     kept = flow.count()["quarantined"]
@@ -36,7 +36,7 @@ def test_thirty_kills_lose_nothing_and_double_nothing(flow: Flow) -> None:
     assert sorted(archived) == sorted(sent)
     assert sorted(pngs) == sorted(content for content in sent if content.endswith("0"))
     assert kept == 0
-    wait_until(lambda: flow.try_to("mfdata.status").returncode == 0, timeout=30, what="all processes well again")
+    wait_until(lambda: flow.try_to("mfdata.status").returncode == 0, what="all processes well again")
 
 
 def send(flow: Flow, sent: list[str]) -> None:

@@ -81,7 +81,7 @@ def test_an_upgrade_under_a_flow_loses_no_file_and_keeps_what_was_edited(install
     installed.run("rm /tmp/flow")
     wait_until(lambda: not installed.run("ls /home/mfdata/var/in/incoming"), what="the last file")
     count = int(installed.run("cat /tmp/count"))
-    wait_until(lambda: kept(installed) == count, timeout=20, what=f"{count} files")
+    wait_until(lambda: kept(installed) == count, what=f"{count} files")
     assert json.loads(as_mfdata(installed, "mfdata.inventory --json"))["missing"] == []
     assert "-2" in installed.run("rpm -q metwork-mfdata")
     assert "# edited" in installed.run("cat /etc/metwork.config.d/mfdata/config.ini")

@@ -53,10 +53,10 @@ def kills(serv: Serv, seconds: float, workers: int) -> Iterator[tuple[str, Figur
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             process = f"app.{name}.main.{count % workers}"
-            (pid, *_) = wait_until(lambda process=process: serv.pids(process), 30, process)  # type: ignore[misc]
+            (pid, *_) = wait_until(lambda process=process: serv.pids(process), what=process)  # type: ignore[misc]
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            wait_until(lambda process=process, pid=pid: set(serv.pids(process)) - {pid}, 60, process)  # type: ignore[misc]
+            wait_until(lambda process=process, pid=pid: set(serv.pids(process)) - {pid}, what=process)  # type: ignore[misc]
             count += 1
     yield f"{count} kills, {workers} worker(s)", load.figures
     yield "  another service", beside.figures

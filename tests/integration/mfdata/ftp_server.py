@@ -19,6 +19,7 @@ from pyftpdlib.servers import FTPServer
 from mfdata.receivers.ftp_tls import TlsControl, TlsData
 from mfdata.receivers.reception import server_context
 from mfext.testing import wait_until
+from tests.servers import free_ports
 
 USER, PASSWORD = "weather", "s3cret-of-weather"
 
@@ -28,7 +29,7 @@ class Handler(FTPHandler):  # type: ignore[misc]
 
     unicode_errors = "surrogateescape"
     auth_failed_timeout = 0
-    timeout = 20
+    timeout = 120
     told: list[str]
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
@@ -58,7 +59,7 @@ class Server:
         authorizer.add_user(USER, PASSWORD, str(folder), perm="elradfmw")
         kind = type("Handler", (handler,), {"authorizer": authorizer, "told": self.told, **attributes})
         self._loop = pyftpdlib.ioloop.IOLoop()
-        self._server = FTPServer(("127.0.0.1", port), kind, ioloop=self._loop)
+        self._server = FTPServer(("127.0.0.1", port or free_ports(1)[0]), kind, ioloop=self._loop)
         self._server.resumed = []
         self.port = int(self._server.address[1])
         self._stopping = threading.Event()
@@ -104,7 +105,7 @@ class Server:
             done.set()
 
         self._loop.call_later(0, kick)
-        done.wait(5)
+        done.wait(60)
         wait_until(lambda: not self.connections, what="the end of all connections")
 
     def files(self) -> dict[bytes, bytes]:

@@ -68,7 +68,7 @@ class ReceiverProcess:
 
     @property
     def port(self) -> int:
-        facts = wait_until(lambda: self.facts or self.process.poll() is not None, 30, what="readiness")
+        facts = wait_until(lambda: self.facts or self.process.poll() is not None, what="readiness")
         assert isinstance(facts, dict), self.errors.read_text()
         return int(str(facts["port"]))
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import paramiko
 
+from tests.servers import free_ports
+
 USER, PASSWORD = "me", "secret"
 
 
@@ -103,7 +105,7 @@ class SftpServer:
         #: It does not know posix-rename@openssh.com.
         self.is_old = False
         self._transports: list[paramiko.Transport] = []
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", free_ports(1)[0]))
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 

@@ -153,7 +153,7 @@ def test_an_upload_is_acknowledged_when_it_is_on_disk(tmp_path: Path) -> None:
     output = tmp_path / "strace"
     receiver = Receiver(tmp_path / "home", before=(*_STRACE, str(output)))
     try:
-        wait_until(lambda: list((receiver.home.run / "ready").glob("*/[0-9]*")), timeout=20, what="readiness")
+        wait_until(lambda: list((receiver.home.run / "ready").glob("*/[0-9]*")), what="readiness")
         (ready,) = (receiver.home.run / "ready").glob("*/[0-9]*")
         receiver.process.pid = int(ready.name)
         with client(receiver) as ftp:

@@ -37,7 +37,7 @@ class Receiver(ReceiverProcess):
     def send(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, **more: Any
     ) -> tuple[int, dict[str, Any], http.client.HTTPMessage]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request(method, path, body, {**basic(), **(headers or {})}, **more)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"{}"), answer.headers
@@ -47,7 +47,7 @@ class Receiver(ReceiverProcess):
 
     def begun(self, head: str, body: bytes = b"half of it") -> socket.socket:
         """A connection on which a request has begun and does not end."""
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
         authorization = basic()["Authorization"]
         connection.sendall(f"{head}\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n".encode() + body)
         return connection
@@ -282,7 +282,7 @@ def test_a_refused_client_that_goes_on_sending_reads_the_answer(receiver: Receiv
 
 
 def test_a_connection_serves_many_files(receiver: Receiver) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=20)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=60)) as connection:
         for number in range(5):
             connection.request("PUT", f"/number{number}", b"content", basic())
             answer = connection.getresponse()
@@ -356,7 +356,7 @@ def test_a_file_that_is_coming_in_is_waited_for_at_the_end(tmp_path: Path, how: 
         if how == signal.SIGUSR1:
             wait_until(lambda: receiver.facts.get("drained"), what="drained")
             receiver.process.terminate()
-        assert receiver.process.wait(10) == 0
+        assert receiver.process.wait(60) == 0
         assert receiver.files() == {b"last": b"half of it.."}
     finally:
         receiver.process.kill()
@@ -409,11 +409,11 @@ def test_over_tls_with_a_certificate(tmp_path: Path) -> None:
         context = ssl.create_default_context(cafile=str(pem))
         context.check_hostname = False
         with closing(
-            http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=20, context=context)
+            http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=60, context=context)
         ) as connection:
             connection.request("PUT", "/name", b"content", basic())
             assert connection.getresponse().status == 201
-            with closing(http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=20, context=context)) as more:
+            with closing(http.client.HTTPSConnection("127.0.0.1", receiver.port, timeout=60, context=context)) as more:
                 more.request("PUT", "/name", b"", basic())
                 assert more.getresponse().status == 503
         assert receiver.files() == {b"name": b"content"}
@@ -447,5 +447,5 @@ def test_the_log_names_who_was_refused_and_no_password(receiver: Receiver) -> No
 )
 def test_what_must_be_mended_is_said_at_the_start(tmp_path: Path, keys: dict[str, Any], said: str) -> None:
     receiver = Receiver(tmp_path, **keys)
-    assert receiver.process.wait(30) != 0
+    assert receiver.process.wait(60) != 0
     assert said in receiver.errors.read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mfdata.steps.httpsend import HttpSend, HttpSendKeys, answer_outcome
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from tests.integration.mfdata.ftp_server import certificate, context_of
+from tests.servers import free_ports
 
 
 class Server(ThreadingHTTPServer):
@@ -81,7 +83,7 @@ class Sender:
 
     def __init__(self, folder: Path, url: str, **keys: Any) -> None:
         self.folder = folder
-        given = HttpSendKeys(**{"url": url, "timeout": 5.0, **keys})
+        given = HttpSendKeys(**{"url": url, "timeout": 60.0, **keys})
         self.step = HttpSend(Home("mfdata", folder / "home"), "p", "main", StepConfig(), given)
         self.step.open()
 
@@ -208,9 +210,7 @@ def test_a_long_answer_costs_the_connection_and_no_more(server: Server, sender: 
 
 
 def test_a_server_that_does_not_answer_is_left_in_peace(sender: Make) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        at = sender(f"http://127.0.0.1:{free.getsockname()[1]}", breaker_failures=2)
+    at = sender(f"http://127.0.0.1:{free_ports(1)[0]}", breaker_failures=2)
     first, second, third = at.send(), at.send(), at.send()
     assert isinstance(first, Retry)
     assert first.counts
@@ -230,12 +230,12 @@ def test_a_server_that_says_no_before_it_has_all_is_heard(sender: Make) -> None:
 
         def refuse() -> None:
             connection, _ = listening.accept()
-            connection.recv(1000)
-            connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            connection.shutdown(socket.SHUT_WR)
-            while connection.recv(1 << 16):
-                pass
-            connection.close()
+            with connection, suppress(ConnectionError):  # who has read enough may reset it
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):
+                    pass
 
         thread = threading.Thread(target=refuse)
         thread.start()

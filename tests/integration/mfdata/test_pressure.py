@@ -86,7 +86,7 @@ def test_the_observer_pauses_loudly_and_goes_on_when_the_pressure_is_gone(home: 
         there, taken = len(list(incoming.iterdir())), len(waiting(home))
         assert there + taken == 200
         assert there > 0
-        assert wait_until(lambda: take_away(home), timeout=30, what="all files are taken") <= 200
+        assert wait_until(lambda: take_away(home), what="all files are taken") <= 200
         wait_until(lambda: not fact(observer), what="the end of the pause is told")
         assert list(incoming.iterdir()) == []
         assert observer.said("intake goes on")

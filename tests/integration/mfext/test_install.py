@@ -406,11 +406,11 @@ def test_a_second_command_waits_for_the_first(site: Site) -> None:
     def hold() -> None:
         with exclusive(site.home.run / "plugins.lock", "the plugins of mfdata", "install"):
             entered.set()
-            done.wait(20)
+            done.wait(60)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    entered.wait(20)
+    entered.wait(60)
     second = subprocess.Popen(
         ["plugins.install", str(archive)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -418,7 +418,7 @@ def test_a_second_command_waits_for_the_first(site: Site) -> None:
     assert second.poll() is None
     done.set()
     holder.join()
-    assert second.communicate(timeout=30)[1] == ""
+    assert second.communicate(timeout=60)[1] == ""
     assert second.returncode == 0
     assert site.versions() == {"one": "1.0"}
 

@@ -85,7 +85,7 @@ def test_on_a_terminal_it_asks_and_takes_the_defaults(home: Home, tmp_path: Path
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
     os.close(slave)
     asked = _answered(master, {"version": "1.2 3", "Error": "1.2", "dest_dir": "kept"})
-    assert process.wait(timeout=20) == 0, asked
+    assert process.wait(timeout=60) == 0, asked
     assert '"1.2 3" has not the right form' in asked
     assert "vendor" not in asked
     assert asked.index("version") < asked.index("license") < asked.index("dest_dir")
@@ -98,10 +98,10 @@ def test_on_a_terminal_it_asks_and_takes_the_defaults(home: Home, tmp_path: Path
 
 def _answered(master: int, answers: dict[str, str]) -> str:
     """All that was written to a terminal whose questions get *answers* by a word in them, or an empty line."""
-    seen, end = "", time.monotonic() + 20
+    seen, end = "", time.monotonic() + 60
     left, question = dict(answers), ""
     while time.monotonic() < end:
-        if not select.select([master], [], [], 20)[0]:
+        if not select.select([master], [], [], 60)[0]:
             break
         try:
             text = os.read(master, 1000).decode()
@@ -120,7 +120,7 @@ def test_it_never_asks_with_no_input_or_without_a_terminal(home: Home, tmp_path:
     for name, more in (("one", ["--no-input"]), ("two", [])):
         command = [str(COMMANDS / "bootstrap_plugin.py"), "create", *more, name]
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == f"INFO : The plugin {name} is correctly created with the template default\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from mfext.cgroup import own_cgroup
 from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, ServiceUnavailable
 from mfext.exits import exit_of, exits_of
+from mfext.launch import Definition
 from mfext.proc import leftovers
 from mfext.process import Process
 from mfext.processstate import ProcessState
@@ -27,7 +29,8 @@ from mfext.status import notes
 from mfext.supervisor import Supervisor
 from mfext.testing import temporary_home, wait_until
 
-#: A process of ours. It writes down what it hears, and takes WORK seconds to finish what it has in hand.
+#: A process of ours. It writes down what it hears; what it has in hand takes WORK seconds, or until there are ENOUGH
+#: files in the folder TOGETHER, of which it makes one.
 WORKER = """
 import os, sys, time
 from mfext.mainloop import Mainloop
@@ -38,6 +41,10 @@ with Mainloop() as loop:
         if loop.draining and not loop.stopping:
             print("draining", flush=True)
             time.sleep(float(os.environ.get("WORK", "0")))
+            if together := os.environ.get("TOGETHER"):
+                open(f"{together}/{loop.process}", "w").close()
+                while len(os.listdir(together)) < int(os.environ["ENOUGH"]):
+                    time.sleep(0.01)
             print("work is done", flush=True)
             loop.drained()
 print("stopped", flush=True)
@@ -78,7 +85,7 @@ def shell(name: str, script: str) -> Process:
 def run(supervisor: Supervisor, *processes: Process) -> None:
     """Start *processes* and wait for them, without the second after which one that says nothing counts as ready."""
     supervisor.start(processes)
-    supervisor.wait_ready([process.name for process in processes if process.reports_ready], timeout=10)
+    supervisor.wait_ready([process.name for process in processes if process.reports_ready], timeout=60)
     wait_until(lambda: all(is_up(supervisor.home, process) for process in processes), what="all are up")
 
 
@@ -111,6 +118,14 @@ def arbiter_of(home: Home) -> int:
     return int((home.run / "arbiter.lock").read_text())
 
 
+def content(path: Path) -> bytes:
+    """What is in the file; nothing when it has gone meanwhile, or is not for us."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
 def output(home: Home, name: str) -> str:
     path = home.log / f"{name}.out"
     return path.read_text() if path.exists() else ""
@@ -121,7 +136,7 @@ class TestStart:
         assert not supervisor.is_running()
         assert supervisor.states() == []
         supervisor.start([replace(worker, numprocesses=2), sleeper()])
-        supervisor.wait_ready(timeout=10)
+        supervisor.wait_ready(timeout=60)
         assert supervisor.is_running()
         found = state(supervisor, "step.a.main")
         assert (found.state, found.plugin, len(found.ready), found.reason) == ("running", "a", 2, "")
@@ -144,7 +159,7 @@ from mfext.supervisor import Supervisor
 Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
 """
         starts = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(4)]
-        said = [start.communicate(timeout=20)[1] for start in starts]
+        said = [start.communicate(timeout=60)[1] for start in starts]
         assert sorted(start.returncode for start in starts) == [0, 1, 1, 1]
         assert sum(b"already running" in text for text in said) == 3
 
@@ -154,10 +169,12 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
         supervisor.start(
             [worker, shell("broken", "echo no such module; exit 3"), replace(sleeper("hangs"), reports_ready=True)]
         )
+        supervisor.wait_ready(["step.a.main"], timeout=60)
+        state_when_failing(supervisor, "broken")
         with pytest.raises(ServiceUnavailable) as caught:
-            supervisor.wait_ready(timeout=1)
+            supervisor.wait_ready(timeout=0)
         message = caught.value.message
-        assert "broken: exit status 3, 0." in message
+        assert re.search(r"broken: exit status 3, \d+\.\d s after its start", message)
         assert "| no such module" in message
         assert "hangs: not ready yet" in message
         assert "step.a.main" not in message
@@ -165,15 +182,13 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
 
     def test_waiting_ends_when_all_that_is_not_ready_fails_again_and_again(self, supervisor: Supervisor) -> None:
         supervisor.start([shell("broken", "kill -SEGV $$")])
-        begin = time.monotonic()
         with pytest.raises(ServiceUnavailable, match="broken: killed by SIGSEGV"):
-            supervisor.wait_ready(timeout=60)
-        assert time.monotonic() - begin < 10
+            supervisor.wait_ready(timeout=100_000)
 
     def test_a_program_that_is_not_there_is_named(self, supervisor: Supervisor) -> None:
         supervisor.start([Process("a", ("no-such-program",), Path("/"))])
         with pytest.raises(ServiceUnavailable, match="cannot start: program 'no-such-program'"):
-            supervisor.wait_ready(timeout=10)
+            supervisor.wait_ready(timeout=60)
 
     def test_an_arbiter_that_cannot_start_is_quoted(
         self, supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,10 +250,11 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
 
     def test_secrets_are_not_for_others_to_read(self, supervisor: Supervisor, home: Home, worker: Process) -> None:
         run(supervisor, replace(worker, environment={"SECRET": "xyzzy"}))
-        lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+        lines = [content(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
+        assert any(lines)
         assert not any(b"xyzzy" in line for line in lines)
         for path in home.path.rglob("*"):
-            if path.is_file() and b"xyzzy" in path.read_bytes():
+            if path.is_file() and b"xyzzy" in content(path):
                 assert path.stat().st_mode & 0o077 == 0, path
         supervisor.stop()
         assert not any(b"xyzzy" in path.read_bytes() for path in home.path.rglob("*") if path.is_file())
@@ -254,13 +270,17 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
 
 class TestStop:
     def test_work_in_hand_is_finished_and_nothing_is_left(
-        self, supervisor: Supervisor, home: Home, worker: Process
+        self, supervisor: Supervisor, home: Home, worker: Process, tmp_path: Path
     ) -> None:
-        slow = [replace(worker, name=name, environment={"WORK": "0.5"}) for name in "abc"]
-        run(supervisor, *slow, sleeper())
-        begin = time.monotonic()
+        (tmp_path / "together").mkdir()
+        # They drain at the same time: none is done before all have begun.
+        work = {"TOGETHER": str(tmp_path / "together"), "ENOUGH": "3"}
+        run(
+            supervisor,
+            *(replace(worker, name=name, environment=work, graceful_timeout=60) for name in "abc"),
+            sleeper(),
+        )
         assert supervisor.stop()
-        assert time.monotonic() - begin < 1.4, "they drain at the same time"
         for name in "abc":
             assert output(home, name).splitlines()[1:] == ["draining", "work is done", "stopped"]
         assert not supervisor.is_running()
@@ -269,18 +289,15 @@ class TestStop:
 
     def test_who_does_not_end_in_time_is_killed(self, supervisor: Supervisor, worker: Process) -> None:
         deaf = shell("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done")
-        busy = replace(worker, environment={"WORK": "60"}, graceful_timeout=1)
+        busy = replace(worker, environment={"WORK": "100000"}, graceful_timeout=1)
         run(supervisor, deaf, busy)
-        begin = time.monotonic()
         supervisor.stop()
-        assert time.monotonic() - begin < 3
         assert [exits_of(supervisor.home, name)[-1].overdue for name in ("deaf", busy.name)] == [True, True]
 
     def test_a_shorter_time_can_be_given(self, supervisor: Supervisor, worker: Process) -> None:
-        run(supervisor, replace(worker, environment={"WORK": "60"}, graceful_timeout=60))
-        begin = time.monotonic()
+        run(supervisor, replace(worker, environment={"WORK": "100000"}, graceful_timeout=100_000))
         supervisor.stop(drain_timeout=0.5)
-        assert time.monotonic() - begin < 3
+        assert exits_of(supervisor.home, worker.name)[-1].overdue
 
     def test_stopping_what_is_stopped_does_nothing(self, supervisor: Supervisor) -> None:
         assert supervisor.stop() is False
@@ -320,15 +337,18 @@ def test_limits_of_a_cgroup_are_in_force_or_status_says_that_they_are_not(
 
 
 class TestDeath:
-    def test_a_killed_process_is_back_within_a_second_and_its_signal_is_known(
+    def test_a_killed_process_is_back_at_once_and_its_signal_is_known(
         self, supervisor: Supervisor, home: Home, worker: Process
     ) -> None:
+        begin = time.monotonic()
         run(supervisor, worker)
+        start = time.monotonic() - begin
         (pid,) = state(supervisor, "step.a.main").pids
         begin = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: pid not in (found := state(supervisor, "step.a.main")).pids and found.ready)
-        assert time.monotonic() - begin < 1
+        # What a start takes this machine now, in which the arbiter starts as well; circus alone looks every 5 s.
+        assert time.monotonic() - begin < 1 + 3 * start
         end = exit_of(home, "step.a.main", pid)
         assert end
         assert not end.overdue
@@ -349,7 +369,7 @@ class TestDeath:
         run(supervisor, worker, shell("b", "setsid sleep 4321 & echo up; exec sleep 1000"))
         lived = [pid for found in pids(supervisor).values() for pid in found]
         os.kill(arbiter_of(home), signal.SIGKILL)
-        wait_until(lambda: not any(map(is_alive, lived)), timeout=2, what="the end of the children")
+        wait_until(lambda: not any(map(is_alive, lived)), what="the end of the children")
         wait_until(lambda: not supervisor.is_running())
         assert len(leftovers(home)) == 1, "a grandchild in a session of its own"
         with pytest.raises(ServiceUnavailable, match="does not run"):
@@ -391,20 +411,25 @@ class TestDeath:
     ) -> None:
         supervisor.start([worker, shell("bad", f"echo x >> {tmp_path}/starts; exit 1")])
         bad = state_when_failing(supervisor, "bad")
-        assert "failed 3 times in a row, next try in " in bad.reason
+        assert re.search(r"failed \d times in a row", bad.reason)
         assert bad.last_exit
         assert bad.last_exit.status == 1
-        assert (tmp_path / "starts").read_text() == "x\n" * 3
-        supervisor.wait_ready(["step.a.main"], timeout=5)
+        wait_until(lambda: len(exits_of(home, "bad")) >= 4, what="a fourth try")
+        third, fourth = exits_of(home, "bad")[2:4]
+        assert fourth.started - third.time >= 1.999, "written as milliseconds"
+        assert (tmp_path / "starts").read_text().startswith("x\n" * 4)
+        supervisor.wait_ready(["step.a.main"], timeout=60)
         assert state(supervisor, "step.a.main").restarts == 0
 
-    def test_a_mended_process_starts_at_once(self, supervisor: Supervisor) -> None:
+    def test_a_mended_process_starts_at_once(self, supervisor: Supervisor, home: Home) -> None:
+        def not_before() -> float:
+            return Definition.decoded((home.run / "processes" / "bad").read_bytes()).not_before
+
         supervisor.start([shell("bad", "exit 1")])
-        wait_until(lambda: state(supervisor, "bad").state == "failing")
-        begin = time.monotonic()
+        wait_until(lambda: state(supervisor, "bad").state == "failing" and not_before(), what="it is held back")
         assert supervisor.apply([shell("bad", "exec sleep 1000")]) == ["bad"]
+        assert not_before() == 0
         supervisor.wait_ready()
-        assert time.monotonic() - begin < 2
 
     def test_an_output_file_that_grows_too_large_is_cut(self, supervisor: Supervisor, home: Home) -> None:
         supervisor.log = replace(supervisor.log, max_size=10_000)
@@ -420,7 +445,7 @@ class TestApply:
         run(supervisor, kept, changed, removed)
         before = pids(supervisor)
         started = supervisor.apply([kept, replace(changed, fingerprint="2"), added])
-        supervisor.wait_ready(started, timeout=5)
+        supervisor.wait_ready(started, timeout=60)
         after = pids(supervisor)
         assert sorted(started) == ["added", "changed"]
         assert sorted(after) == ["added", "changed", "kept"]
@@ -437,10 +462,12 @@ class TestApply:
         assert pids(supervisor) == before
 
     def test_others_are_started_again_while_one_takes_long_to_drain(
-        self, supervisor: Supervisor, worker: Process
+        self, supervisor: Supervisor, worker: Process, tmp_path: Path
     ) -> None:
         slow, other = (replace(worker, name=name) for name in ("slow", "other"))
-        slow = replace(slow, environment={"WORK": "1.5"})
+        work = {"TOGETHER": str(tmp_path / "together"), "ENOUGH": "2"}
+        slow = replace(slow, environment=work, graceful_timeout=100)
+        (tmp_path / "together").mkdir()
         deaf = shell("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done")
         run(supervisor, slow, other, replace(deaf, graceful_timeout=1.5))
         code = "from pathlib import Path; from mfext.environment import Home; from mfext.supervisor import Supervisor; "
@@ -449,11 +476,10 @@ class TestApply:
         with subprocess.Popen([sys.executable, "-c", code]) as apply:
             wait_until(lambda: "draining" in output(supervisor.home, "slow"))
             (pid,) = state(supervisor, "other").pids
-            begin = time.monotonic()
             os.kill(pid, signal.SIGKILL)
             wait_until(lambda: pid not in (found := state(supervisor, "other")).pids and found.ready)
-            assert time.monotonic() - begin < 1
             assert apply.poll() is None, "the others still drain"
+            (tmp_path / "together" / "enough").touch()
         assert apply.returncode == 0
         assert sorted(pids(supervisor)) == ["other"]
 
@@ -461,7 +487,7 @@ class TestApply:
         run(supervisor, replace(worker, numprocesses=2))
         two = pids(supervisor)["step.a.main"]
         supervisor.apply([replace(worker, numprocesses=4)])
-        supervisor.wait_ready(timeout=5)
+        supervisor.wait_ready(timeout=60)
         four = pids(supervisor)["step.a.main"]
         assert len(four) == 4
         assert four[:2] == two
@@ -470,7 +496,7 @@ class TestApply:
         supervisor.apply([replace(worker, numprocesses=0)])
         assert pids(supervisor)["step.a.main"] == ()
         supervisor.apply([replace(worker, numprocesses=1)])
-        supervisor.wait_ready(timeout=5)
+        supervisor.wait_ready(timeout=60)
 
     def test_other_settings_change_without_a_restart(self, supervisor: Supervisor, worker: Process) -> None:
         run(supervisor, worker)
@@ -485,7 +511,7 @@ class TestApply:
         supervisor.apply([replace(worker, autostart=False)])
         assert state(supervisor, "step.a.main").state == "stopped"
         supervisor.apply([worker])
-        supervisor.wait_ready(timeout=5)
+        supervisor.wait_ready(timeout=60)
 
     def test_it_needs_a_running_module(self, supervisor: Supervisor) -> None:
         with pytest.raises(ServiceUnavailable, match="does not run"):
@@ -512,7 +538,7 @@ class TestDevLinks:
         supervisor.apply([sleeper()])
         (plugin / "README.md").write_text("no code")
         (plugin / "lib" / "x.py").write_text("1")
-        wait_until(applied.exists, what="apply")
+        wait_until(lambda: "== " in output(home, "apply"), what="apply")
         assert applied.read_text().count("== ") == 1
 
 

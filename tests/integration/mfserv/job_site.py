@@ -36,7 +36,7 @@ ROUTES = (
     JobRoute("only", "/only", ONLY, inputs={"a": {"schema": {"type": "integer"}}}),
     JobRoute("small", "/small", ONLY, max_body=1000),
     JobRoute("fetch", "/fetch", ALLOW, method="GET", output_type="text/plain"),
-    JobRoute("strict", "/strict", ONLY, attempts=1, max_result=100_000, max_queue=2, timeout=1.0),
+    JobRoute("strict", "/strict", ONLY, attempts=1, max_result=100_000, max_queue=2, timeout=4.0),
     JobRoute("brief", "/brief", ONLY, result_ttl=1.0),
 )
 
@@ -144,7 +144,7 @@ class Site:
         self.home: Home = temporary_home(folder, "mfserv")
         self.settings: dict[str, Any] = {
             "retry_min_wait": 0.1,
-            "lease": 2.0,
+            "lease": 20.0,
             "graceful_timeout": 2.0,
             "attempts": 3,
             **settings,
@@ -199,7 +199,7 @@ class Site:
         **headers: str,
     ) -> Answer:
         """Ask the gateway as the router would."""
-        connection = UnixConnection(self.home.run / "gateway.sock", timeout=30)
+        connection = UnixConnection(self.home.run / "gateway.sock", timeout=60)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
@@ -217,7 +217,7 @@ class Site:
     def job(self, path: str, client: str = "") -> Any:
         return self.ask("GET", path, client=client).json
 
-    def ended(self, path: str, timeout: float = 15.0, client: str = "") -> Any:
+    def ended(self, path: str, timeout: float = 60.0, client: str = "") -> Any:
         """The job once nothing more happens to it."""
         last: dict[str, Any] = {}
 
@@ -248,7 +248,7 @@ class Site:
                 process.terminate()
         for process in self.processes:
             try:
-                process.wait(10)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

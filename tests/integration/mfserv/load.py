@@ -32,10 +32,10 @@ class Load:
 
     def _connection(self) -> http.client.HTTPConnection:
         if not self.tls:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=30, context=anybody)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=anybody)
 
     def _ask(self) -> None:
         connection = self._connection()
@@ -71,4 +71,4 @@ def load(
     finally:
         running.stopped.set()
         for thread in running.threads:
-            thread.join(40)
+            thread.join(90)

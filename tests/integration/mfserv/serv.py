@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from mfext.environment import Home
 from mfserv.testing import Service
+from tests.servers import free_ports
 
 BIN = Path(sys.executable).parent
 
@@ -44,7 +44,7 @@ class Serv:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
         )
 
     def run(self, *command: str | Path, folder: Path | None = None) -> str:
@@ -85,7 +85,5 @@ class Serv:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of loopback that nobody has, or is given by the kernel."""
+    return free_ports(1)[0]

@@ -36,7 +36,7 @@ subjects = subject-two
 class = batch
 [client_slow]
 keys = key-slow
-rate = 20/4s
+rate = 4/4s
 [tls]
 certificate = {folder}/certificate.pem
 port = {port}
@@ -79,8 +79,8 @@ def serv(new_serv: Callable[[str], Serv], tmp_path_factory: pytest.TempPathFacto
         link = serv.home.plugins / name
         link.symlink_to(made)
     serv.run("metwork", "apply", "mfserv")
-    wait_until(lambda: serv.service.get("/host/").status == 404, 10, "the router")
-    wait_until(lambda: serv.service.get("/echo/").status == 200, 30, "the apps")
+    wait_until(lambda: serv.service.get("/host/").status == 404, what="the router")
+    wait_until(lambda: serv.service.get("/echo/").status == 200, what="the apps")
     return serv
 
 
@@ -117,7 +117,7 @@ def test_the_app_learns_who_asks_from_the_router_alone(serv: Serv) -> None:
 def test_each_request_has_a_line_in_the_access_log(serv: Serv) -> None:
     answer = serv.service.get('/echo/"quoted"?x=1', {"X-API-Key": "key-one", "User-Agent": 'a "b"'})
     mine = {"id": answer.headers["x-request-id"]}
-    line = wait_until(lambda: next((one for one in serv.access() if one["id"] == mine["id"]), None), 10, "the line")
+    line = wait_until(lambda: next((one for one in serv.access() if one["id"] == mine["id"]), None), what="the line")
     assert line is not None
     assert (line["client"], line["class"], line["app"], line["status"]) == ("one", "interactive", "echo.main", 200)
     assert (line["uri"], line["agent"]) == ('/echo/"quoted"?x=1', 'a "b"')
@@ -175,8 +175,7 @@ def test_the_subject_of_a_token_is_the_client(serv: Serv) -> None:
 def test_a_host_of_its_own_comes_first(serv: Serv) -> None:
     told = serv.service.get("/echo/", {"Host": "DATA.example:80"}).json()
     assert told["headers"]["host"] == "DATA.example:80"
-    line = wait_until(lambda: serv.access()[-1], 5, "the log")
-    wait_until(lambda: any(one["app"] == "host.main" for one in serv.access()), 5, f"host.main in the log, not {line}")
+    wait_until(lambda: any(one["app"] == "host.main" for one in serv.access()), what="host.main in the log")
 
 
 def test_pages_of_named_origins_may_call(serv: Serv) -> None:
@@ -231,18 +230,18 @@ def test_a_request_in_the_body_of_another_is_none(serv: Serv) -> None:
 
 
 def raw(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(data)
         return connection.recv(4096)
 
 
 def test_a_client_gets_its_rate_and_is_told_when_to_come_back(serv: Serv) -> None:
     key = {"X-API-Key": "key-slow"}
-    answers = [serv.service.get("/echo/", key) for _ in range(40)]
-    assert Counter(answer.status for answer in answers) == {200: 20, 429: 20}
-    assert answers[0].headers["ratelimit-policy"] == '"client";q=20;w=4'
-    assert answers[0].headers["ratelimit"].startswith('"client";r=19;')
-    wanted = rate("20/4s")
+    answers = [serv.service.get("/echo/", key) for _ in range(6)]
+    assert Counter(answer.status for answer in answers) == {200: 4, 429: 2}
+    assert answers[0].headers["ratelimit-policy"] == '"client";q=4;w=4'
+    assert answers[0].headers["ratelimit"].startswith('"client";r=3;')
+    wanted = rate("4/4s")
     assert wanted is not None
     assert answers[-1].headers["retry-after"] == str(wanted.wait)
     assert serv.service.get("/echo/", {"X-API-Key": "key-one"}).status == 200  # nobody else feels it
@@ -276,15 +275,15 @@ def test_a_new_certificate_is_taken_without_a_connection_lost_and_a_bad_one_is_n
     assert shown()["state"] == "ends soon"
     with load(serv.port, "/echo/", clients=2) as plain, load(tls_port, "/echo/", clients=2, tls=True) as shut:
         put(file, both("ended.example", begin=-9, end=-1))
-        wait_until(lambda: "is refused" in str(shown()["state"]), 20, "the refusal")
-        wait_until(lambda: "ended.example" not in name() and "is not taken" in router_log(serv), 20, "its log")
+        wait_until(lambda: "is refused" in str(shown()["state"]), what="the refusal")
+        wait_until(lambda: "ended.example" not in name() and "is not taken" in router_log(serv), what="its log")
         assert "the certificate ended on" in router_log(serv)
         done = serv.try_to("metwork", "apply", "mfserv")
         assert (done.returncode, "config.ini:18 [tls] certificate: " in done.stderr) == (3, True)
         put(file, both("second.example"))
-        wait_until(lambda: "CN=second.example" in name(), 20, "the new certificate")
+        wait_until(lambda: "CN=second.example" in name(), what="the new certificate")
         more = shut.good + 20
-        wait_until(lambda: shut.good > more, 20, "requests through it")
+        wait_until(lambda: shut.good > more, what="requests through it")
     assert (plain.bad, shut.bad) == ({}, {})
     assert shown()["state"] == "ends soon"
 
@@ -303,7 +302,7 @@ def test_what_is_configured_can_be_looked_at(serv: Serv) -> None:
     assert routes["data.example", "/echo"] == "host.main"
     assert routes["*", "/echo"] == "echo.main"
     clients = {one["client"]: one for one in serv.ask("mfserv.clients")}
-    assert (clients["slow"]["rate"], clients["two"]["class"]) == ("20/4s", "batch")
+    assert (clients["slow"]["rate"], clients["two"]["class"]) == ("4/4s", "batch")
     assert {one["app"]: one["in_router"] for one in serv.ask("mfserv.apps")}["echo.main"] == 1
     places = {(one["app"], one["class"]): one["places"] for one in serv.ask("mfserv.limits")}
     assert (places["echo.main", "interactive"], places["echo.main", "batch"]) == (32, 24)

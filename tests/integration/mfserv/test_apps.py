@@ -47,7 +47,7 @@ def test_workers_are_replaced_under_load_without_a_request_lost(running: Serv) -
 def test_an_operator_sees_versions_workers_and_traffic_of_an_app(running: Serv) -> None:
     with load(running.port, "/two/") as requests:
         grown(requests, 50)
-    found = wait_until(lambda: (one := state_of(running, "two"))["rate"] and one, 20, "traffic is told of")
+    found = wait_until(lambda: (one := state_of(running, "two"))["rate"] and one, what="traffic is told of")
     assert (found["state"], found["ready"], found["in_router"], found["failed"]) == ("running", 2, 2, 0)
     assert found["p95_ms"] >= 5
     assert found["answered"]["2xx"] >= 50
@@ -62,23 +62,27 @@ def test_an_operator_sees_why_an_app_does_not_run(running: Serv) -> None:
     folder = write(running, "broken")
     (folder / "main.py").write_text("raise SystemExit('no such model')\n")
     running.try_to("plugins.develop", ".", folder=folder)
-    found = wait_until(lambda: (one := state_of(running, "broken"))["state"] == "failing" and one, 20, "it fails")
+    found = wait_until(lambda: (one := state_of(running, "broken"))["state"] == "failing" and one, what="it fails")
     assert any("no such model" in line for line in found["slots"][0]["said"])
     assert "    | no such model" in running.run("mfserv.apps")
     running.run("plugins.uninstall", "broken")
 
 
 def test_a_killed_worker_is_back_while_another_app_still_drains(running: Serv) -> None:
-    running.develop(write(running, "slow", delay=6))
+    folder, enough = write(running, "slow", graceful_timeout=200, timeout=200), running.folder / "enough"
+    waits = f"while not os.path.exists({str(enough)!r}):\n        await asyncio.sleep(0.01)"
+    (folder / "main.py").write_text((folder / "main.py").read_text().replace("await asyncio.sleep(0.005)", waits))
+    running.develop(folder)
     link, answers = RouterLink(running.home), list[int]()
     asking = threading.Thread(target=lambda: answers.append(running.service.get("/slow/").status))
     asking.start()
-    wait_until(lambda: link.sessions("app.slow.main/s0"), 20, "it works")
+    wait_until(lambda: link.sessions("app.slow.main/s0"), what="it works")
     (pid,) = running.pids("app.one.main.0")
-    write(running, "slow", version="2", delay=0)  # dev-linked: its worker is replaced
-    wait_until(lambda: "MAINT" in router_counts(link)["app.slow.main", "s0"]["status"], 20, "it drains")
+    write(running, "slow", version="2", graceful_timeout=200, timeout=200)  # dev-linked: its worker is replaced
+    wait_until(lambda: "MAINT" in router_counts(link)["app.slow.main", "s0"]["status"], what="it drains")
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: set(running.pids("app.one.main.0")) - {pid}, 20, "the other one is back")
+    wait_until(lambda: set(running.pids("app.one.main.0")) - {pid}, what="the other one is back")
     assert answers == []  # what the first one has in hand is not answered yet
-    asking.join(30)
+    enough.touch()
+    asking.join(60)
     assert answers == [200]

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -86,16 +87,16 @@ def test_a_job_is_accepted_done_and_its_result_given(site: Site) -> None:
 
 
 def test_a_result_that_comes_in_time_is_the_answer(site: Site) -> None:
-    answer = site.submit("/allowed?sleep=0.2", Prefer="respond-async, wait=10")
+    answer = site.submit("/allowed?sleep=0.2", Prefer="respond-async, wait=30")
     assert (answer.status, answer.body) == (200, b"hello")
-    assert answer.headers["Preference-Applied"] == "wait=10"
+    assert answer.headers["Preference-Applied"] == "wait=30"
 
 
 def test_a_result_that_does_not_come_in_time_is_a_job(gateway: Site) -> None:
     begun = time.monotonic()
     answer = gateway.submit("/allowed", Prefer="wait=1")
     assert answer.status == 202
-    assert 1 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun >= 1
     assert answer.headers["Preference-Applied"] == "wait=1"
 
 
@@ -290,9 +291,11 @@ def test_a_job_is_forgotten_after_its_time(tmp_path: Path) -> None:
     try:
         site.start("gateway")
         site.start("runner")
-        job = site.submit("/only?big=100000").job
-        site.ended(job)
+        site.service.gate.clear()
+        job = site.submit("/only?echo=1", bytes(100_000)).job
+        wait_until(lambda: site.service.requests, what="the job at the service")
         assert site.kept(job)
+        site.service.gate.set()
         wait_until(lambda: site.ask("GET", job).status == 404, what="the job forgotten")
         assert site.kept(job) == []
         assert site.store.counts()["expired"] == 1
@@ -352,7 +355,7 @@ def test_a_router_that_is_away_is_waited_for(made: Site) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_before_it_comes(gateway: Site) -> None:
-    connection = UnixConnection(gateway.home.run / "gateway.sock", timeout=10)
+    connection = UnixConnection(gateway.home.run / "gateway.sock", timeout=60)
     connection.putrequest("POST", "/small")
     connection.putheader("Content-Length", "5000")
     connection.endheaders()
@@ -361,7 +364,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_comes(gateway: Site) -> N
 
 
 def test_a_body_of_unknown_size_is_refused_when_it_is_too_large(gateway: Site) -> None:
-    connection = UnixConnection(gateway.home.run / "gateway.sock", timeout=10)
+    connection = UnixConnection(gateway.home.run / "gateway.sock", timeout=60)
     connection.putrequest("POST", "/small")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders()
@@ -375,7 +378,7 @@ def test_a_body_that_never_ends_is_given_up(tmp_path: Path) -> None:
     site = Site(tmp_path, body_timeout=0.5)
     try:
         site.start("gateway")
-        connection = UnixConnection(site.home.run / "gateway.sock", timeout=10)
+        connection = UnixConnection(site.home.run / "gateway.sock", timeout=60)
         connection.putrequest("POST", "/only")
         connection.putheader("Content-Length", "5000")
         connection.endheaders()
@@ -432,7 +435,7 @@ def test_a_route_may_have_attempts_and_times_of_its_own(site: Site) -> None:
     for how, message in (
         ("break=9", "at the last of 1 attempts"),
         ("big=200000", "larger than 100000 bytes"),
-        ("sleep=3", "longer than 1 seconds"),
+        ("sleep=60", "longer than 4 seconds"),
     ):
         ended = site.ended(site.submit(f"/strict?{how}").job)
         assert (ended["status"], ended["attempts"]) == ("failed", 1), how
@@ -466,9 +469,9 @@ def test_large_bodies_and_results_take_no_memory(made: Site) -> None:
     before = memory(gateway.pid), memory(runner.pid)
     size = 200 * MB
     job = made.ask("POST", f"/only?big={size}", (bytes(MB) for _ in range(200)), Content_Length=str(size)).job
-    assert made.ended(job, 60)["status"] == "successful"
+    assert made.ended(job)["status"] == "successful"
     assert made.service.sizes == [size]
-    connection = UnixConnection(made.home.run / "gateway.sock", timeout=30)
+    connection = UnixConnection(made.home.run / "gateway.sock", timeout=60)
     connection.request("GET", f"{job}/results", headers={"X-Metwork-Client": "ann"})
     answer = connection.getresponse()
     received = 0
@@ -531,7 +534,7 @@ def test_a_stopped_runner_gives_back_what_it_cannot_finish(tmp_path: Path) -> No
         job = site.submit("/only").job
         wait_until(lambda: site.service.requests, what="the job at the service")
         runner.terminate()
-        assert runner.wait(10) == 0
+        assert runner.wait(60) == 0
         assert (site.job(job)["status"], site.job(job)["attempts"]) == ("accepted", 0)
         site.service.gate.set()
         site.start("runner")
@@ -565,7 +568,7 @@ def test_a_stopping_gateway_tells_those_who_wait_where_their_job_is(made: Site) 
     waiting.start()
     wait_until(lambda: made.ask("GET", "/jobs").json["jobs"], what="the job")
     made.processes[0].terminate()
-    waiting.join(5)
+    waiting.join(60)
     assert [answer.status for answer in answers] == [202]
 
 
@@ -609,7 +612,7 @@ def test_no_accepted_job_is_lost_whoever_is_killed(made: Site) -> None:
         while not stop.is_set():
             try:
                 answer = made.submit("/only?sleep=0.01")
-            except OSError:
+            except (OSError, HTTPException):
                 time.sleep(0.01)  # the gateway is being killed: a client would try again, too
                 continue
             if answer.status == 202:
@@ -631,7 +634,7 @@ def test_no_accepted_job_is_lost_whoever_is_killed(made: Site) -> None:
     for client in clients:
         client.join()
     store = made.store
-    wait_until(lambda: store.counts()["accepted"] + store.counts()["running"] == 0, 30, "the end of all jobs")
+    wait_until(lambda: store.counts()["accepted"] + store.counts()["running"] == 0, what="the end of all jobs")
     kept = {f"/jobs/{job.id}": job for job in store.listed(limit=100_000)}
     assert [job for job in accepted if job not in kept] == []
     assert [kept[job].message for job in accepted if kept[job].status != "successful" and not kept[job].message] == []

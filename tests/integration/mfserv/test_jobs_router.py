@@ -63,7 +63,7 @@ def ended(serv: Serv, path: str) -> Any:
         job = serv.service.get(path).json()
         return job if job["status"] in ("successful", "failed", "dismissed") else None
 
-    return wait_until(final, 30, what=f"the end of {path}")
+    return wait_until(final, what=f"the end of {path}")
 
 
 def submit(serv: Serv, path: str, body: bytes = b"body") -> Answer:
@@ -201,10 +201,10 @@ def test_no_accepted_job_is_lost_when_gateway_runner_and_worker_are_killed(async
         thread.start()
     workers = [path.name for path in (async_serv.home.run / "ready").iterdir() if "maybe" in path.name]
     for process in ("gateway", "job_runner", *workers, "router", "gateway", "job_runner"):
-        (pid, *_) = wait_until(lambda process=process: async_serv.pids(process), 20, what=process)  # type: ignore[misc]
+        (pid, *_) = wait_until(lambda process=process: async_serv.pids(process), what=process)  # type: ignore[misc]
         os.kill(pid, signal.SIGKILL)
         count = len(accepted)
-        wait_until(lambda count=count: len(accepted) > count + 10, 20, what="more jobs")  # type: ignore[misc]
+        wait_until(lambda count=count: len(accepted) > count + 10, what="more jobs")  # type: ignore[misc]
     stop.set()
     for thread in threads:
         thread.join()

@@ -18,7 +18,9 @@ from tests.servers import RabbitMQ, Redis
 @pytest.fixture
 def site(tmp_path: Path, rabbitmq: RabbitMQ, redis: Redis) -> Iterator[Site]:
     queue = f"jobs-{secrets.token_hex(4)}"
-    made = Site(tmp_path, engine="rabbitmq", rabbitmq_url=rabbitmq.url, redis_url=redis.url, queue=queue)
+    made = Site(
+        tmp_path, engine="rabbitmq", rabbitmq_url=rabbitmq.url, redis_url=redis.url, queue=queue, max_wait=100_000.0
+    )
     yield made
     made.stop()
 
@@ -26,10 +28,9 @@ def site(tmp_path: Path, rabbitmq: RabbitMQ, redis: Redis) -> Iterator[Site]:
 def test_a_job_is_done_and_who_waits_hears_of_it(site: Site) -> None:
     site.start("gateway")
     site.start("runner")
-    begun = time.monotonic()
-    answer = site.submit("/only?echo=1", b"body", Prefer="respond-async, wait=10")
+    # Who hears of nothing asks for the job when its time is over, which the client does not wait for.
+    answer = site.submit("/only?echo=1", b"body", Prefer="respond-async, wait=100000")
     assert (answer.status, answer.body) == (200, b"body")
-    assert time.monotonic() - begun < 5
 
 
 def test_a_job_that_is_dismissed_under_way_is_broken_off(site: Site) -> None:
@@ -40,7 +41,7 @@ def test_a_job_that_is_dismissed_under_way_is_broken_off(site: Site) -> None:
     wait_until(lambda: site.service.requests, what="the job at the service")
     assert site.ask("DELETE", job).json["status"] == "dismissed"
     site.service.gate.set()
-    assert site.submit("/only", Prefer="wait=10").status == 200
+    assert site.submit("/only", Prefer="wait=30").status == 200
     assert site.job(job)["status"] == "dismissed"
 
 
@@ -66,7 +67,7 @@ def test_no_accepted_job_is_lost_when_runner_broker_and_redis_are_killed(
 
     def more(count: int) -> None:
         before = len(accepted)
-        wait_until(lambda: len(accepted) >= before + count, 30, what="more jobs")
+        wait_until(lambda: len(accepted) >= before + count, what="more jobs")
 
     clients = [threading.Thread(target=submit) for _ in range(2)]
     for client in clients:
@@ -86,7 +87,7 @@ def test_no_accepted_job_is_lost_when_runner_broker_and_redis_are_killed(
         client.join()
     assert set(refused) <= {503}
     store = site.store
-    wait_until(lambda: store.counts()["accepted"] + store.counts()["running"] == 0, 40, "the end of all jobs")
+    wait_until(lambda: store.counts()["accepted"] + store.counts()["running"] == 0, what="the end of all jobs")
     kept = {f"/jobs/{job.id}": job for job in store.listed(limit=100_000)}
     assert [job for job in accepted if job not in kept] == []
     assert {str(kept[job].status) for job in accepted} == {"successful"}

@@ -21,7 +21,7 @@ keys = key-batch
 class = batch
 [client_slow]
 keys = key-slow
-rate = 20/20s
+rate = 20/60s
 """
 BATCH = {"X-API-Key": "key-batch"}
 
@@ -30,28 +30,27 @@ BATCH = {"X-API-Key": "key-batch"}
 def serv(new_serv: Callable[[str], Serv]) -> Serv:
     serv = new_serv("")
     serv.configure(CONFIG)
-    for name, delay, more in (("fast", 0.0, {}), ("long", 0.4, {"max_queue": "2", "timeout": "2"})):
+    for name, delay, more in (("fast", 0.0, {}), ("long", 0.4, {"max_queue": "2"})):
         settings: dict[str, str] = {"concurrency": "4", **more}
         folder = write(serv, name, delay=delay, **settings)
         (serv.home.plugins / name).symlink_to(folder)
     serv.run("metwork", "apply", "mfserv")
     # A router that was taught nothing cannot teach its counters to the next one in its first five seconds.
     started = time.monotonic()
-    wait_until(lambda: time.monotonic() > started + 5.5, 20, "the router is old enough")
+    wait_until(lambda: time.monotonic() > started + 5.5, what="the router is old enough")
     return serv
 
 
 def test_batch_leaves_places_to_others_and_is_refused_when_too_much_waits(serv: Serv) -> None:
     with load(serv.port, "/long/", clients=12, headers=BATCH) as batch:
-        wait_until(lambda: batch.good > 6, 20, "batch is served")
-        times = []
-        for _ in range(6):
-            begin = time.monotonic()
-            assert serv.service.get("/long/").status == 200
-            times.append(time.monotonic() - begin)
-        refused = wait_until(lambda: batch.bad, 20, "some are refused")
+        wait_until(lambda: batch.good > 6, what="batch is served")
+        assert {serv.service.get("/long/").status for _ in range(6)} == {200}
+        refused = wait_until(lambda: batch.bad, what="some are refused")
     assert set(refused) == {429}
-    assert sorted(times)[3] < 0.7, f"with a place at once it takes 0.4 s: {times}"
+    kind = ("long.main", "interactive")
+    wait_until(lambda: [(one["app"], one["class"]) for one in serv.access()].count(kind) == 6, what="all in the log")
+    queued = sorted(one["queued_ms"] for one in serv.access() if (one["app"], one["class"]) == kind)
+    assert queued[3] < 50, f"a place is free at once, and the others are for 400 ms: {queued}"
 
 
 def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
@@ -64,22 +63,25 @@ def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
 
 
 def test_a_client_of_twice_its_rate_gets_its_rate_over_a_reload_as_well(serv: Serv) -> None:
-    serv.configure(CONFIG.replace("20/20s", "50/2s"))
+    serv.configure(CONFIG.replace("20/60s", "30/2s"))
     serv.run("metwork", "apply", "mfserv")
-    serv.configure(CONFIG.replace("20/20s", "50/2s") + "[client_newer]\nkeys = key-newer\n")
+    serv.configure(CONFIG.replace("20/60s", "30/2s") + "[client_newer]\nkeys = key-newer\n")
     reload = threading.Thread(target=serv.run, args=("metwork", "apply", "mfserv"))
-    good, asked, begin = 0, 0, time.monotonic()
+    good, asked, begin = list[float](), 0, time.monotonic()
     while (passed := time.monotonic() - begin) < 8:
         if passed > 4 and not reload.ident:
             reload.start()
-        if asked < passed * 50:
+        if asked < passed * 30:
             asked += 1
-            # The first period also gives what was saved up before; what counts is the pace after it.
-            good += serv.service.get("/fast/", {"X-API-Key": "key-slow"}).status == 200 and passed >= 2
+            if serv.service.get("/fast/", {"X-API-Key": "key-slow"}).status == 200:
+                good.append(passed)
         else:
             time.sleep(0.005)
     reload.join()
-    assert good == pytest.approx(6 * 25, rel=0.05)
+    # The first period also gives what was saved up before; what counts is the pace after it. A router that had
+    # forgotten the client would give it 30 more.
+    after = [moment for moment in good if moment >= 2]
+    assert len(after) == pytest.approx((passed - 2) * 15, abs=10)
 
 
 def problem(answer: Answer) -> int:
@@ -104,13 +106,13 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     (serv.home.config / "config.ini").write_text(text.replace("[http]\n", "[http]\nheader_timeout = 1\n"))
     serv.run("metwork", "apply", "mfserv")
     begin = time.monotonic()
-    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
         connection.sendall(b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nx")
         assert b" 408 " in (answer := connection.recv(4096))
         assert b'{"title":"the request did not come in time","status":408}' in answer
         assert b"x-request-id: " in answer
-    assert 0.5 < time.monotonic() - begin < 5
-    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+    assert 0.5 < time.monotonic() - begin < 9.5, "without the key it takes ten"
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
         connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
         assert b" 408 " in connection.recv(4096)
 
@@ -119,7 +121,7 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     "begin", [b"GET /fast/ HTTP/1.1\r\nX: ", b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"]
 )
 def test_a_byte_now_and_then_does_not_hold_a_connection(serv: Serv, begin: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", serv.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
         connection.sendall(begin)
         connection.settimeout(0.1)
         answer = b""

@@ -31,10 +31,10 @@ def test_no_request_is_lost_by_install_upgrade_and_rollback(serv: Serv) -> None:
     with load(serv.port, "/released/") as requests:
         grown(requests, 100)
         serv.run("plugins.install", "--upgrade", second)
-        wait_until(lambda: served(serv, "released") == "2.0", 20, "the new version")
+        wait_until(lambda: served(serv, "released") == "2.0", what="the new version")
         grown(requests, 100)
         serv.run("plugins.rollback", "released")
-        wait_until(lambda: served(serv, "released") == "1.0", 20, "the old version")
+        wait_until(lambda: served(serv, "released") == "1.0", what="the old version")
         grown(requests, 100)
     assert requests.bad == {}
     serv.run("plugins.uninstall", "released")

@@ -122,15 +122,16 @@ def test_a_wsgi_app_sends_a_body_that_is_never_held(wsgi: Service) -> None:
 def test_a_wsgi_app_hears_that_nobody_wants_the_rest(wsgi: Service) -> None:
     with opened(wsgi, "/big?100000000") as answer:
         assert answer.read(10) == b"x" * 10
-    wait_until(lambda: wsgi.get("/closed").body == b"1", 20, "the iterable is closed")
+    wait_until(lambda: wsgi.get("/closed").body == b"1", what="the iterable is closed")
 
 
 def peak_of_children() -> int:
-    """Bytes that the largest program started by this one has held."""
+    """Bytes that the largest worker started by this program has held."""
     peaks = [
         int(text.split("VmHWM:")[1].split()[0]) * 1024
         for status in Path("/proc").glob("[0-9]*/status")
         if (text := read(status)) and f"PPid:\t{os.getpid()}\n" in text and "VmHWM" in text
+        if "mfserv.runner" in read(status.with_name("cmdline"))
     ]
     return max(peaks)
 

@@ -44,7 +44,7 @@ def running(serv: Serv) -> Serv:
 
 
 def test_a_program_gets_a_body_whose_length_is_not_said(running: Serv) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
         pieces = iter([b"x" * 50_000] * 20)
         connection.request("POST", "/program/", pieces, {"Transfer-Encoding": "chunked"}, encode_chunked=True)
         with connection.getresponse() as answer:
@@ -52,7 +52,7 @@ def test_a_program_gets_a_body_whose_length_is_not_said(running: Serv) -> None:
 
 
 def test_events_reach_the_client_when_they_happen(running: Serv) -> None:
-    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)) as connection:
         connection.request("GET", "/events/")
         with connection.getresponse() as answer:
             assert answer.read1(100) == b"data: one\n\n"  # the answer has no end
@@ -72,7 +72,7 @@ def test_a_websocket_is_told_of_a_reload_and_comes_to_the_new_worker(running: Se
         running.run("mfserv.reload", app)
         assert running.pids(f"app.{app}.main.0") != [pid]
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=10)
+            socket.recv(timeout=60)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012  # service restart
     with connect(f"ws://127.0.0.1:{running.port}{path}") as socket:

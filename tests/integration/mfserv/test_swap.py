@@ -57,7 +57,7 @@ def served(serv: Serv, name: str) -> str:
 def grown(requests: Load, number: int = 200) -> None:
     """Let *number* more requests be answered."""
     goal = requests.good + number
-    wait_until(lambda: requests.good >= goal, 30, "requests are answered")
+    wait_until(lambda: requests.good >= goal, what="requests are answered")
 
 
 @pytest.mark.parametrize(("name", "method"), [("two", "GET"), ("one", "POST")])
@@ -66,7 +66,7 @@ def test_new_code_is_taken_under_load_without_a_request_lost(running: Serv, name
         grown(requests)
         write(running, name, version=f"new {method}", workers=2 if name == "two" else 1)
         running.run("metwork", "apply", "mfserv")
-        wait_until(lambda: served(running, name) == f"new {method}", 30, "the new version answers")
+        wait_until(lambda: served(running, name) == f"new {method}", what="the new version answers")
         grown(requests)
     assert requests.bad == {}
 
@@ -84,9 +84,9 @@ def test_a_killed_worker_loses_no_request_that_may_be_sent_again(running: Serv) 
     with load(running.port, "/two/") as requests:
         for slot in (0, 1):
             process = f"app.two.main.{slot}"
-            (pid,) = wait_until(lambda process=process: running.pids(process), 30, process)  # type: ignore[misc]
+            (pid,) = wait_until(lambda process=process: running.pids(process), what=process)  # type: ignore[misc]
             os.kill(pid, signal.SIGKILL)
-            wait_until(lambda process=process, pid=pid: set(running.pids(process)) - {pid}, 30, "another one")  # type: ignore[misc]
+            wait_until(lambda process=process, pid=pid: set(running.pids(process)) - {pid}, what="another one")  # type: ignore[misc]
             grown(requests, 100)
     assert requests.bad == {}
 
@@ -95,17 +95,17 @@ def test_the_death_of_the_holder_of_the_sockets_is_not_felt(running: Serv) -> No
     with load(running.port, "/one/") as requests:
         (pid,) = running.pids("sockets")
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: set(running.pids("sockets")) - {pid}, 30, "another holder")
+        wait_until(lambda: set(running.pids("sockets")) - {pid}, what="another holder")
         write(running, "one", version="after")
         running.run("metwork", "apply", "mfserv")
-        wait_until(lambda: served(running, "one") == "after", 30, "the new version answers")
+        wait_until(lambda: served(running, "one") == "after", what="the new version answers")
     assert requests.bad == {}
 
 
 def test_a_killed_router_is_back_by_itself(running: Serv) -> None:
     (pid,) = running.pids("router")
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: set(running.pids("router")) - {pid}, 30, "another router")
+    wait_until(lambda: set(running.pids("router")) - {pid}, what="another router")
     assert served(running, "one")
 
 
@@ -116,7 +116,7 @@ def test_an_app_that_dies_at_once_is_told_of_and_others_go_on(running: Serv) -> 
     assert done.returncode != 0
     assert "no such thing" in done.stderr
     assert served(running, "one")
-    answer = wait_until(lambda: running.service.get("/broken/"), 60, "an answer")
+    answer = wait_until(lambda: running.service.get("/broken/"), what="an answer")
     assert (answer.status, "retry-after" in answer.headers) == (503, True)
     running.run("plugins.uninstall", "broken")
     assert running.service.get("/broken/").status == 404

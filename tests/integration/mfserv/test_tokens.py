@@ -20,6 +20,8 @@ from tests.integration.mfserv.test_access import ECHO
 from tests.integration.mfserv.test_swap import write
 
 RSA, OLD, CURVE, STRANGE = new_key("RSA-2048"), new_key("RSA-2048"), new_key("P-256"), new_key("RSA-2048")
+NEXT, LAST = new_key("P-384"), new_key("P-384")
+NAMED, UNNAMED = new_key("P-521"), new_key("P-521")
 SECRET = "a-secret-of-at-least-32-characters"
 CONFIG = """
 [jwt_rsa]
@@ -35,6 +37,14 @@ issuer = https://curve.example
 algorithm = HS256
 secret = {secret}
 issuer = https://shared.example
+[jwt_rotated]
+algorithm = ES384
+public_keys = 2027:{folder}/next.pem, 2026:{folder}/last.pem
+issuer = https://rotated.example
+[jwt_mixed]
+algorithm = ES512
+public_keys = 2027:{folder}/named.pem, {folder}/unnamed.pem
+issuer = https://mixed.example
 [client_two]
 subjects = alice
 issuer = rsa
@@ -44,6 +54,8 @@ CLAIMS = {
     "RS256": {"iss": "https://rsa.example", "aud": "data"},
     "ES256": {"iss": "https://curve.example"},
     "HS256": {"iss": "https://shared.example"},
+    "ES384": {"iss": "https://rotated.example"},
+    "ES512": {"iss": "https://mixed.example"},
 }
 KEYS = {"RS256": private_pem(RSA), "ES256": private_pem(CURVE), "HS256": SECRET}
 
@@ -51,14 +63,15 @@ KEYS = {"RS256": private_pem(RSA), "ES256": private_pem(CURVE), "HS256": SECRET}
 @pytest.fixture(scope="module")
 def serv(new_serv: Callable[[str], Serv]) -> Serv:
     serv = new_serv("")
-    for name, key in {"new": RSA, "old": OLD, "curve": CURVE}.items():
+    rotated = {"next": NEXT, "last": LAST, "named": NAMED, "unnamed": UNNAMED}
+    for name, key in {"new": RSA, "old": OLD, "curve": CURVE, **rotated}.items():
         put(serv.folder / f"{name}.pem", public_pem(key))
     serv.configure(CONFIG.format(folder=serv.folder, secret=SECRET))
     made = write(serv, "inner", auth="required")
     (made / "main.py").write_text(ECHO)
     (serv.home.plugins / "inner").symlink_to(made)
     serv.run("metwork", "apply", "mfserv")
-    wait_until(lambda: status(serv, token("RS256")) == 200, 30, "the app")
+    wait_until(lambda: status(serv, token("RS256")) == 200, what="the app")
     return serv
 
 
@@ -67,6 +80,12 @@ def token(algorithm: str, key: str | None = None, drop: str = "", **claims: Any)
     whole = {"sub": "alice", "exp": int(time.time()) + 86_400, **CLAIMS[algorithm], **claims}
     whole.pop(drop, None)
     return jwt.encode(whole, key or KEYS[algorithm], algorithm)
+
+
+def called(kid: str, algorithm: str, key: Any) -> str:
+    """A token that says by which key it is signed."""
+    whole = {"sub": "alice", "exp": int(time.time()) + 86_400, **CLAIMS[algorithm]}
+    return jwt.encode(whole, private_pem(key), algorithm, {"kid": kid})
 
 
 def signed(claims: dict[str, Any]) -> str:
@@ -138,6 +157,31 @@ def test_a_token_that_is_not_right_is_refused(serv: Serv, bearer: str) -> None:
     assert (answer.status, answer.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
 
 
+@pytest.mark.parametrize(
+    ("kid", "algorithm", "key", "wanted"),
+    [
+        ("2027", "ES384", NEXT, 200),
+        ("2026", "ES384", LAST, 200),
+        ("2027", "ES384", LAST, 401),  # what the token calls it is not what it was signed by
+        ("2026", "ES384", NEXT, 401),
+        ("2025", "ES384", LAST, 401),  # a key that was taken away
+        ("2027", "ES512", NAMED, 200),
+        ("2027", "ES512", UNNAMED, 401),
+        ("2025", "ES512", UNNAMED, 200),  # it may be called so: nobody says what it is called
+        ("2025", "ES512", NAMED, 401),
+        ("-", "RS256", RSA, 200),
+        ("anything", "RS256", OLD, 200),
+    ],
+)
+def test_a_token_is_told_by_the_key_that_it_names(serv: Serv, kid: str, algorithm: str, key: Any, wanted: int) -> None:
+    assert status(serv, called(kid, algorithm, key)) == wanted
+
+
+@pytest.mark.parametrize(("algorithm", "key"), [("ES384", NEXT), ("ES384", LAST), ("ES512", NAMED), ("ES512", UNNAMED)])
+def test_a_token_that_names_no_key_is_told_by_any(serv: Serv, algorithm: str, key: Any) -> None:
+    assert status(serv, token(algorithm, private_pem(key))) == 200
+
+
 def test_a_key_that_is_not_right_is_refused_and_the_former_one_stays(serv: Serv) -> None:
     put(serv.folder / "curve.pem", public_pem(RSA))
     done = serv.try_to("metwork", "apply", "mfserv")
@@ -151,5 +195,5 @@ def test_a_new_key_is_read_and_the_old_one_is_not_good_any_more(serv: Serv) -> N
     key = new_key()
     put(serv.folder / "curve.pem", public_pem(key))
     serv.run("metwork", "apply", "mfserv")
-    wait_until(lambda: status(serv, token("ES256", private_pem(key))) == 200, 10, "the new key")
+    wait_until(lambda: status(serv, token("ES256", private_pem(key))) == 200, what="the new key")
     assert status(serv, token("ES256")) == 401

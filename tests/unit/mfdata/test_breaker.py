@@ -41,3 +41,8 @@ def test_the_time_doubles_up_to_the_longest(openings: int, seconds: float) -> No
 
 def test_a_time_that_is_longer_than_possible_is_from_before_the_machine_was_started() -> None:
     assert State(failures=3, openings=1, until=1e6).left(KEYS, 10.0) == 0
+
+
+def test_the_longest_time_is_not_forgotten_when_rounding_makes_it_longer() -> None:
+    for now in (number / 7 for number in range(1000)):
+        assert State(failures=3, openings=9, until=now + 60).left(KEYS, now) == pytest.approx(60)

@@ -165,9 +165,9 @@ def test_checking_nested_comparisons_takes_no_time() -> None:
     text = "True"
     for _ in range(17):
         text = f"(True == {text} == True)"
-    start = time.perf_counter()
+    start = time.process_time()
     assert compile_condition(text).holds(lambda tag, default: default)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize(

@@ -89,9 +89,9 @@ def test_a_set_of_characters_that_are_several_bytes_is_refused(compiled: object)
 @pytest.mark.parametrize("pattern", [b"^(a+)+$", b"^(a|aa)+$", b"^(a*)*b|c$", b"(.*)(.*)(.*)(.*)(.*)x$"])
 def test_no_regex_that_re2_knows_takes_long(pattern: bytes) -> None:
     compiled = regex_pattern(pattern)
-    start = time.perf_counter()
+    start = time.process_time()
     assert not compiled.matches(b"a" * 5000 + b"!")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 # ── the same answers as Python ─────────────────────────────────────────────────────────────────────────────────────

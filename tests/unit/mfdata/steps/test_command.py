@@ -122,36 +122,36 @@ def test_at_the_deadline_the_whole_group_is_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     template = f"sh -c 'sleep 60 & echo $$ $! > {pids}; echo started; wait' {{PATH}}"
     start = time.monotonic()
-    outcome = run_command(tmp_path, template, timeout="0.3").outcome
-    assert time.monotonic() - start < 2
-    assert outcome == Failed("the command did not end within 0.3 s and was killed: started")
+    outcome = run_command(tmp_path, template, timeout="2").outcome
+    assert time.monotonic() - start < 55, "the program would end after 60 s"
+    assert outcome == Failed("the command did not end within 2 s and was killed: started")
     wait_until(lambda: not any(is_alive(int(pid)) for pid in pids.read_text().split()), what="the end of the group")
 
 
 def test_a_program_that_ignores_the_request_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mfdata.steps.child.GRACE", 0.2)
-    ended = run(["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], timeout=0.2)
+    ended = run(["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"], timeout=2)
     assert ended == Ended(-signal.SIGKILL, True, "deaf\n")
 
 
 def test_what_a_program_leaves_in_the_background_is_killed(tmp_path: Path) -> None:
-    ended = run(["sh", "-c", "sleep 60 & echo $!"], timeout=10)
+    ended = run(["sh", "-c", "sleep 60 & echo $!"], timeout=60)
     assert ended.status == 0
     wait_until(lambda: not is_alive(int(ended.output)), what="the end of the background process")
 
 
 def test_only_the_last_output_is_kept() -> None:
-    ended = run([sys.executable, "-c", "print('x' * 5_000_000 + 'end')"], timeout=20)
+    ended = run([sys.executable, "-c", "print('x' * 5_000_000 + 'end')"], timeout=60)
     assert len(ended.output) == TAIL
     assert ended.output.endswith("xend\n")
 
 
 def test_a_program_may_close_its_output() -> None:
-    assert run(["sh", "-c", "exec >&- 2>&-; sleep 0.1; exit 4"], timeout=10) == Ended(4, False, "")
+    assert run(["sh", "-c", "exec >&- 2>&-; sleep 0.1; exit 4"], timeout=60) == Ended(4, False, "")
 
 
 def test_a_program_reads_nothing() -> None:
-    assert run(["cat"], timeout=10).status == 0
+    assert run(["cat"], timeout=60).status == 0
 
 
 def test_the_program_dies_with_the_worker(tmp_path: Path) -> None:
