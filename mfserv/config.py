@@ -88,10 +88,11 @@ class Jwt(Section):
     public_keys: tuple[str, ...] = option(
         (),
         separator=",",
-        pattern=FILE,
-        form="a full path",
-        help="PEM files with public keys, for RS* and ES*; a token may be signed by any of them.",
-        example="/etc/keys/new.pem, /etc/keys/old.pem",
+        pattern=rf"([A-Za-z0-9._~+=@\-]{{1,200}}:)?{FILE}",
+        form="a full path, or KID: and a full path",
+        help="PEM files with public keys, for RS* and ES*. A token whose kid is that of a key must be signed by it, "
+        "another one by any key that has no KID; without kid, by any of them.",
+        example="2027:/etc/keys/new.pem, 2026:/etc/keys/old.pem",
     )
     secret: str = option(
         "",

@@ -200,5 +200,6 @@ def _text(facts: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    jinja.filters["zip"] = zip
     jinja.filters["ms"] = lambda seconds: f"{round(seconds * 1000)}ms"
     return jinja.get_template("haproxy.cfg.j2").render(facts)

@@ -22,13 +22,22 @@ _SHORTEST = 2048
 
 
 @dataclass(frozen=True)
+class Key:
+    """A public key of an issuer."""
+
+    #: What tokens that it signs call it (``kid``; RFC 7515, 4.1.4); '' = it is not said.
+    kid: str
+    #: PEM.
+    text: str
+
+
+@dataclass(frozen=True)
 class Issuer:
     """Who signs tokens."""
 
     name: str
     settings: Jwt
-    #: The texts of its public keys.
-    keys: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
 
     @property
     def is_secret(self) -> bool:
@@ -38,7 +47,12 @@ class Issuer:
     @property
     def files(self) -> dict[str, str]:
         """Its public keys as files of the router, by name."""
-        return {f"jwt.{self.name}.{number}.pem": text for number, text in enumerate(self.keys)}
+        return {f"jwt.{self.name}.{number}.pem": key.text for number, key in enumerate(self.keys)}
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """What tokens call its keys: one with such a ``kid`` is told by that key only."""
+        return tuple(key.kid for key in self.keys if key.kid)
 
     @property
     def audience(self) -> str:
@@ -77,10 +91,15 @@ def _faults(section: str, settings: Jwt, config: Config) -> Iterator[ConfigError
         yield ConfigError(f"{settings.algorithm} with {unwanted}", where=where, mend=f"Remove {unwanted}.")
 
 
-def _keys(section: str, settings: Jwt, config: Config) -> tuple[list[str], list[ConfigError]]:
-    texts, errors = [], []
+def _keys(section: str, settings: Jwt, config: Config) -> tuple[list[Key], list[ConfigError]]:
+    keys: list[Key] = []
+    errors: list[ConfigError] = []
     where = f"{config.origin(section, 'public_keys')} [{section}] public_keys"
-    for name in settings.public_keys:
+    for given in settings.public_keys:
+        kid, slash, path = given.partition("/")
+        kid, name = kid.removesuffix(":"), slash + path
+        if kid and kid in [key.kid for key in keys]:
+            errors.append(ConfigError(f'two keys are called "{kid}"', where=where))
         try:
             text = Path(name).read_text("ascii")
             fault = _key_fault(text, settings.algorithm)
@@ -91,8 +110,8 @@ def _keys(section: str, settings: Jwt, config: Config) -> tuple[list[str], list[
         if fault:
             expected = f"a PEM file with a public key for {settings.algorithm}"
             errors.append(ConfigError(f"{name}: {fault}", where=where, expected=expected))
-        texts.append(text)
-    return texts, errors
+        keys.append(Key(kid, text))
+    return keys, errors
 
 
 def _key_fault(text: str, algorithm: str) -> str:

@@ -38,6 +38,16 @@ def test_an_issuer_may_have_several_keys(tmp_path: Path) -> None:
     assert one.files["jwt.one.1.pem"] == public_pem(EC)
 
 
+def test_keys_may_have_the_names_that_tokens_call_them_by(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(public_pem(EC))
+    keys = f"2027_a.b-c=:{tmp_path}/key, {tmp_path}/key"
+    (one,) = issuers(config(jwt_one={"algorithm": "ES256", "public_keys": keys}))
+    assert [key.kid for key in one.keys] == ["2027_a.b-c=", ""]
+    assert one.kids == ("2027_a.b-c=",)
+    with pytest.raises(MetworkError, match='two keys are called "x"'):
+        issuers(config(jwt_one={"algorithm": "ES256", "public_keys": f"x:{tmp_path}/key, x:{tmp_path}/key"}))
+
+
 @pytest.mark.parametrize(
     ("algorithm", "text", "fault"),
     [
@@ -74,6 +84,8 @@ def test_a_key_that_is_not_right_is_refused_by_file_and_line(
         ({"algorithm": "none", "secret": SECRET}, '"none" is not known'),
         ({"algorithm": "RS256", "public_keys": "/no/such/file"}, "/no/such/file: it cannot be read: No such file"),
         ({"algorithm": "RS256", "public_keys": '/a"b'}, "has not the right form"),
+        ({"algorithm": "RS256", "public_keys": "a b:/key"}, "has not the right form"),
+        ({"algorithm": "RS256", "public_keys": "key.pem"}, "has not the right form"),
     ],
 )
 def test_an_issuer_that_is_not_right_is_told(section: dict[str, str], fault: str) -> None:
