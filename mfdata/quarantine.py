@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -205,9 +206,23 @@ def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> bool:
 def _delete(places: Places, kept: Kept, trace: Trace, event: Mapping[str, object]) -> bool:
     if not os.path.lexists(kept.path):
         return False
-    trace.write({**_told(kept), **event})
+    told = {**_told(kept), **event}
+    is_told = _tell_if_there_is_room(trace, told)
     discard(kept.path, places.sidecars)
     forget_reason(kept.path)
+    if not is_told:
+        trace.write(told)
+    return True
+
+
+def _tell_if_there_is_room(trace: Trace, event: Mapping[str, object]) -> bool:
+    """Whether *event* could be written: on a full disk, it is the deletion that makes room for the line."""
+    try:
+        trace.write(event)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return False
     return True
 
 

@@ -97,6 +97,22 @@ def test_a_clock_that_is_set_ahead_lets_nothing_expire(places: Places, monkeypat
     assert there(places) == {uid}
 
 
+def test_a_machine_that_wakes_up_with_a_wrong_clock_lets_nothing_expire_at_once(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, young = kept(places, 2 * DAY), kept(places, 0)
+    assert expiry(places, DAY).look() == 1
+    assert there(places) == {young}, old
+    now, up = time.time, time.monotonic
+    monkeypatch.setattr(time, "time", lambda: now() + 400 * DAY)
+    after = expiry(places, DAY)
+    assert [after.look() for _ in range(3)] == [0, 0, 0]
+    assert there(places) == {young}
+    monkeypatch.setattr(time, "monotonic", lambda: up() + 3601)
+    monkeypatch.setattr(time, "time", lambda: now() + 400 * DAY + 3601)
+    assert after.look() == 1, "after an hour the clock is believed"
+
+
 def test_the_observer_lets_files_expire(places: Places) -> None:
     kept(places, 100.0)
     observer = Observer(places.home, "[quarantine]\nlifetime = 50\n")

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,37 @@ def test_who_died_dropping_a_file_leaves_the_sums_true(
     counted = inventory(places.home)
     assert counted["balanced"], counted
     assert counted["dropped"] == (1 if then == "dropped" else 0)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_on_a_full_disk_a_file_can_be_dropped_and_the_line_is_written_in_its_room(
+    places: Places, trace: Trace, monkeypatch: Patch, code: int
+) -> None:
+    found, write = kept_one(places), trace.write
+
+    def write_if_there_is_room(*told: Mapping[str, object]) -> None:
+        if found.path.exists():
+            raise OSError(code, os.strerror(code))
+        write(*told)
+
+    monkeypatch.setattr(trace, "write", write_if_there_is_room)
+    assert drop(places, found, trace, "somebody")
+    assert list(places.quarantine(STEP).iterdir()) == []
+    assert [event["event"] for event in events(places.home)] == ["dropped"]
+
+
+def test_a_line_that_cannot_be_written_for_another_reason_keeps_the_file(
+    places: Places, trace: Trace, monkeypatch: Patch
+) -> None:
+    found = kept_one(places)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(trace, "write", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        drop(places, found, trace, "somebody")
+    assert [one.uid for one in kept_files(places)] == [found.uid]
 
 
 def test_a_file_that_is_put_back_without_attributes_keeps_its_tags(
