@@ -155,12 +155,12 @@ def _add_commands() -> None:
     from circus.commands.base import Command
 
     class States(Command):  # type: ignore[misc]
-        """What is known of all processes."""
+        """What is known of processes, by default of all."""
 
         name = "metwork_states"
 
-        def execute(self, arbiter: Any, _: dict[str, Any]) -> dict[str, Any]:
-            return {"states": arbiter.service.roster.states()}
+        def execute(self, arbiter: Any, properties: dict[str, Any]) -> dict[str, Any]:
+            return {"states": arbiter.service.roster.states(properties.get("names"))}
 
     class Apply(Command):  # type: ignore[misc]
         """Make the given processes run and nothing else."""

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +115,24 @@ class LazyGroup(click.Group):
 
 def metwork() -> click.Group:
     """The command ``metwork``."""
-    return LazyGroup("metwork", _commands, help="MetWork: receive, route and process meteorological data with plugins.")
+    return _Metwork("metwork", _commands, help="MetWork: receive, route and process meteorological data with plugins.")
+
+
+class _Metwork(LazyGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from mfext.module import module_names
+
+        return [*module_names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from mfext.module import has_module
+
+        # To look for the one module that is meant is quick, to look for all takes longer than most commands do.
+        return super().get_command(ctx, cmd_name) or (_module(cmd_name) if has_module(cmd_name) else None)
 
 
 def _commands() -> dict[str, Maker]:
-    from mfext.module import module_names
-
-    makers: dict[str, Maker] = {name: partial(_module, name) for name in module_names()}
-    makers |= {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
+    makers: dict[str, Maker] = {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
     return makers | {command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply)}
 
 

@@ -92,13 +92,20 @@ def layered(
         must_exist: the first file must be there.
     """
     config = RawConfig(str(paths[0]) if paths else "")
-    for number, path in enumerate(paths):
-        _merge(config, _read(path, optional=number > 0 or not must_exist), overrides=number > 0)
-    if environment and environment_prefix:
+    for path in paths[:1]:
+        _merge(config, _read(path, optional=not must_exist), overrides=False)
+    override(config, paths[1:], environment or {}, environment_prefix)
+    return config
+
+
+def override(config: RawConfig, paths: Sequence[Path], environment: Mapping[str, str], environment_prefix: str) -> None:
+    """Put what *paths* and the variables of *environment* say over what *config* says, as ``layered`` does."""
+    for path in paths:
+        _merge(config, _read(path, optional=True), overrides=True)
+    if environment_prefix:
         start = f"{environment_prefix}_"
         names = [name for name in environment if name.startswith(start)]
         config.environment = {name[len(start) :]: (environment[name], name) for name in sorted(names)}
-    return config
 
 
 def expanded(text: str, variables: Mapping[str, str], where: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -103,6 +102,8 @@ def retold(error: MetworkError, place: object, other: object) -> MetworkError:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint that names the known word most like *word*, or lists the known ones; '' when none is known."""
+    import difflib  # seldom needed, and every process of ours would pay for it
+
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

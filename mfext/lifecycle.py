@@ -45,14 +45,16 @@ class Result:
     problems: tuple[MetworkError, ...] = ()
 
 
-def wanted(module: Module, home: Home) -> Wanted:
+def wanted(module: Module, home: Home, *, known: Sequence[Installed] = (), changed: Collection[str] = ()) -> Wanted:
     """What is to run in *home*. A faulty plugin is left out, or goes on as it was accepted last.
+
+    *known* plugins but those that were *changed* since are not read once more.
 
     Raises:
         MetworkError: the configuration of the module itself is faulty.
     """
     config = module_config(module, home)
-    installed = judged(home, survey(home, module, config))
+    installed = judged(home, survey(home, module, config, known=known, changed=changed))
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
     processes = module.processes(home, config, accepted.plugins)
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
@@ -153,14 +155,16 @@ def apply(
     """
     init(module, home)
     with _alone(home, "apply"):
+        known: Sequence[Installed] = ()
         if change:
             if not module.replaces_while_running:
-                _end_processes(module, home, plugins)
+                known = _end_processes(module, home, plugins)
             change()
         elif Supervisor(home).is_running():
             config = module_config(module, home)
-            judge(home, module, config, survey(home, module, config))
-        plan = wanted(module, home)
+            known = survey(home, module, config)
+            judge(home, module, config, known)
+        plan = wanted(module, home, known=known, changed=plugins if change else ())
         raise_all([error for name, error in plan.accepted.refused.items() if name in plugins])
         supervisor = Supervisor(home, plan.config)
         if not supervisor.is_running():
@@ -172,12 +176,13 @@ def apply(
     return Result(True, (*problems, *_unready(supervisor, touched, timeout)))
 
 
-def _end_processes(module: Module, home: Home, plugins: Collection[str]) -> None:
-    """Let the processes of *plugins* finish what they do, and end them; files that come wait."""
+def _end_processes(module: Module, home: Home, plugins: Collection[str]) -> Sequence[Installed]:
+    """Let the processes of *plugins* finish what they do, and end them; files that come wait. What is installed."""
     plan = wanted(module, home)
     supervisor = Supervisor(home, plan.config)
     if supervisor.is_running() and any(state.plugin in plugins for state in supervisor.states()):
         supervisor.apply([one for one in plan.processes if one.plugin not in plugins])
+    return plan.installed
 
 
 def _published(module: Module, home: Home, plan: Wanted) -> list[MetworkError]:

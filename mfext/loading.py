@@ -106,6 +106,8 @@ class _Loader:
     def _with_environment(self) -> dict[str, RawSection]:
         """The sections of the files, with what variables override in them; the files' own stay as they are."""
         sections = {name: replace(one, values=dict(one.values)) for name, one in self.raw.items()}
+        if not self.raw.environment:
+            return sections
         # the longest name first: STEP_MAIN_CMD is a key of [step_main] rather than of [step]
         starts = sorted(((variable_name(name), name) for name in self._names()), key=lambda pair: -len(pair[0]))
         for rest, (text, variable) in self.raw.environment.items():
@@ -175,7 +177,9 @@ class _SectionReader:
         """The defaults that hold a placeholder: they mean what the same text in a file would."""
         values: dict[str, Any] = {}
         for key, option in self.options.items():
-            text = "" if key in self.raw.values else option.text(option.default)
+            if option.kind in (bool, int, float) or key in self.raw.values:
+                continue
+            text = option.text(option.default)
             if "{{" in text:
                 where = f"{self.raw.origin} [{self.raw.name}] {key} (default)"
                 try:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
-from mfext.process import Process
 
 if TYPE_CHECKING:
     import click
 
     from mfext.plugin.manifest import Plugin
+    from mfext.process import Process
     from mfext.section import Config, Schema
 
 
@@ -76,17 +76,25 @@ def module_names() -> list[str]:
     )
 
 
+def has_module(name: str) -> bool:
+    """Whether the software of the module *name* (lower case) is here, without looking for all others."""
+    import importlib.util
+
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    folders = spec.submodule_search_locations if spec else None
+    return any(Path(folder, "module.py").is_file() for folder in folders or ())
+
+
 def load_module(name: str) -> Module:
     """The module called *name*, in any case.
 
     Raises:
         UsageError: there is no such module here.
     """
-    names = module_names()
-    if name.lower() not in names:
-        raise UsageError(f'there is no module "{name}" here', mend=nearest(name.lower(), names))
     import importlib
 
-    module = importlib.import_module(f"{name.lower()}.module").MODULE
-    assert isinstance(module, Module)  # a fault of ours, not of input
+    own = name.lower()
+    module = getattr(importlib.import_module(f"{own}.module"), "MODULE", None) if has_module(own) else None
+    if not isinstance(module, Module):
+        raise UsageError(f'there is no module "{name}" here', mend=nearest(own, module_names()))
     return module

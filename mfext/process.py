@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ class Process:
 
     def as_json(self) -> dict[str, Any]:
         """All fields as JSON values."""
-        return {**asdict(self), "folder": str(self.folder)}
+        return {**vars(self), "folder": str(self.folder)}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Process:
@@ -55,5 +54,8 @@ class Process:
     @property
     def digest(self) -> str:
         """Differs when what runs must be restarted for the process to be as declared."""
+        # Processes that run declare their module, too, and need not pay for the import.
+        from hashlib import sha256
+
         fields = {key: value for key, value in self.as_json().items() if key not in ADJUSTABLE}
         return sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:16]

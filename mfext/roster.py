@@ -7,8 +7,8 @@ import hashlib
 import shlex
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -46,12 +46,13 @@ def changes(running: Mapping[str, Process], wanted: Sequence[Process]) -> Change
     """What must happen to *running* for it to be as *wanted* (pure)."""
     names = {process.name for process in wanted}
     known = [(process, running[process.name]) for process in wanted if process.name in running]
-    replaced = tuple(new for new, old in known if _must_restart(new, old))
+    differing = [(new, old) for new, old in known if new != old]
+    replaced = tuple(new for new, old in differing if _must_restart(new, old))
     return Changes(
         removed=tuple(name for name in running if name not in names),
         added=tuple(process for process in wanted if process.name not in running),
         replaced=replaced,
-        adjusted=tuple(new for new, old in known if new != old and new not in replaced),
+        adjusted=tuple(new for new, _ in differing if new not in replaced),
     )
 
 
@@ -126,19 +127,23 @@ class Roster:
                     member.process = replace(member.process, graceful_timeout=timeout)
             await _all(*(self._remove(name) for name in list(self.members)))
 
-    def states(self) -> dict[str, dict[str, Any]]:
-        """What is known of each member, for the supervisor."""
+    def states(self, names: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
+        """What is known of each member, or of those of *names*, for the supervisor."""
+        started: dict[str, dict[int, float]] = defaultdict(dict)
+        for pid, child in self.children.alive.items():
+            started[child.process][pid] = child.started
         return {
             name: {
                 "process": member.process.as_json(),
                 "active": member.busy or not member.watcher.is_stopped(),
-                "started": {pid: c.started for pid, c in self.children.alive.items() if c.process == name},
+                "started": started[name],
                 "restarts": member.restarts,
                 "failures": member.failures,
                 "not_before": member.not_before,
                 "unforced": member.unforced,
             }
             for name, member in self.members.items()
+            if names is None or name in names
         }
 
     async def manage(self) -> None:

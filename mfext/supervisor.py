@@ -37,6 +37,8 @@ _END = 5.0
 #: Seconds that the arbiter may take besides what the processes take to end.
 _MARGIN = 15.0
 _POLL, _ATTEMPTS = 0.03, 10
+#: Seconds after which the arbiter is asked how processes do although none has said that it is ready.
+_NEWS = 0.2
 
 
 class Supervisor:
@@ -115,11 +117,12 @@ class Supervisor:
             raise Conflict(answer["refused"], where=str(self.home.path))
         return list(answer["started"])
 
-    def states(self) -> list[ProcessState]:
-        """How each process does, by name; empty when the supervisor does not run."""
+    def states(self, names: Collection[str] | None = None) -> list[ProcessState]:
+        """How each process does, or each of *names*, by name; empty when the supervisor does not run."""
         if not self.is_running():
             return []
-        known = self._ask("metwork_states", _ANSWER)["states"]
+        asked = {} if names is None else {"names": [*names]}
+        known = self._ask("metwork_states", _ANSWER, **asked)["states"]
         return [self._state_of(known[name]) for name in sorted(known)]
 
     def wait_ready(self, names: Collection[str] | None = None, timeout: float | None = None) -> None:
@@ -131,16 +134,35 @@ class Supervisor:
             ServiceUnavailable: names each that is not ready after *timeout* seconds and says why.
         """
         deadline = time.monotonic() + (self.settings.start_timeout if timeout is None else timeout)
+        said = self._said_ready(names)
         while unready := [state for state in self._states_of(names) if not state.is_well]:
             if time.monotonic() > deadline or all(state.state == "failing" for state in unready):
                 raise self._not_ready(unready)
+            said = self._news(names, said)
+
+    def _news(self, names: Collection[str] | None, said: set[str]) -> set[str]:
+        """Who says now that he is ready: as soon as others do than *said*, or after a while.
+
+        To ask the arbiter takes a hundred times as long as a look into a folder, of it and of us, and that while
+        processes start.
+        """
+        until = time.monotonic() + _NEWS
+        while (now := self._said_ready(names)) == said and time.monotonic() < until:
             time.sleep(_POLL)
+        return now
+
+    def _said_ready(self, names: Collection[str] | None) -> set[str]:
+        folder = self.home.run / "ready"
+        found: set[str] = set()
+        for name in names if names is not None else _listed(folder):
+            found.update(f"{name}/{pid}" for pid in _listed(folder / name))
+        return found
 
     def _states_of(self, names: Collection[str] | None) -> list[ProcessState]:
-        states = self.states()
+        states = self.states(names)
         if not states and not self.is_running():
             raise ServiceUnavailable("the supervisor has ended", where=str(self.home.path), expected="a running module")
-        return [state for state in states if names is None or state.name in names]
+        return states
 
     def _not_ready(self, states: Sequence[ProcessState]) -> ServiceUnavailable:
         """The error that names each of *states*, why it is not ready, and what it wrote last."""
@@ -257,6 +279,14 @@ def _check_names(processes: Sequence[Process]) -> None:
         if name in names:
             raise ConfigError(f'two processes are called "{name}"')
         names.add(name)
+
+
+def _listed(folder: Path) -> list[str]:
+    """Names in *folder*, without those of unfinished files."""
+    try:
+        return [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208  # quick, and asked often
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _facts(folder: Path) -> dict[int, dict[str, Any]]:

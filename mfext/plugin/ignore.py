@@ -35,9 +35,9 @@ def patterns(lines: Iterable[str]) -> list[Pattern]:
 
 def is_ignored(path: PurePath, is_folder: bool, known: Iterable[Pattern]) -> bool:
     """Whether *path*, relative to the plugin's folder, is not released; the last pattern that fits it decides."""
-    ignored = False
+    ignored, text = False, path.as_posix()
     for pattern in known:
-        if (is_folder or not pattern.folders_only) and pattern.expression.fullmatch(path.as_posix()):
+        if (is_folder or not pattern.folders_only) and pattern.expression.fullmatch(text):
             ignored = pattern.ignores
     return ignored
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,14 +44,24 @@ def installed_plugins(home: Home, module: Module, config: Config) -> list[Plugin
     return [one.plugin for one in found if one.plugin]
 
 
-def survey(home: Home, module: Module, config: Config) -> list[Installed]:
+def survey(
+    home: Home, module: Module, config: Config, *, known: Sequence[Installed] = (), changed: Collection[str] = ()
+) -> list[Installed]:
     """Every place where a plugin is installed, sorted by name; a broken one hides no other.
 
     Of two plugins with one name neither counts as a plugin: each place has the error that names both.
+
+    Args:
+        home: where they are installed.
+        module: whose plugins they are.
+        config: that of the module, which says what is built in.
+        known: what was found just before: of that, plugins are not read once more.
+        changed: names of those that are, since they are others now.
     """
+    before = {one.place: one for one in known if one.plugin and not {one.name, one.place.name} & {*changed}}
     places = [_place(folder, builtin=True) for folder in module.builtin_plugins(config)]
     places += [_place(entry) for entry in _entries(home)]
-    loaded = [_load(place, module, home) for place in places]
+    loaded = [before.get(place.place) or _load(place, module, home) for place in places]
     return sorted(_without_doubles(loaded), key=lambda one: (one.name, str(one.place)))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfext.configfile import RawConfig, layered
+from mfext.configfile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
 from mfext.plugin.general import General, name_fault
@@ -141,13 +141,13 @@ def _config_file(folder: Path) -> Path:
 
 def _in_force(file: Path, module: Module, home: Home | None) -> RawConfig:
     """All layers of the configuration whose first is *file*; that one alone when it does not say whose it is."""
-    own = layered([file])
-    general = own.get("general")
+    found = layered([file])
+    general = found.get("general")
     name = general.values.get("name") if general else None
-    if home is None or name is None or name_fault(name.text):
-        return own
-    prefix = f"{module.name.upper()}_PLUGIN_{variable_name(name.text)}"
-    return layered([file, *override_files(name.text, module.name, home)], variables(), prefix)
+    if home is not None and name is not None and not name_fault(name.text):
+        prefix = f"{module.name.upper()}_PLUGIN_{variable_name(name.text)}"
+        override(found, override_files(name.text, module.name, home), variables(), prefix)
+    return found
 
 
 def _faults(config: Config, general: General, module: Module, file: str) -> list[MetworkError]:

@@ -5,10 +5,7 @@ So a server needs neither pip nor a network, and what runs there is what was che
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,6 +86,8 @@ def _is_current(lock: Path, wanted: Path) -> bool:
 
 
 def _heading(wanted: Path) -> str:
+    import hashlib
+
     return f"{_HEADING} ({hashlib.sha256(wanted.read_bytes()).hexdigest()[:16]})\n"
 
 
@@ -104,6 +103,8 @@ def _locked(wanted: Path) -> str:
         command = [uv, "pip", "compile", "--generate-hashes", *quiet, "--python", sys.executable, wanted.name]
         return _heading(wanted) + _run(command, wanted.parent)
     options = ("--dry-run", "--ignore-installed", "--report", "-", "--requirement", wanted.name)
+    import json
+
     report = json.loads(_pip(["install", *options], wanted.parent))
     return _heading(wanted) + "".join(sorted(map(_lock_line, report["install"])))
 
@@ -160,6 +161,8 @@ def _pip(arguments: Sequence[str], folder: Path) -> str:
 
 
 def _run(command: Sequence[str], folder: Path) -> str:
+    import subprocess
+
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PluginError(f"its requirements cannot be had:\n{done.stderr.strip()}", where=str(folder / REQUIREMENTS))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +23,8 @@ def command_words(text: str, values: Mapping[str, str], where: str) -> tuple[str
     Raises:
         ConfigError: a quote is not closed, or there is no word.
     """
+    import shlex
+
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -38,6 +38,8 @@ def command_words(text: str, values: Mapping[str, str], where: str) -> tuple[str
 
 def fingerprint(plugin: Plugin) -> str:
     """Changes when code or configuration of *plugin* change; its processes are then started anew."""
+    import hashlib
+
     digest = hashlib.sha256(plugin.config.digest().encode())
     for path, status in sorted(_code_in(plugin.folder, "")):
         digest.update(f"{path} {status.st_mtime_ns} {status.st_size}\n".encode(errors="surrogateescape"))

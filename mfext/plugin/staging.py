@@ -36,10 +36,10 @@ def stage(folder: Path, target: Path) -> None:
 def settle(folder: Path) -> None:
     """Give everything in *folder*, and itself, the fixed modes and the fixed time."""
     # From the inside out, since writing changes the time of the folder around.
-    for path in sorted([folder, *folder.rglob("*")], reverse=True):
-        if not path.is_symlink():
-            path.chmod(_mode(path))
-        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+    for top, folders, files in os.walk(folder, topdown=False):
+        for name in (*files, *folders):
+            _settle(Path(top, name))
+    _settle(folder)
 
 
 def released(folder: Path, known: Sequence[Pattern], below: PurePath | None = None) -> Iterator[PurePath]:
@@ -94,16 +94,25 @@ def _fault(folder: Path, path: PurePath) -> MetworkError | None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    if source.is_symlink():
+    mode = source.lstat().st_mode
+    if stat.S_ISLNK(mode):
         target.symlink_to(source.readlink())
-    elif source.is_dir():
+    elif stat.S_ISDIR(mode):
         target.mkdir()
     else:
         shutil.copyfile(source, target)
-        target.chmod(_PROGRAM if source.stat().st_mode & 0o100 else _FILE)
+        target.chmod(_fixed(mode))
 
 
-def _mode(path: Path) -> int:
-    if path.is_dir():
+def _settle(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode):
+        path.chmod(_fixed(mode))
+    os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+
+
+def _fixed(mode: int) -> int:
+    """The mode in the archive of what has *mode*, and is no link."""
+    if stat.S_ISDIR(mode):
         return _FOLDER
-    return _PROGRAM if path.stat().st_mode & 0o100 else _FILE
+    return _PROGRAM if mode & 0o100 else _FILE

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -22,6 +21,7 @@ from mfext.errors import MetworkError, ServiceUnavailable, raise_all
 from mfext.plugin.exchange import complete, exchange
 from mfext.plugin.marker import markers, read_marker
 from mfext.plugin.rpm import Database
+from mfext.plugin.tree import remove_tree, sync, sync_tree
 
 if TYPE_CHECKING:
     from mfext.lifecycle import Result
@@ -95,13 +95,13 @@ class Transaction:
 
     def begin(self) -> None:
         """Make the empty folder; what an unfinished preparation left is removed."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         self.folder.mkdir(parents=True)
         self.releases.mkdir(parents=True, exist_ok=True)
 
     def abandon(self) -> None:
         """End a preparation without any change."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         self._prune()
 
     def carry_out(self, journal: Journal) -> Result:
@@ -110,11 +110,11 @@ class Transaction:
         Raises:
             MetworkError: the plugins that were to come do not run, and all is as it was before.
         """
-        _sync_all(self.folder)
+        sync_tree(self.folder)
         unfinished = self.folder / f"{_FORWARD}.unfinished"
         _write_safely(unfinished, journal.as_text())
         unfinished.rename(self.folder / _FORWARD)
-        _sync(self.folder)
+        sync(self.folder)
         return self._go_forward(journal)
 
     def recover(self) -> list[MetworkError]:
@@ -200,7 +200,7 @@ class Transaction:
             elif not change.stamp and place.exists():
                 place.rename(other)
             self.placed(change.name)
-        _sync(self.home.plugins)
+        sync(self.home.plugins)
 
     def _put_back(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -212,10 +212,10 @@ class Transaction:
                     exchange(other, place)
                 elif not change.replaces:
                     place.rename(other)
-        _sync(self.home.plugins)
+        sync(self.home.plugins)
         # Before anything starts again: what was full may be so because of it.
         for change in changes:
-            shutil.rmtree(self.folder / change.name, ignore_errors=True)
+            remove_tree(self.folder / change.name)
         self._prune()
 
     def _folders(self, change: Change) -> tuple[Path, Path]:
@@ -227,7 +227,7 @@ class Transaction:
     def _end(self, name: str) -> None:
         # Should a power cut bring it back, what it says is found done.
         (self.folder / name).unlink()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         self._prune()
 
     def _prune(self) -> None:
@@ -258,19 +258,3 @@ def _write_safely(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sync_all(folder: Path) -> None:
-    """Have all of *folder* on the disk before anything says that it is there."""
-    paths = [path for path in (folder, *folder.rglob("*")) if not path.is_symlink()]
-    # Many at a time share what the file system does for each: twenty times as fast as one after the other.
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(_sync, paths))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError
 from mfext.plugin.installed import find, installed_plugins, survey
 from mfext.testing import temporary_home
+from mfext.version import software_version
 from tests.unit.mfext.plugin.plugins import NO_CONFIG, made, module
 
 
@@ -59,6 +61,21 @@ def test_two_plugins_with_one_name_are_an_error_that_names_both_folders(tmp_path
     assert str(tmp_path / "first") in caught.value.message
     assert str(home.plugins / "two") in caught.value.message
     assert [one.plugin is None for one in survey(home, module(), NO_CONFIG)] == [True, True, False]
+
+
+def test_of_what_is_known_only_what_was_changed_is_read_again(home: Home) -> None:
+    for name in ("changed", "gone", "ill", "same"):
+        made(home.plugins / name)
+    (home.plugins / "ill" / "config.ini").write_text("?")
+    before = survey(home, module(), NO_CONFIG)
+    shutil.rmtree(home.plugins / "gone")
+    made(home.plugins / "new")
+    for name in ("changed", "ill", "same"):
+        (home.plugins / name / "config.ini").write_text(f"[general]\nname = {name}\nversion = 2\n[job_main]\n")
+    after = survey(home, module(), NO_CONFIG, known=before, changed=("changed",))
+    assert [one.name for one in after] == ["changed", "ill", "new", "same"]
+    versions = [one.plugin.version for one in after if one.plugin]
+    assert versions == ["2", "2", software_version(), software_version()]
 
 
 def test_a_dev_link_to_nothing_says_so(tmp_path: Path, home: Home) -> None:
