@@ -49,7 +49,8 @@ class Expiry:
             log.warning("it is long ago, or the clock is wrong: for an hour nothing in quarantine expires")
             self._look_at = start + _DISTRUST_S
             return 0
-        self._mark.touch()
+        with suppress(OSError):  # on a full disk, deleting is what helps
+            self._mark.touch()
         rule = f"[quarantine] lifetime = {self._lifetime:g} s"
         count = 0
         with suppress(Conflict):  # somebody is at work on the quarantine: another time

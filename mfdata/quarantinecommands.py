@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
 
 #: What a file may be in quarantine for; a step may have words of its own.
-KINDS = ("failed", "no_match", "rule_error", "poison", "timeout", "loop", "expired", "stranger")
+KINDS = ("failed", "no_match", "rule_error", "poison", "timeout", "loop", "expired", "uninstalled", "stranger", "unknown")
 
 
 @click.group()
