@@ -7,7 +7,19 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, sync_file, waiting_name, write_tags
+from mfdata.file import (
+    Tags,
+    copy,
+    copy_in,
+    first_tags,
+    make_synced_folder,
+    move,
+    new_uid,
+    sync_file,
+    sync_folder,
+    waiting_name,
+    write_tags,
+)
 from mfdata.places import Places, Target
 from mfdata.trace import Trace
 from mfext.errors import Conflict, UsageError
@@ -66,12 +78,12 @@ def into_queue(
     tags = {**(tags or {}), **first_tags(uid, name, dirname or os.fsencode(source.absolute().parent.name))}
     queue = places.queue(target)
     for folder in (queue, places.intake):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_synced_folder(folder)
     part = places.intake / f".{waiting}"
     told = {"uid": uid, "name": os.fsdecode(name), "file": waiting, "to": [str(target)], **(told or {})}
     try:
         copy(source, part)
-        write_tags(part, tags, places.sidecars, waiting)
+        write_tags(part, tags, places.sidecars, waiting, sync=True)
         sync_file(part)
         trace.write({"event": "injected", **told})
     except BaseException:
@@ -84,6 +96,7 @@ def into_queue(
         part.unlink()
         raise
     if not keep:
+        sync_folder(queue)  # or a power cut could take both
         source.unlink()
     return uid
 

@@ -75,6 +75,21 @@ def test_a_killed_injection_is_taken_back_and_the_sums_are_true(
     assert inventory(places.home)["balanced"]
 
 
+def test_an_injected_file_is_in_its_queue_on_disk_before_its_source_goes(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = places.home.path / "file"
+    source.write_bytes(b"content")
+    seen: list[tuple[Path, int, bool]] = []
+    monkeypatch.setattr(
+        "mfdata.injection.sync_folder",
+        lambda folder: seen.append((folder, len(list(folder.iterdir())), source.exists())),
+    )
+    inject(places, source)
+    assert seen == [(places.queue(STEP), 1, True)]
+    assert not source.exists()
+
+
 def test_what_still_grows_is_left_alone(
     places: Places, unfinished: Unfinished, monkeypatch: pytest.MonkeyPatch
 ) -> None:
