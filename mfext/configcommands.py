@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import click
@@ -10,9 +10,10 @@ import click
 from mfext.commands import JSON, print_json, report
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
-from mfext.errors import MetworkError, singly
+from mfext.errors import ConfigError, MetworkError, nearest, singly
 from mfext.module import Module, load_module
 from mfext.plugin.installed import survey
+from mfext.plugin.manifest import override_files
 from mfext.section import DEFAULT, Row
 from mfext.table import table
 
@@ -61,8 +62,10 @@ def check(module: str, as_json: bool) -> int:
     try:
         plan = lifecycle.wanted(chosen, home)
         faults = list(_single([*plan.accepted.refused.values()]))
-        for unused in (one for plugin in plan.accepted.plugins for one in plugin.unused):
-            click.echo(f"WARNING : {unused.message}", err=True)
+        names = {*(plugin.name for plugin in plan.accepted.plugins), *plan.accepted.refused}
+        unused = [one for plugin in plan.accepted.plugins for one in plugin.unused]
+        for one in (*unused, *_of_no_plugin(chosen, home, names)):
+            click.echo(f"WARNING : {one.message}", err=True)
     except MetworkError as error:
         faults = list(_single([error]))
     if as_json:
@@ -71,6 +74,15 @@ def check(module: str, as_json: bool) -> int:
     if not faults:
         click.echo(f"the configuration of {chosen.name} is right, with {len(plan.accepted.plugins)} plugin(s)")
     return report(faults)
+
+
+def _of_no_plugin(module: Module, home: Home, names: Collection[str]) -> Iterator[MetworkError]:
+    """Overrides of plugins that are not there, which may well be written before they come, or be misspelt."""
+    for folder in dict.fromkeys(file.parent for file in override_files("", module.name, home)):
+        for file in sorted(folder.glob("*.ini")):
+            if file.stem not in names:
+                mend = nearest(file.stem, sorted(names))
+                yield ConfigError(f'no plugin "{file.stem}" is installed', where=str(file), mend=mend)
 
 
 def _chosen(name: str) -> tuple[Module, Home]:

@@ -115,6 +115,18 @@ def test_config_check_says_all_that_is_wrong(run: Run, home: Home) -> None:
     ]
 
 
+def test_config_check_names_overrides_of_no_plugin(run: Run, home: Home) -> None:
+    run("mfdata.init")
+    for name in ("swich", "switch"):
+        (home.config / "plugins").mkdir(exist_ok=True)
+        (home.config / "plugins" / f"{name}.ini").write_text("[step_main]\ntimeout = 5\n")
+    checked = run("metwork", "config", "check", "mfdata")
+    assert checked.returncode == 0
+    assert checked.stderr.splitlines() == [
+        f'WARNING : {home.config}/plugins/swich.ini: no plugin "swich" is installed. Did you mean "switch"?'
+    ]
+
+
 def test_config_show_names_the_origin_of_each_value(run: Run, home: Home) -> None:
     run("mfdata.init")
     (home.config / "config.ini").write_text("[incoming]\nstable_for = 7\n")
