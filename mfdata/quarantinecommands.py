@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from mfext.modulecommands import Target as Here
 
 #: What a file may be in quarantine for; a step may have words of its own.
-KINDS = ("failed", "no_match", "rule_error", "poison", "timeout", "loop", "expired", "uninstalled", "stranger", "unknown")
+KINDS = (
+    *("failed", "no_match", "rule_error", "poison", "timeout", "loop", "expired"),
+    *("uninstalled", "stranger", "unknown"),
+)
 
 
 @click.group()
@@ -68,7 +71,14 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
         print_json([one.facts for one in found])
         return
     rows = [
-        (utc(one.time)[:19], str(one.target), one.kind, one.name, one.uid, short(str(one.reason.get("reason", ""))))
+        (
+            utc(one.time)[:19],
+            str(one.target),
+            one.kind,
+            short(printable(one.name), 60),
+            one.uid,
+            short(str(one.reason.get("reason", ""))),
+        )
         for one in found
     ]
     click.echo(listing("Quarantine", ("SINCE", "STEP", "KIND", "NAME", "UID", "REASON"), rows, "file"))

@@ -179,10 +179,17 @@ def _utc_second(second: int) -> str:
 
 
 def printable(text: str) -> str:
-    """*text* without anything that moves the cursor, changes colours or cannot be encoded."""
+    r"""*text* without anything that moves the cursor, changes colours or cannot be encoded; bytes are ``\xe9``."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    # A byte of a name that is not UTF-8: see os.fsdecode.
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape", "replace").decode()
 
 
 def _word(value: Any) -> str:

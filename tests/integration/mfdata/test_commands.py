@@ -77,7 +77,7 @@ def accept(places: Places, name: str) -> str:
 
 def quarantined(places: Places, name: str = "bad.png", kind: str = "failed", target: Target = ARCHIVE) -> str:
     """A file in quarantine; its uid."""
-    path = places.work(target) / "1-a" / waiting_name(name.encode())
+    path = places.work(target) / "1-a" / waiting_name(os.fsencode(name))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"content")
     tags = first_tags(new_uid(), os.fsencode(name), b"incoming") | {"latest.core.attempt": b"2"}
@@ -428,6 +428,14 @@ def test_quarantine_lists_the_newest_first_and_selects(
     assert Output(capsys, "quarantine", "list", "--older-than", "1h", "--json").json == []
     assert len(Output(capsys, "quarantine", "list", "--limit", "2", "--json").json) == 2
     assert "Total: 3 file(s)" in Output(capsys, "quarantine", "list").out
+
+
+def test_a_very_long_name_does_not_make_the_list_of_quarantine_unreadable(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quarantined(places, os.fsdecode(b"\xe9" * 200))
+    assert max(map(len, Output(capsys, "quarantine", "list").out.splitlines())) < 200
+    assert len(Output(capsys, "quarantine", "list", "--json").json[0]["name"]) == 200
 
 
 @pytest.mark.parametrize("command", [["list"], ["retry", "--all"], ["drop", "--all", "--yes"]])

@@ -53,3 +53,7 @@ def test_a_duration_has_its_two_largest_units(seconds: float | None, expected: s
 )
 def test_a_size_has_a_readable_unit(count: float | None, expected: str) -> None:
     assert size(count) == expected
+
+
+def test_a_byte_that_is_not_utf_8_is_shown_as_such() -> None:
+    assert "| caf\\xe9 |" in table(("NAME",), [("caf\udce9",)])
