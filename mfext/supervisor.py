@@ -31,12 +31,12 @@ from mfext.supervision import Log, Supervision
 #: What a process may be called, and in how many bytes: the name becomes a part of file names and of circus' commands.
 _NAME, _LONGEST_NAME = r"[^./$()\x00-\x1f][^/$()\x00-\x1f]*", 200
 #: Seconds that the arbiter may take for an answer that does not depend on the processes.
-_ANSWER = 10.0
+_ANSWER = 30.0
 #: Seconds that the arbiter may take to end once no process is left.
-_END = 5.0
+_END = 15.0
 #: Seconds that the arbiter may take besides what the processes take to end.
 _MARGIN = 15.0
-_POLL, _ATTEMPTS = 0.03, 10
+_POLL = 0.03
 #: Seconds after which the arbiter is asked how processes do although none has said that it is ready.
 _NEWS = 0.2
 
@@ -60,12 +60,9 @@ class Supervisor:
         except FileNotFoundError:
             return False
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not _takes(lock, fcntl.LOCK_SH)
         finally:
             os.close(lock)
-        return False
 
     def start(self, processes: Sequence[Process]) -> None:
         """Start the arbiter and *processes*; whether they become ready is for ``wait_ready``.
@@ -206,13 +203,13 @@ class Supervisor:
         """The lock of the arbiter-to-be, as an open file that it inherits."""
         lock = self._open_lock(os.O_RDWR | os.O_CREAT)
         try:
-            for _ in range(_ATTEMPTS):  # whoever asks is_running() holds it for an instant
-                with suppress(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
+            deadline = time.monotonic() + _ANSWER
+            while not _takes(lock, fcntl.LOCK_EX):
+                # Whoever asks is_running() shares it for an instant, which is not short on a busy machine.
+                if not _takes(lock, fcntl.LOCK_SH) or time.monotonic() > deadline:
+                    raise Conflict(f"module {self.home.module} is already running", where=str(self.home.path))
+                fcntl.flock(lock, fcntl.LOCK_UN)
                 time.sleep(_POLL)
-            else:
-                raise Conflict(f"module {self.home.module} is already running", where=str(self.home.path))
             yield lock
         finally:
             os.close(lock)
@@ -264,6 +261,15 @@ class Supervisor:
                 with suppress(OSError, ValueError):
                     os.kill(int(self._lock.read_text(encoding="ascii")), signal.SIGKILL)
             time.sleep(_POLL)
+
+
+def _takes(lock: int, how: int) -> bool:
+    """Whether the open file *lock* could be locked at once; a former lock of its own is lost anyway."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _check_names(processes: Sequence[Process]) -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class Flow:
             **os.environ,
             "METWORK_HOME": str(self.home.path.parent),
             "MFMODULE": "MFDATA",
+            "MFDATA_SUPERVISOR_START_TIMEOUT": "200",
             "METWORK_CONFIG_D": str(folder / "etc"),
             "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         }
@@ -89,12 +90,10 @@ class Flow:
 
     def pids(self) -> dict[str, list[int]]:
         """Pids of the live processes by name, as they say themselves."""
-        ready = self.home.run / "ready"
-        found: dict[str, list[int]] = {}
-        for folder in ready.iterdir() if ready.is_dir() else []:
-            found[folder.name] = [
-                int(path.name) for path in folder.iterdir() if path.name.isdigit() and Path("/proc", path.name).exists()
-            ]
+        found: dict[str, list[int]] = defaultdict(list)
+        for path in (self.home.run / "ready").glob("*/[0-9]*"):
+            if Path("/proc", path.name).exists():
+                found[path.parent.name].append(int(path.name))
         return found
 
     def count(self) -> Counter[str]:

@@ -161,5 +161,4 @@ def repair(flow: Flow, chance: random.Random) -> None:
     assert sorted(listed) == sorted(f"{name} {marker.version}" for name, marker in there.items())
     wanted = {marker.archive for marker in there.values()} | {marker.previous for marker in there.values()} - {""}
     assert {path.name for path in (flow.home.var / "releases").iterdir()} == wanted
-    ready = flow.pids()
-    assert all(ready[f"step.{name}.main"] for name in there), ready
+    wait_until(lambda: {f"step.{name}.main" for name in there} <= {name for name, pids in flow.pids().items() if pids})

@@ -440,7 +440,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path) -> None:
     acknowledged: set[bytes] = set()
     for round_number in range(5):
         receiver = Receiver(tmp_path)
-        killer = threading.Timer(0.15 + 0.05 * round_number, receiver.process.kill)
+        killer = threading.Thread(target=kill_when, args=(receiver, acknowledged, len(acknowledged) + 20))
         with client(receiver) as ftp:
             killer.start()
             try:
@@ -450,12 +450,17 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path) -> None:
                     acknowledged.add(name)
             except (*ftplib.all_errors,):
                 pass
+        killer.join()
         receiver.process.wait()
         found = receiver.files()
         complete = {name: content for name, content in found.items() if not name.startswith(PREFIX.encode())}
         assert acknowledged <= set(complete)
         assert all(content == name * 100 for name, content in complete.items())
-    assert len(acknowledged) > 20
+
+
+def kill_when(receiver: Receiver, acknowledged: set[bytes], count: int) -> None:
+    wait_until(lambda: len(acknowledged) >= count, what="acknowledged files")
+    receiver.process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])

@@ -13,6 +13,7 @@ import sys
 import tarfile
 import zipfile
 import zlib
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -180,7 +181,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path, identifier: Identifier) -> N
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
         identifier.system_magic(tmp_path / "file")
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
 
 
 def test_libmagic_is_loaded_only_when_something_asks(tmp_path: Path) -> None:
@@ -202,13 +203,14 @@ def test_what_a_signature_rules_out_libmagic_never_says() -> None:
     looked_at = 0
     for folder in ("/usr/share", "/usr/lib", "/etc"):
         readable = (path for path in Path(folder).rglob("*.*") if path.is_file() and os.access(path, os.R_OK))
-        for path in islice(readable, 1500):
-            said = identifier.system_magic(path)
-            signature = signature_of(said)
-            if signature:
-                looked_at += 1
-                with path.open("rb") as file:
-                    assert file.read(8).startswith(signature), f"{path}: {said!r}"
+        for path in islice(readable, 500):
+            with suppress(FileNotFoundError):  # gone while we look
+                said = identifier.system_magic(path)
+                signature = signature_of(said)
+                if signature:
+                    looked_at += 1
+                    with path.open("rb") as file:
+                        assert file.read(8).startswith(signature), f"{path}: {said!r}"
     assert looked_at, "no picture and no compressed file was met"
 
 

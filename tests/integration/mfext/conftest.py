@@ -101,6 +101,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     monkeypatch.setenv("METWORK_HOME", str(tmp_path / "homes"))
     monkeypatch.setenv("METWORK_CONFIG_D", str(tmp_path / "etc"))
     monkeypatch.setenv("MFMODULE", "MFDATA")
+    monkeypatch.setenv("MFDATA_SUPERVISOR_START_TIMEOUT", "200")
     monkeypatch.setenv("PATH", f"{COMMANDS}:{os.environ['PATH']}")
     # The caller's settings of rpm must not matter.
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")

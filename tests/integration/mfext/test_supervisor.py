@@ -391,7 +391,7 @@ class TestDeath:
 
     def test_who_asks_whether_it_runs_does_not_hinder_a_start(self, supervisor: Supervisor, home: Home) -> None:
         lock = os.open(home.run / "arbiter.lock", os.O_RDONLY | os.O_CREAT)
-        code = f"import fcntl, time; fcntl.flock({lock}, fcntl.LOCK_SH); print(flush=True); time.sleep(0.1)"
+        code = f"import fcntl, time; fcntl.flock({lock}, fcntl.LOCK_SH); print(flush=True); time.sleep(1)"
         with subprocess.Popen([sys.executable, "-c", code], pass_fds=[lock], stdout=subprocess.PIPE) as other:
             os.close(lock)
             assert other.stdout

@@ -60,7 +60,9 @@ class Serv:
     def configure(self, text: str = "") -> None:
         """Write the module's config.ini."""
         self.home.config.mkdir(parents=True, exist_ok=True)
-        (self.home.config / "config.ini").write_text(f"[http]\nport = {self.port}\n{text}")
+        # A start must not fail where the machine has much else to do.
+        patient = "" if "[supervisor]" in text else "\n[supervisor]\nstart_timeout = 200\n"
+        (self.home.config / "config.ini").write_text(f"[http]\nport = {self.port}\n{text}{patient}")
 
     def plugin(self, name: str, template: str = "asgi", code: str = "", **values: str) -> Path:
         """Make a plugin, without putting it in force."""

@@ -34,7 +34,7 @@ def valid() -> Callable[[Any, ogc.Schema], None]:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    made = Site(tmp_path_factory.mktemp("conformance"), sync_wait=10.0)
+    made = Site(tmp_path_factory.mktemp("conformance"), sync_wait=30.0)
     made.start("gateway")
     made.start("runner")
     yield made

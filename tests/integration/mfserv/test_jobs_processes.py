@@ -15,7 +15,7 @@ EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("processes"), sync_wait=10.0)
+    site = Site(tmp_path_factory.mktemp("processes"), sync_wait=30.0)
     site.start("gateway")
     site.start("runner")
     yield site
