@@ -121,17 +121,17 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
     site, places = Site(here.home), Places(here.home)
     to = site.step(step) if step else None
     durable = site.config.section("safety", Safety).durability == "power"
-    done = []
-    for one in _meant(here.home, names, every, which):
+    meant = list(_meant(here.home, names, every, which))
+    for one in meant:
         if not to and one.target not in site.steps:
             raise UsageError(
                 f'the step {one.target} that had "{one.name}" is not there',
                 mend="Install its plugin, or say with --to PLUGIN/STEP where to put the file.",
             )
-        target = put_back(places, one, site.trace, to, durable=durable)
-        if target:
-            done.append({"uid": one.uid, "name": one.name, "to": str(target)})
-    _print_done(done, "put back", as_json)
+    done, faults = _done(meant, lambda one: put_back(places, one, site.trace, to, durable=durable))
+    told = [{"uid": one.uid, "name": one.name, "to": str(to or one.target)} for one in done]
+    _print_done(told, "put back", as_json)
+    _raise_first(faults)
 
 
 @quarantine.command("drop")
@@ -154,8 +154,31 @@ def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as
         click.confirm(question, abort=True, err=True)
     places, trace = Places(here.home), Site(here.home).trace
     by = f"mfdata.quarantine drop by {user_name(os.getuid())}"
-    done = [one for one in meant if drop(places, one, trace, by)]
+    done, faults = _done(meant, lambda one: drop(places, one, trace, by))
     _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in done], "dropped", as_json)
+    _raise_first(faults)
+
+
+def _done(meant: Iterable[Kept], act: Callable[[Kept], object]) -> tuple[list[Kept], list[tuple[Kept, OSError]]]:
+    """With which of *meant* it was done, those that are gone left out; and with which it could not be, and why."""
+    done, faults = [], []
+    for one in meant:
+        try:
+            if act(one):
+                done.append(one)
+        except OSError as error:  # the others are no worse for it
+            faults.append((one, error))
+    return done, faults
+
+
+def _raise_first(faults: Sequence[tuple[Kept, OSError]]) -> None:
+    for one, error in faults:
+        why = error.strerror or str(error)
+        raise MetworkError(
+            f"{len(faults)} file(s) stay in quarantine, the first being {printable(one.name)}: {why}",
+            where=str(one.path),
+            mend="Mend that, and try again.",
+        )
 
 
 def _meant(home: Home, names: Sequence[str], every: bool, which: dict[str, str]) -> Iterator[Kept]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory
-from mfdata.file import first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import discard, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
 from mfdata.flow import Wanted, follow
 from mfdata.intake import Intake
 from mfdata.places import Places, Target
@@ -503,6 +505,40 @@ def test_quarantine_retry_gives_no_file_to_a_step_that_is_not_there(
     assert len(Output(capsys, "quarantine", "list", "--json").json) == 1
 
 
+@pytest.mark.parametrize("command", ["retry", "drop"])
+def test_a_file_in_quarantine_that_cannot_be_dealt_with_holds_up_no_other(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        quarantined(places, name)
+
+    def fails(act: Callable[[Path, Path], Any]) -> Callable[[Path, Path], Any]:
+        def failing(path: Path, sidecars: Path) -> Any:
+            if path.name.endswith("b.png"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+            return act(path, sidecars)
+
+        return failing
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mfdata.quarantine.read_tags", fails(read_tags))
+        patch.setattr("mfdata.quarantine.discard", fails(discard))
+        output = Output(capsys, "quarantine", command, "--all", *(["--yes"] if command == "drop" else []))
+    assert output.status == 1
+    assert "2 file(s)" in output.out
+    assert "1 file(s) stay in quarantine, the first being b.png: Input/output error" in output.err
+    assert [one["name"] for one in Output(capsys, "quarantine", "list", "--json").json] == ["b.png"]
+
+
+def test_quarantine_retry_refuses_before_it_has_begun(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for target in (ARCHIVE, Target("gone", "main"), ARCHIVE):
+        quarantined(places, target=target)
+    assert Output(capsys, "quarantine", "retry", "--all").status == 2
+    assert len(Output(capsys, "quarantine", "list", "--json").json) == 3
+
+
 def test_quarantine_drop_wants_to_be_sure(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     uid = quarantined(places)
     Trace(home, "observer").write({"event": "accepted", "uid": uid, "name": "bad.png", "to": ["archive/main"]})
@@ -556,3 +592,24 @@ def test_many_files_are_counted_without_holding_their_names(
     assert found["switch/main"]["waiting"] == 2000
     assert found["switch/main"]["oldest"] >= 0
     assert found["switch/main"]["oldest"] <= time.time() - start + 0.1
+
+
+# ── configuration ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_config_check_refuses_incoming_directories_that_the_observer_would(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home.config / "config.ini").write_text("[incoming]\ndirectories = ../x\n")
+    assert run(["config", "check", "mfdata"]) == 3
+    assert '[incoming] directories: "../x" is no name of a directory below var/in' in capsys.readouterr().err
+
+
+def test_a_plugin_that_listens_to_the_directory_of_another_is_refused_alone(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = home.plugins / "archive" / "config.ini"
+    config.write_text(config.read_text().replace("[switch_rules", "listened_directories = incoming\n[switch_rules", 1))
+    assert run(["config", "check", "mfdata"]) == 3
+    said = capsys.readouterr().err
+    assert 'plugin archive [step_main] listened_directories: "incoming" is listened to by switch/main already' in said
