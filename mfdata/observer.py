@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 
-from inotify_simple import Event, INotify
+from inotify_simple import Event
 from inotify_simple import flags as inotify
 
 from mfdata.completeness import Verdict
@@ -41,6 +41,7 @@ from mfext.accepted import remembered
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import MetworkError
+from mfext.inotify import new_inotify
 from mfext.lock import exclusive
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
@@ -81,7 +82,7 @@ class Observer:
         self._watched = [Watched(directory) for directory in directories]
         self._by_descriptor: dict[int, Watched] = {}
         self._to_list: deque[Watched] = deque()
-        self._inotify = INotify(nonblocking=True)
+        self._inotify = new_inotify(nonblocking=True)
         self._next_tick = self._next_rescan = time.monotonic()
         self._pause = self._paused_until = 0.0
         self._is_pending = True

@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from inotify_simple import INotify, parse_events
 from inotify_simple import flags as inotify_flags
+from inotify_simple import parse_events
 
 from mfdata.file import discard
 from mfdata.places import LOCK, Places, Target
 from mfdata.queue import Claim
 from mfext.generation import generation
+from mfext.inotify import new_inotify
 
 #: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
 _LISTING = 131_072
@@ -73,7 +74,7 @@ class LocalQueue:
         os.makedirs(self._queue, exist_ok=True)
         self._worker = WorkerFolder(places.work(target), generation(places.home))
         self._work = os.fspath(self._worker.path)
-        self._inotify = INotify(nonblocking=True)
+        self._inotify = new_inotify(nonblocking=True)
         mask = inotify_flags.MOVED_TO | inotify_flags.CREATE | inotify_flags.ONLYDIR
         self._watch = self._inotify.add_watch(self._queue, mask)
         self._pending: list[str] = []  # reversed: the next one is last

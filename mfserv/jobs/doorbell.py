@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from inotify_simple import INotify
 from inotify_simple import flags as inotify
+
+from mfext.inotify import new_inotify
 
 
 def ring(folder: Path, kind: str) -> None:
@@ -25,7 +26,7 @@ class Doorbell:
     def __init__(self, folder: Path, kinds: frozenset[str]) -> None:
         """Listen at *folder* to what is rung of *kinds*, and be woken by nothing else."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._inotify = INotify()
+        self._inotify = new_inotify()
         self._kinds: dict[int, str] = {}
         for kind in sorted(kinds):
             (folder / kind).touch()
