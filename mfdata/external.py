@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mfdata.config import Incoming
+from mfdata.config import Incoming, StepConfig
 from mfdata.places import Places, Target
 from mfext.errors import ConfigError, MetworkError, raise_all
+
+if TYPE_CHECKING:
+    from mfext.plugin.manifest import Plugin
+    from mfext.section import Config
 
 #: Stands for the queue of the step itself, which gets files from other steps and is not external.
 AUTO = "{{AUTO}}"
@@ -67,6 +72,21 @@ def external_directories(
     raise_all(errors)
     ranks = priorities or {}
     return [ExternalDirectory(path, wish.target, ranks.get(wish.target)) for path, wish in found.items()]
+
+
+def directories_of(places: Places, config: Config, plugins: Iterable[Plugin]) -> list[ExternalDirectory]:
+    """Every external directory that the module's *config* and *plugins* name.
+
+    Raises:
+        ConfigError: as :func:`external_directories`.
+    """
+    listened = {
+        Target(plugin.name, section.removeprefix("step_")): plugin.config.section(section, StepConfig)
+        for plugin in plugins
+        for section in plugin.config.names("step_*")
+    }
+    names = {target: step.listened_directories for target, step in listened.items()}
+    return external_directories(places, config.section("incoming", Incoming), names)
 
 
 def is_shared(device: int) -> bool:

@@ -211,7 +211,7 @@ class Intake:
             return Verdict.TAKE
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
-            return self._leave(path, f"it is {_kind(status.st_mode)}")
+            return self._leave(path, f"it is {kind_of(status.st_mode)}")
         descriptor = _opened(path)
         try:
             status = os.fstat(descriptor)
@@ -366,7 +366,7 @@ def _opened(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
-def _kind(mode: int) -> str:
+def kind_of(mode: int) -> str:
     """What something that is not a regular file is, with its article."""
     for test, words in (
         (stat.S_ISLNK, "a symbolic link"),

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mfdata.config import MODULE_SECTIONS, PLUGIN_SECTIONS, InternalPlugins, Safety
+from mfdata.config import MODULE_SECTIONS, PLUGIN_SECTIONS, Incoming, InternalPlugins, Safety
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
@@ -54,7 +54,9 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
     return processes(home, config, plugins)
 
 
-def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
+    from mfdata.external import directories_of
+    from mfdata.places import Places
     from mfdata.processes import processes_of
     from mfdata.switch import published
 
@@ -65,6 +67,7 @@ def _check(_home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
         except MetworkError as error:
             errors.append(error)
     raise_all(errors)
+    directories_of(Places(home), config, plugins)
     published(config, plugins).compiled()
 
 
@@ -95,14 +98,21 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
     from mfdata.breaker import open_breakers
     from mfdata.deaths import deaths
+    from mfdata.external import directories_of
     from mfdata.inhand import in_hand
+    from mfdata.left import left_over
+    from mfdata.places import Places
     from mfdata.pressure import pause
 
     names = {plugin.name for plugin in plugins}
+    directories = [one.path for one in directories_of(Places(home), config, plugins)]
     return {
         "Files in hand for more than a second": in_hand(home),
         "Workers that died on a file in the last ten minutes": deaths(
             home, config.section("safety", Safety).max_crashes
+        ),
+        "Left in incoming directories for more than a minute": left_over(
+            directories, config.section("incoming", Incoming).ignore
         ),
         "Intake pauses": [found] if (found := pause(home)) else [],
         "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
