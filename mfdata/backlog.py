@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mfdata.delays import is_delayed, undelayed
 from mfdata.file import Tags, decode_tags, read_tags
-from mfdata.guardian import is_delayed, undelayed
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.quarantine import files_with_reason
 from mfdata.recovery import claimed_files as files_in_hand

@@ -20,7 +20,7 @@ _EVERY_S = 600.0
 _LOOK_COST = 100
 #: Sidecars of one look: bounds the memory with a million files on a disk that has no attributes.
 _AT_ONCE = 10_000
-#: The due time in front of a delayed file's name, see ``guardian.undelayed``.
+#: The due time in front of a delayed file's name, see ``delays.undelayed``.
 _DUE = 17
 
 

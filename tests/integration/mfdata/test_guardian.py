@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from mfdata.delays import Delays
 from mfdata.file import waiting_name
-from mfdata.guardian import Delays, Guardian, Watch
+from mfdata.guardian import Guardian
 from mfdata.places import LOCK, Places, Target
 from mfdata.recovery import Recovery
+from mfdata.stuck import Watch
 from mfdata.trace import Trace
 from mfext.testing import temporary_home, wait_until
 
@@ -57,7 +59,7 @@ def test_a_step_whose_folder_cannot_be_read_keeps_no_other_from_its_retries(plac
 
 
 def test_a_file_that_comes_later_and_is_due_sooner_is_seen(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfdata.guardian._RENEW_COST", 0)  # that is for listings that take long
+    monkeypatch.setattr("mfdata.delays._RENEW_COST", 0)  # that is for listings that take long
     delays = Delays(places)
     delay(places, 60)
     assert delays.put_back() == 0
@@ -70,13 +72,13 @@ def test_a_folder_in_which_nothing_changes_is_not_listed(places: Places, monkeyp
     delay(places, 60)
     os.utime(places.delayed(STEP), (1, 1))
     delays.put_back()
-    monkeypatch.setattr("mfdata.guardian.heapq.nsmallest", lambda count, names: pytest.fail("it was listed"))
+    monkeypatch.setattr("mfdata.delays.heapq.nsmallest", lambda count, names: pytest.fail("it was listed"))
     assert delays.put_back() == 0
 
 
 def test_more_files_than_one_listing_holds_all_go_back(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfdata.guardian._LISTING", 3)
-    monkeypatch.setattr("mfdata.guardian._RENEW_COST", 0)
+    monkeypatch.setattr("mfdata.delays._LISTING", 3)
+    monkeypatch.setattr("mfdata.delays._RENEW_COST", 0)
     delays = Delays(places)
     for _ in range(10):
         delay(places, -1)
@@ -88,7 +90,7 @@ def test_when_the_clock_is_set_back_all_go_back_at_once(places: Places, monkeypa
     delay(places, 60)
     assert delays.put_back() == 0
     real = time.time
-    monkeypatch.setattr("mfdata.guardian.time.time", lambda: real() - 3600)
+    monkeypatch.setattr("mfdata.delays.time.time", lambda: real() - 3600)
     assert delays.put_back() == 1
 
 
@@ -97,7 +99,7 @@ def test_files_that_were_delayed_by_a_clock_that_was_ahead_go_back(
 ) -> None:
     delay(places, 60)
     real = time.time
-    monkeypatch.setattr("mfdata.guardian.time.time", lambda: real() - 3600)
+    monkeypatch.setattr("mfdata.delays.time.time", lambda: real() - 3600)
     assert Delays(places).put_back() == 1
 
 
@@ -136,7 +138,7 @@ def worker(places: Places) -> Iterator[Path]:
 
 def test_who_has_a_file_for_too_long_is_killed(places: Places, worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("mfdata.guardian.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mfdata.stuck.time.monotonic", lambda: now[0])
     watch = Watch(places, lambda: {STEP: 10.0})
     assert watch.kill_stuck() == []
     now[0] += 10
@@ -150,7 +152,7 @@ def test_who_has_a_file_for_too_long_is_killed(places: Places, worker: Path, mon
 
 def test_a_new_file_has_a_new_time(places: Places, worker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("mfdata.guardian.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mfdata.stuck.time.monotonic", lambda: now[0])
     watch = Watch(places, lambda: {STEP: 10.0})
     watch.kill_stuck()
     now[0] += 8
@@ -166,7 +168,7 @@ def test_without_a_timeout_nobody_is_killed(
     places: Places, worker: Path, monkeypatch: pytest.MonkeyPatch, timeouts: dict[Target, float]
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("mfdata.guardian.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mfdata.stuck.time.monotonic", lambda: now[0])
     watch = Watch(places, lambda: timeouts)
     watch.kill_stuck()
     now[0] += 1e9
@@ -181,7 +183,7 @@ def test_a_process_that_has_got_the_number_of_a_dead_worker_is_not_killed(
     (folder / LOCK).touch()
     (folder / waiting_name(b"file")).touch()
     now = [100.0]
-    monkeypatch.setattr("mfdata.guardian.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mfdata.stuck.time.monotonic", lambda: now[0])
     watch = Watch(places, lambda: {STEP: 1.0})
     watch.kill_stuck()
     now[0] += 5

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mfdata.delays import Delays
 from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
-from mfdata.guardian import Delays
 from mfdata.module import MODULE
 from mfdata.places import LOCK, Places, Target
 from mfdata.quarantine import kept_files

@@ -1,0 +1,134 @@
+"""Delays: files that wait for a retry go back to their queues when it is due.
+
+A delayed file has its due time, in microseconds, in front of its waiting name.
+"""
+
+from __future__ import annotations
+
+import heapq
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mfdata.foldernames import Names, settled_mtime
+from mfdata.places import Places, target_of_folder
+from mfext.log import get_logger
+
+log = get_logger(__name__)
+
+#: Names of due files taken from one listing: bounds the memory with a million files waiting.
+_LISTING = 10_000
+#: A folder that changes all the time is listed no more often than this many times what a listing costs.
+_RENEW_COST = 20
+#: Length of the due time that begins the names of delayed files.
+_DUE_DIGITS = 16
+#: A clock that went back by more than this was set.
+_CLOCK_SET_S = 1.0
+
+
+@dataclass
+class _Delayed:
+    """What is known of one folder of delayed files."""
+
+    #: Its time of change when it was listed; None = it was not, or may have changed since without showing.
+    modified: int | None = None
+    #: The first names, in order of their due times.
+    names: list[str] = field(default_factory=list)
+    #: There were more of them.
+    more: bool = False
+    list_again_at: float = 0.0
+
+
+class Delays:
+    """Brings delayed files back to their queues when they are due.
+
+    Due times are of the wall clock, for they outlast restarts. When that clock is set back, everything that waits
+    goes back at once: an early try does no harm, one that comes a year late does.
+    """
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._steps = Names(os.fspath(places.delays))
+        self._folders: dict[str, _Delayed] = {}
+        self._ahead = time.time() - time.monotonic()
+
+    def put_back(self) -> int:
+        """Put back what is due; how many files that were."""
+        until = time.time()
+        if self._was_set_back():
+            log.warning("the clock was set back: every file that waits for a retry is tried now")
+            until = float("inf")
+        count, fault = 0, None
+        for step in self._steps.now():
+            try:
+                count += self._put_back(step, until)
+            except OSError as error:
+                fault = error  # the files of the other steps are no worse for it
+        if fault:
+            raise fault
+        return count
+
+    def _was_set_back(self) -> bool:
+        before, self._ahead = self._ahead, time.time() - time.monotonic()
+        return self._ahead < before - _CLOCK_SET_S
+
+    def _put_back(self, step: str, until: float) -> int:
+        folder = f"{self._steps.folder}/{step}"
+        is_new = folder not in self._folders
+        known = self._folders.setdefault(folder, _Delayed())
+        self._refresh(folder, known)
+        if not known.names:
+            return 0
+        due = 0
+        while due < len(known.names) and _due(known.names[due]) <= until:
+            due += 1
+        early = {name for name in known.names[due:] if is_new and _is_from_the_future(f"{folder}/{name}")}
+        queue = self._places.queue(target_of_folder(step))
+        for name in [*known.names[:due], *early]:
+            _rename_back(Path(folder, name), queue)
+        known.names = [name for name in known.names[due:] if name not in early] if early else known.names[due:]
+        return due + len(early)
+
+    def _refresh(self, folder: str, known: _Delayed) -> None:
+        """List *folder* if it may have changed since, and if that does not cost too much."""
+        modified, start = settled_mtime(folder), time.monotonic()
+        is_known = modified is not None and modified == known.modified and (known.names or not known.more)
+        if is_known or (known.names and start < known.list_again_at):
+            return
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            known.names = heapq.nsmallest(_LISTING, (one.name for one in entries if is_delayed(one.name)))
+        known.modified, known.more = modified, len(known.names) == _LISTING
+        known.list_again_at = start + _RENEW_COST * (time.monotonic() - start)
+
+
+def is_delayed(name: str) -> bool:
+    """Whether *name* is that of a file that waits for a retry."""
+    return name[:_DUE_DIGITS].isdecimal() and name[_DUE_DIGITS : _DUE_DIGITS + 1] == "-"
+
+
+def undelayed(name: str) -> str:
+    """The waiting name of the file that is called *name* while it waits for a retry."""
+    return name[_DUE_DIGITS + 1 :]
+
+
+def _due(name: str) -> float:
+    return int(name[:_DUE_DIGITS]) / 1e6
+
+
+def _is_from_the_future(path: str) -> bool:
+    """Whether *path* was put where it is by a clock that has been set back since."""
+    with suppress(FileNotFoundError):
+        return os.lstat(path).st_ctime > time.time() + _CLOCK_SET_S
+    return False
+
+
+def _rename_back(path: Path, queue: Path) -> None:
+    waiting = queue / undelayed(path.name)
+    try:
+        path.rename(waiting)
+    except FileNotFoundError:
+        if path.exists():
+            queue.mkdir(parents=True, exist_ok=True)
+            path.rename(waiting)

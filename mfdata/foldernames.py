@@ -1,0 +1,39 @@
+"""Folder names: what is in a folder, listed again only when it may have changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+
+#: File times are some milliseconds coarse: what changed just now may change again without showing.
+_COARSE_S = 0.1
+
+
+class Names:
+    """The names in a folder that are not hidden, listed again only when they may have changed."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self._modified: int | None = None
+        self._names: list[str] = []
+
+    def now(self) -> list[str]:
+        """The names at present; none when there is no such folder."""
+        modified = settled_mtime(self.folder)
+        if modified is None or modified != self._modified:
+            self._modified = modified
+            try:
+                self._names = [name for name in os.listdir(self.folder) if not name.startswith(".")]
+            except (FileNotFoundError, NotADirectoryError):
+                self._names = []
+        return self._names
+
+
+def settled_mtime(folder: str) -> int | None:
+    """Time of the last change of *folder*; None when the next one might not show, or it is gone."""
+    with suppress(FileNotFoundError):
+        modified = os.stat(folder).st_mtime_ns
+        if time.time() - modified / 1e9 > _COARSE_S:
+            return modified
+    return None
