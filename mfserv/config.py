@@ -10,6 +10,7 @@ from mfext.section import FreeSection, Schema, Section
 
 #: What a rate looks like: requests in a period.
 RATE = r"([1-9][0-9]{0,8}/[1-9][0-9]{0,4}s)?"
+_RATE_FORM = "requests/seconds and an s"
 #: A path that the router can be told of.
 FILE = r"(/[A-Za-z0-9._/@+=:~\-]*)?"
 #: The default of a class that nobody configured: of the client who is not named, and of jobs.
@@ -70,9 +71,11 @@ class Limits(Section):
     """What holds for clients that no section [client_*] names, and for addresses."""
 
     anonymous_class: str = option(INTERACTIVE, help="Class of clients that are not known.")
-    anonymous_rate: str = option("", pattern=RATE, help="Requests of an unknown client, by address.", example="60/60s")
+    anonymous_rate: str = option(
+        "", pattern=RATE, form=_RATE_FORM, help="Requests of an unknown client, by address.", example="60/60s"
+    )
     address_rate: str = option(
-        "", pattern=RATE, help="Requests of one address, whoever the client is.", example="600/60s"
+        "", pattern=RATE, form=_RATE_FORM, help="Requests of one address, whoever the client is.", example="600/60s"
     )
 
 
@@ -88,7 +91,7 @@ class Jwt(Section):
     public_keys: tuple[str, ...] = option(
         (),
         separator=",",
-        pattern=rf"([A-Za-z0-9._~+=@\-]{{1,200}}:)?{FILE}",
+        pattern=rf"(([A-Za-z0-9._~+=@\-]{{1,200}}:)?(?!//){FILE})?",
         form="a full path, or KID: and a full path",
         help="PEM files with public keys, for RS* and ES*. A token whose kid is that of a key must be signed by it, "
         "another one by any key that has no KID; without kid, by any of them.",
@@ -140,7 +143,9 @@ class ClientConfig(Section):
         example="192.0.2.0/24, 2001:db8::/32",
     )
     class_: str = option(INTERACTIVE, help="Its class.")
-    rate: str = option("", pattern=RATE, help="Requests in a period; empty = no limit.", example="600/60s")
+    rate: str = option(
+        "", pattern=RATE, form=_RATE_FORM, help="Requests in a period; empty = no limit.", example="600/60s"
+    )
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,7 @@ class AppConfig(Section):
     app: str = option(
         "",
         pattern=r"([A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*)?",
+        form="module:object",
         help="A Python app as module:object below the plugin's folder: ASGI, WSGI or tornado.",
         example="main:app",
     )
@@ -168,6 +174,7 @@ class AppConfig(Section):
         (),
         separator=",",
         pattern=r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
+        form="http:// or https://, a host, and perhaps a port, without a path",
         help="A service elsewhere: its addresses, without a path.",
         example="http://192.0.2.7:8000",
     )
@@ -175,10 +182,15 @@ class AppConfig(Section):
         (),
         separator=",",
         pattern=r"/[A-Za-z0-9._~/\-]*",
+        form="a path that begins with / and has only letters, digits and signs of ._~/-",
         help="Paths below which it answers; by default /PLUGIN. The app sees the path below its route.",
     )
     virtualhosts: tuple[str, ...] = option(
-        (), separator=",", pattern=r"[A-Za-z0-9.\-]+", help="Host names for which the routes hold; by default all."
+        (),
+        separator=",",
+        pattern=r"[A-Za-z0-9.\-]+",
+        form="the name of a host, without a port",
+        help="Host names for which the routes hold; by default all.",
     )
     workers: int = option(1, minimum=1, maximum=256, help="Number of worker processes.")
     concurrency: int = option(
@@ -204,18 +216,28 @@ class AppConfig(Section):
         help="Requests that are sent to a worker again when one dies before it answers.",
     )
     health: str = option(
-        "", pattern=r"(/[!-~]*)?", help="A path of the app that answers below 400 once a new worker is ready."
+        "",
+        pattern=r"(/[!-~]*)?",
+        form="a path that begins with /",
+        help="A path of the app that answers below 400 once a new worker is ready.",
     )
-    openapi: str = option("", pattern=r"(/[!-~]*)?", help="The path of its OpenAPI document.", example="/openapi.json")
+    openapi: str = option(
+        "",
+        pattern=r"(/[!-~]*)?",
+        form="a path that begins with /",
+        help="The path of its OpenAPI document.",
+        example="/openapi.json",
+    )
     auth: str = option("none", choices=("none", "required"), help="Whether only known clients are let in.")
     clients: tuple[str, ...] = option(
         (), separator=",", help="Names of the only clients that are let in, as in [client_NAME]."
     )
-    rate: str = option("", pattern=RATE, help="Requests of one client to this app.", example="60/60s")
+    rate: str = option("", pattern=RATE, form=_RATE_FORM, help="Requests of one client to this app.", example="60/60s")
     cors_origins: tuple[str, ...] = option(
         (),
         separator=",",
         pattern=r"\*|https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?",
+        form="* or http:// or https://, a host, and perhaps a port",
         help="Origins whose pages may call the app from a browser; * = all.",
     )
     async_: str = option(

@@ -119,6 +119,8 @@ def _key_fault(text: str, algorithm: str) -> str:
     blocks = dict(pem_blocks(text))
     if any(label.endswith("PRIVATE KEY") for label in blocks):
         return "there is a private key in it, which nobody but the issuer should have"
+    if text.lstrip().startswith("{"):
+        return "it is JSON, such as a JWK Set, and not PEM"
     if "PUBLIC KEY" not in blocks:
         return "there is no public key in it" + (
             ", but a certificate: openssl x509 -pubkey -noout gives its key" if "CERTIFICATE" in blocks else ""

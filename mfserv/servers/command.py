@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -77,6 +78,8 @@ class CommandServer:
             if not self.port and len(os.fsencode(self.own_socket)) > _LONGEST_PATH:
                 raise PluginError("the path of its socket is too long", where=str(self.own_socket), mend="Use {PORT}.")
             self.own_socket.unlink(missing_ok=True)
+        if shutil.which(self.words[0]) is None:  # the shell would say so when the worker is ready already
+            raise PluginError(f'there is no program "{self.words[0]}" that can be started', where="cmd")
         self._process = self._spawn()
         if not self._listens_itself:
             return

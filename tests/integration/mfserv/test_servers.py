@@ -247,3 +247,10 @@ def test_a_program_may_listen_where_it_is_told_to(tmp_path: Path, place: str) ->
         said = service.get("/").body
         assert said.startswith(b"from ")
         assert said.endswith(b".own") is (place == "{SOCKET}")
+
+
+def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "plain.sh").write_text("#!/bin/sh\n")  # nobody may execute it
+    for name in ("/no/such/program", "no-such-program", "./plain.sh"):
+        with pytest.raises(RuntimeError, match=f'there is no program "{name}"'), serving(name, "command", tmp_path):
+            pass

@@ -57,6 +57,7 @@ def test_keys_may_have_the_names_that_tokens_call_them_by(tmp_path: Path) -> Non
         ("RS256", public_pem(new_key("RSA-1024")), "its key has 1024 bits, fewer than 2048"),
         ("ES256", private_pem(EC), "there is a private key in it"),
         ("ES256", certificate_pem(EC), "but a certificate: openssl x509 -pubkey"),
+        ("ES256", '{"keys": []}', "it is JSON, such as a JWK Set"),
         ("ES256", "rubbish", "there is no public key in it"),
         ("ES256", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "no PEM file with a public key"),
         ("ES256", "\u20ac", "no PEM file with a public key"),
@@ -85,6 +86,7 @@ def test_a_key_that_is_not_right_is_refused_by_file_and_line(
         ({"algorithm": "RS256", "public_keys": "/no/such/file"}, "/no/such/file: it cannot be read: No such file"),
         ({"algorithm": "RS256", "public_keys": '/a"b'}, "has not the right form"),
         ({"algorithm": "RS256", "public_keys": "a b:/key"}, "has not the right form"),
+        ({"algorithm": "RS256", "public_keys": "https://issuer/keys"}, "a full path, or KID: and a full path"),
         ({"algorithm": "RS256", "public_keys": "key.pem"}, "has not the right form"),
     ],
 )
