@@ -28,7 +28,9 @@ USER = "producer"
 IS_PNG = "( x['latest.switch.main.system_magic'].startswith(b'PNG image') )"
 IS_GZIP = "( x['latest.switch.main.system_magic'].startswith(b'gzip compressed') )"
 #: Seconds in which all files must have come to their ends, and of standstill after which no more is expected.
-PATIENCE_S, STANDSTILL_S = 40.0, 5.0
+PATIENCE_S, STANDSTILL_S = 300.0, 60.0
+#: So many looks in a row must find nothing on its way, since one misses a file that changes hands meanwhile.
+LOOKS = 4
 
 
 def main() -> int:
@@ -143,14 +145,14 @@ def _work(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMach
     goal = (sum(bool(file.jpeg) for file in files), sum(end.startswith("kept") for file in files for end in file.ends))
     with Progress(len(files)) as progress:
         upload(files, port, USER, password, lambda count: progress.show(_counts(shell, machine, count)))
-        deadline, changed, last = time.monotonic() + PATIENCE_S, time.monotonic(), None
+        deadline, changed, last, done = time.monotonic() + PATIENCE_S, time.monotonic(), None, 0
         while time.monotonic() < min(deadline, changed + STANDSTILL_S):
             counts = _counts(shell, machine, len(files))
             if counts != last:
                 last, changed = counts, time.monotonic()
-            is_done = (counts.sent, counts.kept) == goal and not counts.waiting
-            progress.show(counts, last=is_done)
-            if is_done:
+            done = done + 1 if (counts.sent, counts.kept) == goal and not counts.waiting else 0
+            progress.show(counts, last=done == LOOKS)
+            if done == LOOKS:
                 break
             time.sleep(0.05)
 

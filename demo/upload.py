@@ -14,7 +14,7 @@ def upload(files: Sequence[Input], port: int, user: str, password: str, each: Ca
     """Upload *files* to the receiver on loopback; *each* is told how many it has acknowledged so far."""
     # With this encoding every byte of a name passes as it is, UTF-8 or not.
     with FTP(encoding="latin-1") as ftp:  # noqa: S321  # nosec: loopback, to show that files come in by FTP
-        ftp.connect("127.0.0.1", port, timeout=10)
+        ftp.connect("127.0.0.1", port, timeout=60)
         ftp.login(user, password)
         for count, file in enumerate(files, 1):
             ftp.storbinary(f"STOR {os.fsencode(file.name).decode('latin-1')}", BytesIO(file.content))

@@ -103,11 +103,11 @@ def install(home: Home, name: str, more: str = "", main: str = WORKER, summary: 
 
 
 def start(home: Home) -> lifecycle.Result:
-    return lifecycle.start(MODULE, home, timeout=10.0)
+    return lifecycle.start(MODULE, home, timeout=60.0)
 
 
 def apply(home: Home, plugin: str = "") -> lifecycle.Result:
-    return lifecycle.apply(MODULE, home, plugins=(plugin,) if plugin else (), timeout=10.0)
+    return lifecycle.apply(MODULE, home, plugins=(plugin,) if plugin else (), timeout=60.0)
 
 
 def status_of(home: Home) -> Status:
