@@ -21,6 +21,8 @@ from mfserv.sockets import listen
 
 PROCESS = "bodies"
 _PIECE, _LONGEST_HEAD = 1 << 16, 1 << 16
+#: Seconds for which what comes after a refusal is thrown away.
+_LINGER = 5.0
 #: Seconds between two looks at what is in hand.
 _LOOK = 0.02
 #: How the router says how many bytes the body may have.
@@ -72,10 +74,9 @@ class Exchange:
             for task in done:
                 task.result()
         except TooLarge:
+            app.transport.abort()
             if not self._is_answered:
-                self._is_answered = True
-                self.writer.write(_ANSWER)
-                await self.writer.drain()
+                await self._refuse()
         finally:
             for task in tasks:
                 task.cancel()
@@ -93,6 +94,16 @@ class Exchange:
                 raise TooLarge
             app.write(piece)
             await app.drain()
+
+    async def _refuse(self) -> None:
+        """Say why, and take what still comes for a while: who is cut off while sending may not read the answer."""
+        self._is_answered = True
+        self.writer.write(_ANSWER)
+        await self.writer.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                while await self.reader.read(_PIECE):
+                    pass
 
     async def _answer(self, answers: asyncio.StreamReader) -> None:
         while (piece := await answers.read(_PIECE)) and not self.writer.is_closing():

@@ -74,6 +74,7 @@ KINDS = {
     "socket": ("cmd = {PYTHON} main.py", PROGRAM),
     "port": ("cmd = {PYTHON} main.py {PORT}", PROGRAM),
     "static": ("static = files", ""),
+    "later": ("app = main:app\ninterface = asgi\nasync = allow", ECHO),
     "proxy": ("upstream = http://127.0.0.1:@PORT@", ""),
 }
 
@@ -173,6 +174,16 @@ def test_it_is_counted_where_http_2_says_no_length_either(serv: Serv, tls_port: 
         return subprocess.run([*command, url], input=b"x" * size, capture_output=True, timeout=60).stdout
 
     assert (status(LIMIT), status(50 * LIMIT)) == (b"200", b"413")
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers"), [("asgi", ()), ("socket", ()), ("proxy", ()), ("later", ("-H", "Prefer: respond-async"))]
+)
+def test_who_goes_on_sending_reads_the_answer_nevertheless(serv: Serv, kind: str, headers: tuple[str, ...]) -> None:
+    url = f"http://127.0.0.1:{serv.port}/{kind}/"
+    command = ["curl", "-s", "-X", "POST", "-T", "-", *headers, "-w", " %{http_code}", url]
+    found = subprocess.run(command, input=b"x" * (300 * LIMIT), capture_output=True, timeout=60).stdout
+    assert found == b'{"title":"the body is too large","status":413} 413'
 
 
 def test_who_sends_without_an_end_holds_no_memory_and_nobody_up(serv: Serv) -> None:
