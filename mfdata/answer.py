@@ -63,6 +63,13 @@ class Answers:
         return steps
 
 
+def wrong_tag(tags: dict[Any, Any]) -> str:
+    """What is wrong with *tags* that a step has set; '' when nothing is. Those that cannot be kept are taken out."""
+    wrong = [name for name, value in tags.items() if not (isinstance(value, bytes) and isinstance(name, str))]
+    told = {name: tags.pop(name) for name in wrong}
+    return "".join(f"tags are bytes by name; the step set {name!r} to {value!r}" for name, value in [*told.items()][:1])
+
+
 def _path_fault(path: Path) -> str:
     """What is wrong with the path itself; a disk that is full or may not be written is not its fault."""
     raw = os.fsencode(path)

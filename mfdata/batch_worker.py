@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mfdata.answer import wrong_tag
 from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import Safety
 from mfdata.delivery import remove_transaction
@@ -157,6 +158,8 @@ class BatchWorker(Worker):
         self.step.begin(batch[0].claim.place)
         try:
             said = self._batch_step.process_batch([taken.file for taken in batch])
+            if faults := [fault for taken in batch if (fault := wrong_tag(taken.file.tags))]:
+                return Failed(faults[0])
             if isinstance(said, Done) and said.outputs:
                 said = self._answers.checked(said)
             if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
@@ -208,7 +211,7 @@ class BatchWorker(Worker):
         if error:
             self._wait_longer(error, batch[0].claim.name)
         for taken in batch:
-            self._return(taken.claim, was_told=was_told)
+            self._return(taken.claim, one_line(error) if error else "another one could not", was_told=was_told)
 
 
 def _shared_tags(batch: Sequence[Taken]) -> Tags:

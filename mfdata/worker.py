@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import quarantine
-from mfdata.answer import Answers
+from mfdata.answer import Answers, wrong_tag
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
 from mfdata.delivery import Delivery, Leg, remove_transaction
@@ -59,6 +59,8 @@ class Unfinished:
     claim: Claim
     #: Whether the trace tells of an end that it has not come to.
     was_told: bool
+    #: Why.
+    reason: str
 
 
 class Worker:
@@ -156,6 +158,8 @@ class Worker:
             file = File(claim.place, read_tags(claim.place, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
             outcome = self._refused(file, start) or self._run(file, claim)
+            if fault := wrong_tag(file.tags):
+                outcome = Failed(fault, permanent=True)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
             self._settle(claim, file, decision, time.time() - start)
             if time.time() - start > _SLOW_S:
@@ -277,10 +281,10 @@ class Worker:
     def _put_back(self, claim: Claim, error: OSError) -> None:
         """Nothing could be written: the file waits again. Once it is committed it can only go forward."""
         self._wait_longer(error, claim.name)
-        self._return(claim, was_told=self._is_told)
+        self._return(claim, one_line(error), was_told=self._is_told)
 
-    def _return(self, claim: Claim, *, was_told: bool) -> None:
-        one = Unfinished(claim, was_told)
+    def _return(self, claim: Claim, reason: str, *, was_told: bool) -> None:
+        one = Unfinished(claim, was_told, reason)
         self._unfinished.append(one)
         if not committed(claim).exists():
             with suppress(OSError):
@@ -304,7 +308,7 @@ class Worker:
         before = before_entry(tags, self.target.plugin, self.target.step)
         if one.was_told:
             told = File(claim.place, tags)
-            reason = "it could not be handed over, and waits again"
+            reason = f"it could not be handed over, and waits again: {one.reason}"
             self._trace.write({"event": "recovered", "uid": told.uid, "name": told.basename, "reason": reason})
             one.was_told = False
         retag(claim.place, before, self._sidecars, durable=self._safety.durability == "power")

@@ -233,6 +233,20 @@ def test_a_batch_that_raises_is_tried_file_by_file(home: Home, bench: Make) -> N
     assert inventory(home)["balanced"]
 
 
+def test_a_tag_that_cannot_be_kept_fails_the_file_that_got_it(home: Home, bench: Make) -> None:
+    def marking(step: BatchStep, files: Sequence[File]) -> None:
+        for file in files:
+            if file.basename == "bad":
+                file.tags["a.b"] = "text"  # type: ignore[assignment]
+
+    at = bench(marking)
+    offer(home, "a", "bad")
+    at.work()
+    assert at.calls == [["a", "bad"], ["a"], ["bad"]]
+    assert list(files_in(home, OWN, "quarantine")) == ["bad"]
+    assert inventory(home)["balanced"]
+
+
 def test_too_few_outcomes_fail_every_file(home: Home, bench: Make) -> None:
     at = bench(lambda *_: [])
     offer(home, "a", "b")

@@ -240,6 +240,26 @@ def test_a_full_disk_lets_the_file_wait_and_counts_against_nobody(bench: Make) -
     assert len(at.waiting(Target("next", "main"))) == 1
 
 
+@pytest.mark.parametrize(("name", "value"), [("a.b", "text"), ("a.b", 5), (b"a.b", b"x")])
+@pytest.mark.parametrize("is_raising", [False, True])
+def test_a_tag_that_cannot_be_kept_is_a_failure_of_the_step_not_the_death_of_its_process(
+    bench: Make, name: str, value: bytes, is_raising: bool
+) -> None:
+    def process(file: File) -> Done:
+        file.tags[name] = value
+        if is_raising:
+            raise ValueError("no")
+        return Done(to="next/main")
+
+    at = bench(process)
+    at.offer()
+    at.work()
+    (kept,) = quarantine.kept_files(at.places)
+    assert kept.why == f"tags are bytes by name; the step set {name!r} to {value!r}"
+    assert name not in at.tags(kept.path)
+    assert at.waiting(Target("next", "main")) == []
+
+
 def test_a_hand_over_that_is_refused_is_taken_back_in_the_trace_and_in_the_tags(
     bench: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +277,7 @@ def test_a_hand_over_that_is_refused_is_taken_back_in_the_trace_and_in_the_tags(
     (path,) = at.waiting()
     assert at.tags(path)["latest.core.step_counter"] == b"0"
     assert at.told(uid) == ["done", "recovered"]
+    assert "waits again: OSError: [Errno 28] No space left on device" in str(life(at.home, uid)[-1]["reason"])
     monkeypatch.setattr(os, "rename", rename)
     at.work()
     assert len(at.waiting(Target("next", "main"))) == 1
