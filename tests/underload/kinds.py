@@ -44,7 +44,7 @@ def elsewhere() -> Iterator[Elsewhere]:
     running = [subprocess.Popen([*words, str(port), f"version {ports.index(port) + 1}"]) for port in ports]
     try:
         for port in ports:
-            wait_until(lambda port=port: _listens(port), 20, "the service elsewhere listens")  # type: ignore[misc]
+            wait_until(lambda port=port: _listens(port), what="the service elsewhere listens")  # type: ignore[misc]
         yield Elsewhere(ports)
     finally:
         for one in running:
