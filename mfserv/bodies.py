@@ -27,6 +27,8 @@ _LINGER = 5.0
 _LOOK = 0.02
 #: How the router says how many bytes the body may have.
 _LIMIT = re.compile(rb"\r\nx-metwork-max-body: *([0-9]+)\r\n", re.IGNORECASE)
+#: A body whose length is said comes here only when it is too large.
+_LENGTH = re.compile(rb"\r\ncontent-length:", re.IGNORECASE)
 _REFUSED = b'{"title":"the body is too large","status":413}'
 _ANSWER = (
     b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
@@ -67,6 +69,9 @@ class Exchange:
     async def run(self) -> None:
         """Pass both on until the answer is over, the client has gone, or the body is too large."""
         head = await self.reader.readuntil(b"\r\n\r\n")
+        if _LENGTH.search(head):  # the router lets no other come here
+            await self._refuse()
+            return
         answers, app = await asyncio.open_unix_connection(SIZED, limit=_PIECE)
         tasks = [asyncio.create_task(self._ask(head, app)), asyncio.create_task(self._answer(answers))]
         try:

@@ -189,6 +189,16 @@ def test_who_goes_on_sending_reads_the_answer_nevertheless(serv: Serv, kind: str
     assert found == b'{"title":"the body is too large","status":413} 413'
 
 
+@pytest.mark.parametrize("expect", ["Expect:", "Expect: 100-continue"])
+def test_a_length_that_is_too_large_is_refused_whether_or_not_the_client_waits_for_a_word(
+    serv: Serv, expect: str
+) -> None:
+    url = f"http://127.0.0.1:{serv.port}/socket/"
+    command = ["curl", "-s", "--data-binary", "@-", "-H", expect, "-w", " %{http_code}", url]
+    found = subprocess.run(command, input=b"x" * (300 * LIMIT), capture_output=True, timeout=60).stdout
+    assert found == b'{"title":"the body is too large","status":413} 413'
+
+
 def test_who_sends_without_an_end_holds_no_memory_and_nobody_up(serv: Serv) -> None:
     (pid,) = serv.pids("bodies")
     stopped = threading.Event()
