@@ -115,7 +115,24 @@ class LazyGroup(click.Group):
 
 def metwork() -> click.Group:
     """The command ``metwork``."""
-    return _Metwork("metwork", _commands, help="MetWork: receive, route and process meteorological data with plugins.")
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_version,
+        help="Show the version and exit.",
+    )
+    words = "MetWork: receive, route and process meteorological data with plugins."
+    return _Metwork("metwork", _commands, help=words, params=[version])
+
+
+def _version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    from mfext.version import software_version
+
+    if is_asked:
+        click.echo(f"metwork {software_version()}")
+        context.exit()
 
 
 class _Metwork(LazyGroup):

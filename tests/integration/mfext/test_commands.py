@@ -115,6 +115,12 @@ def test_config_check_says_all_that_is_wrong(run: Run, home: Home) -> None:
     ]
 
 
+def test_the_version_is_told(run: Run, home: Home) -> None:
+    told = run("metwork", "--version")
+    assert (told.returncode, told.stdout.split()[0]) == (0, "metwork")
+    assert told.stdout.split()[1] in run("metwork", "modules").stdout
+
+
 def test_config_check_names_overrides_of_no_plugin(run: Run, home: Home) -> None:
     run("mfdata.init")
     for name in ("swich", "switch"):
