@@ -68,6 +68,7 @@ class Worker:
 
     def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
         self.step = step
+        self._pid = os.getpid()
         self.target = Target(step.plugin, step.name)
         self._queue = queue
         self._trace = trace
@@ -158,6 +159,8 @@ class Worker:
             file = File(claim.place, read_tags(claim.place, self._sidecars))
             attempts = int(file.tags.get("latest.core.attempt", b"0"))
             outcome = self._refused(file, start) or self._run(file, claim)
+            if os.getpid() != self._pid:
+                os._exit(1)  # the step has forked, and its child came back too: the file is its parent's
             if fault := wrong_tag(file.tags):
                 outcome = Failed(fault, permanent=True)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits

@@ -240,6 +240,24 @@ def test_a_full_disk_lets_the_file_wait_and_counts_against_nobody(bench: Make) -
     assert len(at.waiting(Target("next", "main"))) == 1
 
 
+def test_a_child_that_a_step_forks_and_forgets_does_not_work_on(bench: Make) -> None:
+    children: list[int] = []
+    own = os.getpid()
+
+    def process(_: File) -> Done:
+        children.append(os.fork())
+        return Done(to="next/main")
+
+    at = bench(process)
+    uid = at.offer()
+    at.work()
+    if os.getpid() != own:
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 1
+    assert at.told(uid) == ["done"]
+    assert len(at.waiting(Target("next", "main"))) == 1
+
+
 @pytest.mark.parametrize(("name", "value"), [("a.b", "text"), ("a.b", 5), (b"a.b", b"x")])
 @pytest.mark.parametrize("is_raising", [False, True])
 def test_a_tag_that_cannot_be_kept_is_a_failure_of_the_step_not_the_death_of_its_process(
