@@ -1,7 +1,10 @@
 """What releasing and installing a plugin of 300 files takes, beside bare rpmbuild and rpm on the same files.
 
 The commands of MetWork do more: they check the plugin, wait until its processes are ready, and can go back. Then: how
-many files per second another plugin gets while this one is upgraded, beside what it gets before.
+many files per second another plugin gets while this one is upgraded, beside what it gets before; and what commands take
+where many plugins are. CPU is of the command and of what it starts itself, not of the supervisor and its processes.
+
+Bytecode is kept, as in an installed module.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import argparse
 import os
 import platform
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -48,6 +52,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns, of which the median counts (default %(default)s)")
+    # Each step has an inotify instance, of which a user gets 128 on most machines.
+    parser.add_argument("--plugins", type=int, default=50, help="how many there are at last (default %(default)s)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         bench = Bench(Path(name))
@@ -57,6 +63,7 @@ def main() -> None:
                 bench.turn()
             bench.show()
             bench.show_rates()
+            bench.show_many(options.plugins)
         finally:
             bench.run("mfdata.stop")
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}, rpm {_rpm_version()}")
@@ -68,10 +75,13 @@ class Bench:
 
     folder: Path
     seconds: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    cpu: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         self.environment: Mapping[str, str] = {
-            **os.environ,
+            **inherited,
+            "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"),
             "METWORK_HOME": str(self.folder / "homes"),
             "METWORK_CONFIG_D": str(self.folder / "etc"),
             "MFMODULE": "MFDATA",
@@ -105,9 +115,10 @@ class Bench:
 
     def timed(self, act: str, whose: str, *command: str | Path) -> None:
         """Note what *command* takes."""
-        start = time.perf_counter()
+        start, used = time.perf_counter(), _cpu()
         self.run(*command)
         self.seconds.setdefault((act, whose), []).append(time.perf_counter() - start)
+        self.cpu.setdefault((act, whose), []).append(_cpu() - used)
 
     def run(self, *command: str | Path) -> None:
         """Run *command*, which must succeed."""
@@ -118,10 +129,11 @@ class Bench:
 
     def show(self) -> None:
         """Print the medians."""
-        print(f"s, a plugin of {FILES} files{'MetWork':>16}{'bare':>10}{'ratio':>10}")
+        print(f"s, a plugin of {FILES} files{'MetWork':>16}{'bare':>10}{'ratio':>10}{'CPU':>10}{'bare CPU':>10}")
         for act in dict.fromkeys(act for act, _ in self.seconds):
             ours, bare = (statistics.median(self.seconds[act, whose]) for whose in ("ours", "bare"))
-            print(f"{act:26}{ours:15.3f}{bare:10.3f}{ours / bare:10.1f}")
+            cpu, bare_cpu = (statistics.median(self.cpu[act, whose]) for whose in ("ours", "bare"))
+            print(f"{act:26}{ours:15.3f}{bare:10.3f}{ours / bare:10.1f}{cpu:10.3f}{bare_cpu:10.3f}")
 
     def show_rates(self) -> None:
         """Print the files per second of another plugin before and during upgrades."""
@@ -132,6 +144,24 @@ class Bench:
         before = self._rate(lambda: time.sleep(0.2))
         during = self._rate(lambda: self._swap(archives))
         print(f"\nfiles/s of another plugin: {before:.0f} before, {during:.0f} during upgrades ({during / before:.0%})")
+
+    def show_many(self, count: int) -> None:
+        """Print what commands take where *count* plugins are."""
+        plugins = self.folder / "homes" / "mfdata" / "var" / "plugins"
+        for number in range(count):
+            name = f"many{number}"
+            (plugins / name).symlink_to(self._plugin(self.folder / name, name, "1.0", ""))
+        one = self._plugin(self.folder / "one_more", "one_more", "1.0", "")
+        self.timed("restart", "many", "mfdata.restart", "--timeout", "300")
+        for _ in range(3):
+            self.timed("develop one more", "many", "plugins.develop", one)
+            self.timed("list", "many", "plugins.list")
+            self.timed("info", "many", "plugins.info", "many0")
+            self.timed("status", "many", "mfdata.status")
+        print(f"\n{f's, {count} plugins':26}{'MetWork':>15}{'CPU':>10}")
+        for act in (act for act, whose in self.seconds if whose == "many"):
+            seconds, cpu = (statistics.median(measured[act, "many"]) for measured in (self.seconds, self.cpu))
+            print(f"{act:26}{seconds:15.3f}{cpu:10.3f}")
 
     def _swap(self, archives: Sequence[Path]) -> None:
         for archive in archives:
@@ -198,6 +228,12 @@ def _send(incoming: Path, part: Path, done: Path, stop: threading.Event) -> None
 
 def _count(folder: Path) -> int:
     return sum(1 for _ in folder.iterdir())
+
+
+def _cpu() -> float:
+    """Seconds that ended children have used, with theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _rpm_version() -> str:

@@ -7,7 +7,8 @@ imported elsewhere; if that fails, or the class refuses a value, the plugin goes
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,18 +25,25 @@ if TYPE_CHECKING:
     from mfext.module import Module
     from mfext.section import Config
 
+#: Gives what the code of a plugin says against it.
+Look = Callable[[Plugin], Sequence[MetworkError]]
+
 
 def judge(home: Home, module: Module, config: Config, installed: Sequence[Installed]) -> None:
     """Look at every plugin that runs otherwise than it is now, and keep what is found until the next time."""
     from mfext.plugin.check import custom_faults
 
-    found: dict[str, dict[str, Any]] = {}
-    for plugin in _changed(home, installed):
+    def look(plugin: Plugin) -> Sequence[MetworkError]:
         with suppress(MetworkError):  # what is wrong already without its code is found by others
-            faults = custom_faults(plugin, home, module, config)
-            if faults:
-                told = "\n".join(fault.message for fault in faults)
-                found[plugin.name] = {"fingerprint": fingerprint(plugin), "fault": told}
+            return custom_faults(plugin, home, module, config)
+        return ()
+
+    changed = list(_changed(home, installed))
+    found: dict[str, dict[str, Any]] = {}
+    for plugin, faults in zip(changed, _side_by_side(look, changed), strict=True):
+        if faults:
+            told = "\n".join(fault.message for fault in faults)
+            found[plugin.name] = {"fingerprint": fingerprint(plugin), "fault": told}
     forget(home)
     if found:
         _file(home).write_text(json.dumps(found), encoding="ascii")
@@ -63,6 +71,16 @@ def _changed(home: Home, installed: Sequence[Installed]) -> Iterator[Plugin]:
     for one in installed:
         if one.plugin and one.name in running and fingerprint(one.plugin) != running[one.name]:
             yield one.plugin
+
+
+def _side_by_side(look: Look, changed: Sequence[Plugin]) -> list[Sequence[MetworkError]]:
+    """What each look finds: every one waits for a Python that starts, so that each core has one."""
+    if len(changed) < 2:
+        return [*map(look, changed)]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return [*pool.map(look, changed)]
 
 
 def _kept(home: Home) -> dict[str, dict[str, Any]]:

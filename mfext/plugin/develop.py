@@ -89,7 +89,7 @@ def uninstall(
         _check_removable(one)
         plugins = [other.plugin for other in places if other.plugin]
         rest = [plugin for plugin in plugins if plugin is not one.plugin]
-        raise_all(needed_by({one.name}, ground(module, home).installed))
+        raise_all(needed_by({one.name}, ground(module, places).installed))
         raise_all(new_faults(plugins, rest, home, module, config))
         module.before_uninstall(home, config, one.name, move_to, quarantine)
         journal = Journal((Change(one.place.name),), move_to, quarantine)

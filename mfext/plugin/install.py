@@ -16,6 +16,7 @@ from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageErro
 from mfext.layer import layers as known_layers
 from mfext.lock import exclusive
 from mfext.plugin.archive import Archive, extract
+from mfext.plugin.aside import aside
 from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.marker import Marker, markers, read_marker, write_marker
@@ -73,6 +74,7 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
         MetworkError: nothing was changed, or what was there before goes on.
     """
     from mfext import lifecycle
+    from mfext.config import module_config
 
     if wish.new_name and len(wish.paths) != 1:
         raise UsageError("--new-name names one plugin", expected="one archive")
@@ -89,16 +91,27 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
         told = transaction.recover()
         progress(PREPARING, 0, 1)
         with prepared(transaction):
-            taken = [_taken(path, wish, number, transaction, required) for number, path in enumerate(wish.paths)]
-            offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, home), wish.allowed)
+            taken = aside(
+                lambda: [_taken(path, wish, number, transaction, required) for number, path in enumerate(wish.paths)]
+            )
+            places = survey(home, module, module_config(module, home))
+            offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, places), wish.allowed)
             by_name = {one.archive.name: one for one in taken}
             chosen = [by_name[offer.name] for offer in offers]
-            done = put_in(chosen, transaction, progress)
+            done = put_in(chosen, transaction, progress, places)
     return replace(done, problems=(*told, *done.problems))
 
 
-def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress) -> Installation:
+def put_in(
+    chosen: Sequence[Taken], transaction: Transaction, progress: Progress, places: Sequence[Installed]
+) -> Installation:
     """Stage and validate what was *chosen*, in this order, and carry it out.
+
+    Args:
+        chosen: what is installed.
+        transaction: the one that was begun.
+        progress: is told how far it is.
+        places: where something is installed so far.
 
     Raises:
         MetworkError: nothing was changed, or what was there before goes on.
@@ -109,14 +122,13 @@ def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress
         placed.append(name)
         progress(name, len(placed), len(chosen))
 
-    staged = [(one, _staged(one, transaction)) for one in chosen]
-    unused = _validate([(one, place) for one, (place, _) in staged], transaction)
+    stamps, unused = aside(lambda: _ready(chosen, transaction, places))
     progress(PREPARING, 1, 1)
     if not chosen:
         return Installation(())
     for one in chosen:
         one.archive.path.rename(transaction.releases / _kept_name(one.archive))
-    journal = Journal(tuple(_change(one.archive.name, stamp, transaction.home) for one, (_, stamp) in staged))
+    journal = Journal(tuple(_change(name, stamp, transaction.home) for name, stamp in stamps.items()))
     try:
         result = replace(transaction, placed=is_placed).carry_out(journal)
     except MetworkError as error:
@@ -124,6 +136,15 @@ def put_in(chosen: Sequence[Taken], transaction: Transaction, progress: Progress
     found = markers(transaction.home)
     done = tuple(found[one.archive.name] for one in chosen)
     return Installation(done, result.changed, (*unused, *result.problems))
+
+
+def _ready(
+    chosen: Sequence[Taken], transaction: Transaction, places: Sequence[Installed]
+) -> tuple[dict[str, str], list[MetworkError]]:
+    """Stage and validate what was *chosen*: the stamp of each by its name, and overrides that they do not know."""
+    staged = [(one, _staged(one, transaction)) for one in chosen]
+    unused = _validate([(one, place) for one, (place, _) in staged], transaction, places)
+    return {one.archive.name: stamp for one, (_, stamp) in staged}, unused
 
 
 class prepared:  # noqa: N801  # read as words: with prepared(transaction)
@@ -146,11 +167,8 @@ class prepared:  # noqa: N801  # read as words: with prepared(transaction)
             ) from error
 
 
-def ground(module: Module, home: Home) -> Ground:
-    """What an installation in *home* stands on."""
-    from mfext.config import module_config
-
-    places = survey(home, module, module_config(module, home))
+def ground(module: Module, places: Sequence[Installed]) -> Ground:
+    """What an installation stands on in a home where *places* are installed."""
     layers = {one.name for one in known_layers() if one.site.is_dir()}
     return Ground(module.name, software_version(), python_tag(), {one.name: _standing(one) for one in places}, layers)
 
@@ -238,7 +256,9 @@ def _check_room(archive: Archive, transaction: Transaction) -> None:
         )
 
 
-def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) -> list[MetworkError]:
+def _validate(
+    staged: Sequence[tuple[Taken, Path]], transaction: Transaction, places: Sequence[Installed]
+) -> list[MetworkError]:
     """Check staged plugins as they will run, together and with those that stay; overrides that they do not know.
 
     Raises:
@@ -251,7 +271,7 @@ def _validate(staged: Sequence[tuple[Taken, Path]], transaction: Transaction) ->
     config = module_config(module, home)
     plugins = [_loaded(taken, place, module, home) for taken, place in staged]
     names = {plugin.name for plugin in plugins}
-    stay = [one.plugin for one in survey(home, module, config) if one.plugin and one.name not in names]
+    stay = [one.plugin for one in places if one.plugin and one.name not in names]
     found: list[MetworkError] = []
     for plugin, (taken, place) in zip(plugins, staged, strict=True):
         found += [

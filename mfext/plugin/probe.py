@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import runpy
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, PluginError, singly
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.requirements import environment_for
-from mfext.section import Section, declared
+from mfext.section import FreeSection, Section, declared
 
 #: Seconds that the import of a plugin may take.
 TIMEOUT = 60.0
@@ -41,6 +40,8 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> Answer:
 
     Overrides that the class does not know are added to those that are unused.
     """
+    import subprocess
+
     command = [sys.executable, "-m", "mfext.plugin.probe", str(plugin.folder), str(program), name]
     command += [] if plugin.overridden else ["own"]
     try:
@@ -69,7 +70,8 @@ def main() -> None:
     answer = os.dup(1)
     os.dup2(2, 1)
     custom = getattr(runpy.run_path(program, run_name="metwork_probe")[name], "Custom", None)
-    if isinstance(custom, type) and issubclass(custom, Section):
+    # One that declares nothing takes everything; most plugins have one, and are quickly done with.
+    if isinstance(custom, type) and issubclass(custom, Section) and not issubclass(custom, FreeSection):
         found = _found(folder, custom, overridden=len(sys.argv) < 5)
         with open(answer, "w", encoding="ascii") as said:  # noqa: PTH123  # of a descriptor
             json.dump(found, said)

@@ -10,6 +10,7 @@ from mfext.errors import MetworkError
 from mfext.log import get_logger
 from mfext.plugin.archive import Archive, read_archive
 from mfext.plugin.install import Wish, alone, ground, install
+from mfext.plugin.installed import survey
 from mfext.plugin.plan import Permission, Standing, in_order, order
 from mfext.plugin.taken import offer_of
 from mfext.plugin.transaction import Transaction
@@ -26,10 +27,12 @@ def provision(module: Module, home: Home) -> list[MetworkError]:
     Nothing is downgraded, and what a developer has linked stays. A change that a killed command left unfinished is
     brought to its end first.
     """
+    from mfext.config import module_config
+
     told = _recovered(module, home)
     newest, faults = _newest(administrators_folder() / home.module / "plugins")
     told += faults
-    standing = ground(module, home).installed if newest else {}
+    standing = ground(module, survey(home, module, module_config(module, home))).installed if newest else {}
     wanted = [archive for archive in newest if _is_wanted(archive, standing.get(archive.name))]
     for archive in _sorted(wanted):
         try:

@@ -11,6 +11,7 @@ from mfext.errors import MetworkError, PluginError, UsageError, nearest
 from mfext.owner import check_owner
 from mfext.plugin.archive import read_archive
 from mfext.plugin.install import PREPARING, Installation, Progress, alone, prepared, put_in
+from mfext.plugin.installed import survey
 from mfext.plugin.marker import Marker, markers
 from mfext.plugin.taken import Taken, signature_rule, take
 from mfext.plugin.transaction import Transaction
@@ -28,6 +29,7 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
         MetworkError: something cannot be repaired.
     """
     from mfext import lifecycle
+    from mfext.config import module_config
 
     lifecycle.init(module, home)
     with alone(home, "repair"):
@@ -45,7 +47,7 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
             required = signature_rule(module, home)
             with prepared(transaction):
                 taken = [_kept(marker, number, transaction, required) for number, marker in enumerate(damaged)]
-                done = put_in(taken, transaction, progress)
+                done = put_in(taken, transaction, progress, survey(home, module, module_config(module, home)))
     return replace(done, problems=(*told, *done.problems))
 
 
