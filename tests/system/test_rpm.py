@@ -22,6 +22,20 @@ from tests.system.machine import Machine, Unavailable, machine
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
+#: Signs release 1, and the list of what is in its repository, as docs/howto/install.md tells.
+SIGN = """
+export GNUPGHOME=/tmp/keys
+mkdir -m 700 /tmp/keys && cp -r /mnt/1 /tmp/signed && cd /tmp/signed
+gpg --batch --passphrase '' --quick-generate-key rpm@example.org rsa3072 sign
+gpg --armor --export rpm@example.org > RPM-GPG-KEY-metwork
+rpmsign --define '_gpg_name rpm@example.org' --define '__gpg /usr/bin/gpg' --addsign *.rpm
+createrepo_c --quiet .
+gpg --batch --detach-sign --armor repodata/repomd.xml
+printf '%s\\n' '[metwork]' name=MetWork baseurl=file:///tmp/signed gpgcheck=1 repo_gpgcheck=1 \\
+    gpgkey=file:///tmp/signed/RPM-GPG-KEY-metwork > /tmp/metwork.repo
+"""
+
+
 @pytest.fixture
 def fresh(tmp_path: Path, rpms: Path) -> Iterator[Machine]:
     """A machine without MetWork."""
@@ -118,9 +132,8 @@ def test_root_is_told_whose_home_it_is(installed: Machine) -> None:
     assert "belongs to user mfdata, and you are root" in done.stderr
 
 
-def test_dnf_installs_a_module_with_what_it_needs_from_the_repository(fresh: Machine) -> None:
-    if fresh.try_to("command -v dnf").returncode:
-        pytest.skip("there is no dnf: tools/system-packages")
+def test_dnf_installs_upgrades_goes_back_and_removes_from_the_repository(fresh: Machine) -> None:
+    need(fresh, "dnf")
     repository = "--repofrompath=metwork,file:///mnt/{} --repo=metwork --nogpgcheck"
     dnf = f"dnf --assumeyes --quiet --installroot=/tmp/other --releasever=1 --setopt=cachedir=/tmp/dnf {repository}"
     fresh.run(f"{dnf.format(1)} install metwork-mfdata")
@@ -129,6 +142,34 @@ def test_dnf_installs_a_module_with_what_it_needs_from_the_repository(fresh: Mac
     assert fresh.run("ls /tmp/other/opt").split() == sorted(NAMES)
     fresh.run(f"{dnf.format(2)} upgrade")
     assert fresh.run(packages).count("-2.") == 2
+    fresh.run(f"{dnf.format(1)} downgrade metwork-mfext metwork-mfdata")
+    assert fresh.run(packages).count("-1.") == 2
+    # mfdata does not stay without the framework.
+    fresh.run(f"{dnf.format(1)} remove metwork-mfext")
+    assert fresh.run(packages) == ""
+
+
+def test_dnf_takes_from_a_signed_repository_what_its_key_has_signed_and_nothing_else(fresh: Machine) -> None:
+    need(fresh, "dnf", "rpmsign", "gpg")
+    fresh.run(SIGN)
+    dnf = "dnf --assumeyes --installroot=/tmp/other --releasever=1 --setopt=cachedir=/tmp/dnf --setopt=reposdir=/tmp"
+    fresh.run(f"{dnf} install metwork-mfdata")
+    assert "metwork-mfdata" in fresh.run("rpm --root /tmp/other -qa")
+
+    fresh.run("cp /mnt/2/metwork-mfserv-*.rpm /tmp/signed && createrepo_c --quiet /tmp/signed")
+    refused = fresh.try_to(f"{dnf} --refresh install metwork-mfserv")
+    assert refused.returncode
+    assert "GPG signature verification error" in refused.stdout + refused.stderr
+    fresh.run("cd /tmp && GNUPGHOME=/tmp/keys gpg --batch --yes --detach-sign --armor signed/repodata/repomd.xml")
+    refused = fresh.try_to(f"{dnf} --refresh install metwork-mfserv")
+    assert refused.returncode
+    assert "is not signed" in refused.stdout + refused.stderr
+
+
+def need(machine: Machine, *programs: str) -> None:
+    for program in programs:
+        if machine.try_to(f"command -v {program}").returncode:
+            pytest.skip(f"there is no {program}: tools/system-packages test")
 
 
 def test_two_builds_are_the_same_to_the_bit(rpms: Path, tmp_path: Path) -> None:
