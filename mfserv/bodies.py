@@ -97,8 +97,10 @@ class Exchange:
             body.see(piece)
             if body.size > most:
                 raise TooLarge
-            app.write(piece)
-            await app.drain()
+            if not app.is_closing():
+                with suppress(OSError):  # an app may answer and hang up without the rest: its answer is waited for
+                    app.write(piece)
+                    await app.drain()
 
     async def _refuse(self) -> None:
         """Say why, and take what still comes for a while: who is cut off while sending may not read the answer."""

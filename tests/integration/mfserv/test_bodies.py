@@ -238,3 +238,10 @@ def test_a_body_that_was_broken_off_is_none_for_the_app(serv: Serv) -> None:
     wait_until(lambda: said('POST /whole HTTP/1.1" 200'), what="the program's log")
     wait_until(lambda: said("ValueError"), what="the program found no end")
     assert not said('POST /cut HTTP/1.1" 200')
+
+
+def test_an_app_that_answers_before_the_body_is_over_is_heard(serv: Serv) -> None:
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=30) as connection:
+        connection.sendall(b"PUT /socket/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall((b"3e8\r\n" + b"x" * 1000 + b"\r\n") * 90)
+        assert connection.recv(4096).split()[1] == b"501"
