@@ -29,6 +29,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("METWORK_HOME", str(folder / "homes"))
         patch.setenv("METWORK_CONFIG_D", str(folder / "etc"))
         patch.setenv("MFMODULE", "MFDATA")
+        patch.setenv("MFDATA_SUPERVISOR_START_TIMEOUT", "200")
         patch.chdir(folder)
         assert run(["mfdata", "start"]) == 0
         yield folder
@@ -38,6 +39,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def _create(template: str, *more: str) -> Path:
     assert run(["plugins", "create", "--no-input", f"--template={template}", *more, f"my_{template}"]) == 0
     return Path.cwd() / f"my_{template}"
+
+
+def _made(template: str) -> Path:
+    """The plugin of a former test, or a new one."""
+    folder = Path.cwd() / f"my_{template}"
+    return folder if folder.exists() else _create(template)
 
 
 def test_the_templates_of_the_story_are_there() -> None:
@@ -64,8 +71,7 @@ def test_a_plugin_of_the_template_is_correct_passes_its_tests_and_runs(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_is_released_as_an_archive_that_is_in_order(name: str, tmp_path: Path) -> None:
-    folder = Path.cwd() / f"my_{name}"
-    assert run(["plugins", "release", "--to", str(tmp_path), str(folder if folder.exists() else _create(name))]) == 0
+    assert run(["plugins", "release", "--to", str(tmp_path), str(_made(name))]) == 0
     archive = next(tmp_path.glob("*.plugin"))
     assert run(["plugins", "check", str(archive)]) == 0
     files = {str(path) for path in read_archive(archive).files}
@@ -75,7 +81,7 @@ def test_it_is_released_as_an_archive_that_is_in_order(name: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_config_ini_has_every_key(name: str) -> None:
-    text = (Path.cwd() / f"my_{name}" / "config.ini").read_text()
+    text = (_made(name) / "config.ini").read_text()
     for kind in sections_of(load_template(name, "mfdata"), load_module("mfdata")).values():
         for key, option in declared(kind).items():
             assert f"\n# {key} =" in text or f"\n{key} =" in text, key
@@ -85,7 +91,7 @@ def test_its_config_ini_has_every_key(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_what_it_sets_is_not_the_default(name: str) -> None:
     sections = sections_of(load_template(name, "mfdata"), load_module("mfdata"))
-    for section, values in read(Path.cwd() / f"my_{name}" / "config.ini").items():
+    for section, values in read(_made(name) / "config.ini").items():
         for key, value in values.values.items():
             known = declared(sections[section]).get(key, Option())
             assert known.required or known.text(known.default) != value.text
@@ -93,7 +99,7 @@ def test_what_it_sets_is_not_the_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_makefile_is_one_line_and_its_readme_says_how_to_try_it(name: str) -> None:
-    folder = Path.cwd() / f"my_{name}"
+    folder = _made(name)
     assert (folder / "Makefile").read_text() == "include $(shell metwork plugins makefile)\n"
     assert "python main.py FILE" in (folder / "README.md").read_text()
 
@@ -101,7 +107,7 @@ def test_its_makefile_is_one_line_and_its_readme_says_how_to_try_it(name: str) -
 def test_a_step_runs_alone_on_a_copy_of_a_file(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
     file.write_text("some text\n")
-    folder = Path.cwd() / "my_default"
+    folder = _made("default")
     done = subprocess.run(
         [sys.executable, "main.py", str(file)], cwd=folder, capture_output=True, text=True, check=False
     )
