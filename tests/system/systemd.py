@@ -164,15 +164,17 @@ def test_limits_of_a_step_are_kept_by_a_cgroup_below_that_of_the_unit(running: B
     there = running.run("cat /sys/fs/cgroup/cgroup.controllers").split()
     if missing := {"cpu", "memory", "pids"} - set(there):
         pytest.skip(f"cgroup version 2 has no {', '.join(sorted(missing))} here: version 1 has taken them")
-    section = "[step_main]\\nmemory_max = 200000000\\ntasks_max = 40\\ncpu_max = 0.5\\n"
+    section = "[step_main]\\nmemory_max = 204800000\\ntasks_max = 40\\ncpu_max = 0.5\\n"
     override = "/home/mfdata/config/plugins/keep.ini"
     as_mfdata(running, f'printf "{section}" > {override}')
     try:
         running.run("systemctl restart metwork-mfdata")
         leaf = "/sys/fs/cgroup/system.slice/metwork-mfdata.service/metwork.step.keep.main"
         assert running.run(f"cd {leaf} && cat memory.max pids.max cpu.max").split() == [
-            *("200003584", "40"),
-            *("50000", "100000"),
+            "204800000",
+            "40",
+            "50000",
+            "100000",
         ]
         assert running.run(f"cat {leaf}/cgroup.procs").split()
         assert "not in force" not in as_mfdata(running, "mfdata.status")
