@@ -62,6 +62,7 @@ def _stage_framework(tree: Path, target: Target, build: Path) -> None:
     _write(home / "share/shell.rc", (ROOT / "mfext/shell.rc").read_text("utf-8"))
     _copy("metwork.target", tree / "usr/lib/systemd/system/metwork.target")
     _write(tree / "usr/lib/sysusers.d/metwork-mfext.conf", "g metwork -\n")
+    _copy("sysctl.conf", tree / "usr/lib/sysctl.d/60-metwork.conf")
     for folder in ("etc/metwork.config.d", "usr/lib/systemd/system/metwork.target.wants"):
         (tree / folder).mkdir()
 

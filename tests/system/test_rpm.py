@@ -64,6 +64,7 @@ def test_install_asks_nothing_and_the_commands_are_there_at_login(fresh: Machine
     assert "Total: 1 plugin(s)" in said
     assert said.endswith("/home/mfdata\n")
     assert fresh.run(f"rpm -V {' '.join(NAMES)}") == ""
+    assert "fs.inotify.max_user_instances = 4096" in fresh.run("cat /usr/lib/sysctl.d/60-metwork.conf")
 
 
 def test_a_person_who_logs_in_sees_the_banner_and_the_prompt(fresh: Machine) -> None:
