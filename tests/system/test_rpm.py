@@ -157,7 +157,7 @@ def test_dnf_takes_from_a_signed_repository_what_its_key_has_signed_and_nothing_
     fresh.run(f"{dnf} install metwork-mfdata")
     assert "metwork-mfdata" in fresh.run("rpm --root /tmp/other -qa")
 
-    fresh.run("cp /mnt/2/metwork-mfserv-*.rpm /tmp/signed && createrepo_c --quiet /tmp/signed")
+    fresh.run("cp /mnt/1/metwork-mfserv-*.rpm /tmp/signed && createrepo_c --quiet /tmp/signed")
     refused = fresh.try_to(f"{dnf} --refresh install metwork-mfserv")
     assert refused.returncode
     assert "GPG signature verification error" in refused.stdout + refused.stderr
