@@ -5,6 +5,7 @@ A file on which a worker died goes alone, and so do all files of a batch that fa
 
 from __future__ import annotations
 
+import os
 import random
 import time
 import traceback
@@ -165,10 +166,10 @@ class BatchWorker(Worker):
             if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
                 return said
             return [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
-        except MemoryError:
+        except (MemoryError, KeyboardInterrupt):
             raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
-        except Exception as error:  # the step is not ours: whatever it raises is an outcome
-            if is_no_room(error):
+        except BaseException as error:  # the step is not ours: whatever it raises is an outcome, sys.exit() as well
+            if is_no_room(error) or os.getpid() != self._pid:
                 raise
             self.step.log.exception("the batch failed; its files are tried one by one", files=len(batch))
             return Failed(one_line(error), traceback=traceback.format_exc())

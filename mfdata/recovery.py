@@ -137,7 +137,8 @@ class Recovery:
             queue.mkdir(parents=True, exist_ok=True)
             path.rename(queue / path.name)
             return
-        reason = f"the worker died {crashes} times on this file, last: {cause['reason']}"
+        times = "once" if crashes == 1 else f"{crashes} times"
+        reason = f"the worker died {times} on this file, last: {cause['reason']}"
         self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
         told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
         quarantine.keep(self._places, path, target, tags, told, durable=self._durable)

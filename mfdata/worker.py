@@ -189,10 +189,10 @@ class Worker:
         self.step.begin(claim.place)
         try:
             return self._answers.checked(self.step.process(file))
-        except MemoryError:
+        except (MemoryError, KeyboardInterrupt):
             raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
-        except Exception as error:  # the step is not ours: whatever it raises is an outcome
-            if is_no_room(error):
+        except BaseException as error:  # the step is not ours: whatever it raises is an outcome, sys.exit() as well
+            if is_no_room(error) or os.getpid() != self._pid:
                 raise
             self.step.log.exception("the step failed", uid=file.uid, file=file.basename)
             return Failed(one_line(error), traceback=traceback.format_exc())

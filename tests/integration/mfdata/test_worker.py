@@ -127,15 +127,16 @@ def test_a_destination_named_twice_gets_the_file_once(bench: Make) -> None:
     assert len(at.waiting(Target("next", "main"))) == 1
 
 
-def test_an_exception_quarantines_with_its_stack(bench: Make) -> None:
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_an_exception_quarantines_with_its_stack(bench: Make, kind: type[BaseException]) -> None:
     def fail(_: File) -> None:
-        raise ValueError("not a\npicture")
+        raise kind("not a\npicture")
 
     at = bench(fail)
     uid = at.offer()
     at.work()
     (kept,) = quarantine.kept_files(at.places)
-    assert kept.reason["reason"] == "ValueError: not a picture"
+    assert kept.reason["reason"] == f"{kind.__name__}: not a picture"
     assert "in fail" in kept.reason["traceback"]
     assert at.told(uid) == ["quarantined"]
 
