@@ -14,7 +14,7 @@ from typing import Any
 from mfdata.inventory import inventory
 from mfdata.places import LOCK
 from mfext.testing import wait_until
-from tests.system.conftest import Flow
+from tests.system.conftest import Flow, below
 
 _FAULTS, _PLUGIN = Path(__file__).with_name("faults"), Path(__file__).with_name("plugin")
 #: The name under which the points of commands are known.
@@ -183,9 +183,10 @@ class ModuleUnderTest:
 
     def _leftovers(self) -> list[str]:
         var = self.home.var
-        found = [path for path in var.glob("work/*/*/*") if path.name != LOCK]
+        found = [path for path in below(var / "work", 3) if path.name != LOCK]
         # What its worker never made public holds nothing, and goes when it is a minute old.
-        workers = [path for path in var.glob("work/[!.]*/*") if not path.name.startswith(".new-")]
+        steps = [path for path in below(var / "work", 2) if not path.parent.name.startswith(".")]
+        workers = [path for path in steps if not path.name.startswith(".new-")]
         found += [path for path in workers if not Path("/proc", path.name.partition("-")[0]).exists()]
         found += [*var.glob("work/.intake/*"), *var.glob("in/*/.metwork-*"), *var.glob("delayed/*/*")]
         return [str(path.relative_to(var)) for path in found]

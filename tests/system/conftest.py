@@ -14,11 +14,27 @@ from typing import Any
 
 import pytest
 
-from mfdata.places import LOCK, Places, Target
+from mfdata.places import Places, Target
 from mfext.environment import Home
 from tests.system.installed import NAMES, PYTHON, build
 
 BIN = Path(sys.executable).parent
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in *folder*; none when it has gone: folders of workers come and go."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def below(folder: Path, levels: int) -> list[Path]:
+    """All that lies so many *levels* below *folder*."""
+    found = [folder]
+    for _ in range(levels):
+        found = [path / name for path in found for name in names_in(path)]
+    return found
 
 
 class Flow:
@@ -91,8 +107,8 @@ class Flow:
     def pids(self) -> dict[str, list[int]]:
         """Pids of the live processes by name, as they say themselves."""
         found: dict[str, list[int]] = defaultdict(list)
-        for path in (self.home.run / "ready").glob("*/[0-9]*"):
-            if Path("/proc", path.name).exists():
+        for path in below(self.home.run / "ready", 2):
+            if path.name.isdigit() and Path("/proc", path.name).exists():
                 found[path.parent.name].append(int(path.name))
         return found
 
@@ -101,10 +117,10 @@ class Flow:
         places = self.places
         counts: Counter[str] = Counter()
         counts["incoming"] = len([path for path in self.incoming.iterdir() if not path.name.startswith(".")])
-        counts["waiting"] = sum(len(list(path.iterdir())) for path in places.incoming.glob("step.*"))
-        counts["claimed"] = sum(path.name[0].isdigit() for path in places.works.glob("[!.]*/*/*") if path.name != LOCK)
-        counts["delayed"] = sum(1 for path in places.delays.glob("*/*"))
-        counts["quarantined"] = sum(1 for path in places.quarantines.glob("*/[!.]*.json"))
+        counts["waiting"] = sum(len(names_in(path)) for path in places.incoming.glob("step.*"))
+        counts["claimed"] = sum(path.name[0].isdigit() for path in below(places.works, 3))
+        counts["delayed"] = len(below(places.delays, 2))
+        counts["quarantined"] = sum(path.match("[!.]*.json") for path in below(places.quarantines, 2))
         return counts
 
     def is_idle(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mfdata.trace import events
 from mfext.generation import lock_file
 from mfext.testing import wait_until
-from tests.system.conftest import Flow
+from tests.system.conftest import Flow, below
 
 TIMES = 4  # one more than max_crashes
 SLOW = """
@@ -45,7 +45,9 @@ def test_a_file_that_takes_long_is_no_poison_because_the_machine_ends(flow: Flow
 def kill_all_with_the_file_in_hand(flow: Flow) -> None:
     def is_in_hand() -> bool:
         """A live worker has it, not one that ended with the last arbiter."""
-        return any(list(flow.places.works.glob(f"slow.main/{pid}-*/[0-9]*")) for pid in flow.pids()["step.slow.main"])
+        claimed = [path for path in below(flow.places.works / "slow.main", 2) if path.name[0].isdigit()]
+        live = {str(pid) for pid in flow.pids()["step.slow.main"]}
+        return any(path.parent.name.partition("-")[0] in live for path in claimed)
 
     wait_until(is_in_hand, what="the file is in hand")
     pids = [pid for found in flow.pids().values() for pid in found]
