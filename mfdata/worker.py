@@ -48,6 +48,8 @@ Made = tuple[str, str, list[Leg]]
 #: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_PAUSE_S = 30.0
+#: The rule by which a file ends that is not there any more.
+_REMOVED = "the step removed its file"
 #: The next file may take as long as this one: after a file that took longer, nothing is left to be brought to disk.
 _SLOW_S = 0.01
 
@@ -199,6 +201,9 @@ class Worker:
 
     def _settle(self, claim: Claim, file: File, decision: Decision, duration: float) -> None:
         told = {"uid": file.uid, "name": file.basename, "duration": round(duration, 6)}
+        if _needs_file(decision) and not os.path.lexists(claim.place):
+            self.step.log.error("the step removed a file that it has not done with", uid=file.uid, file=file.basename)
+            decision = HandOver(Done(dropped_by=_REMOVED))
         match decision:
             case HandOver(outcome):
                 self._hand_over(claim, file, outcome, told)
@@ -360,6 +365,13 @@ def main(kind: type[Step]) -> None:
     if len(sys.argv) > 1:
         sys.exit(run_on_file(kind, sys.argv[1:]))
     run_process(kind)
+
+
+def _needs_file(decision: Decision) -> bool:
+    """Whether the file itself goes on, or waits."""
+    if isinstance(decision, HandOver):
+        return bool(decision.outcome.to) and all(output.to for output in decision.outcome.outputs)
+    return not isinstance(decision, (Drop, Expired))
 
 
 def _end_of_life(config: StepConfig) -> float:

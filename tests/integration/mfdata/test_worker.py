@@ -13,6 +13,7 @@ import pytest
 from mfdata import Done, Failed, File, Retry, Step, quarantine
 from mfdata.config import Safety, StepConfig
 from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.inventory import inventory
 from mfdata.outcome import Hold, Outcome
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
@@ -139,6 +140,28 @@ def test_an_exception_quarantines_with_its_stack(bench: Make, kind: type[BaseExc
     assert kept.reason["reason"] == f"{kind.__name__}: not a picture"
     assert "in fail" in kept.reason["traceback"]
     assert at.told(uid) == ["quarantined"]
+
+
+@pytest.mark.parametrize(
+    "answer", [Failed("no"), Retry("later"), Hold("not now", 1.0), Done(to="next/main"), ValueError("no")], ids=repr
+)
+def test_a_file_that_its_step_removed_ends_by_that_name(bench: Make, answer: Outcome | Exception) -> None:
+    def remove(file: File) -> Outcome:
+        file.path.unlink()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    at = bench(remove, retry_total=3)
+    uid = at.offer()
+    at.trace.write({"event": "accepted", "uid": uid, "name": "some.png"})
+    at.work()
+    _, event = life(at.home, uid)
+    assert (event["event"], event["rule"]) == ("dropped", "the step removed its file")
+    found = inventory(at.home)
+    assert found["on_disk"] == 0
+    assert found["missing"] == []
+    assert list(quarantine.kept_files(at.places)) == []
 
 
 @pytest.mark.parametrize(
