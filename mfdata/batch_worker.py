@@ -18,11 +18,12 @@ from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import Safety
 from mfdata.delivery import remove_transaction
 from mfdata.file import File, Tags, read_tags
+from mfdata.legs import made_events, passed_on
 from mfdata.outcome import Done, Failed, Outcome, decide
 from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
-from mfdata.worker import Worker, committed, is_no_room, made_events, one_line, passed_on, prepared
+from mfdata.worker import Worker, committed, is_no_room, one_line, prepared
 from mfext.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class BatchWorker(Worker):
         first, *others = batch
         self._is_told = False
         try:
-            made = list(self._outputs(first.claim, outcome, first.file, _shared_tags(batch) | outcome.tags))
+            made = self._legs.of_outputs(first.claim, outcome, first.file, _shared_tags(batch) | outcome.tags)
             into = [uid for uid, _, _ in made]
             each = {"event": "done", "duration": round(duration / len(batch), 6), "to": [], "into": into}
             self._tell(

@@ -8,7 +8,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from mfdata.answer import Answers, wrong_tag
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
 from mfdata.delivery import Delivery, Leg, remove_transaction
-from mfdata.file import File, Tags, before_entry, read_tags
+from mfdata.file import File, before_entry, read_tags
+from mfdata.legs import Legs, distinct, is_for_itself, made_events, passed_on
 from mfdata.outcome import (
     Decision,
     Delay,
@@ -41,9 +42,6 @@ from mfdata.step import Step
 from mfdata.trace import Trace
 from mfext.log import utc
 from mfext.mainloop import Mainloop
-
-#: Uid, name and destinations of an output.
-Made = tuple[str, str, list[Leg]]
 
 #: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
@@ -81,8 +79,7 @@ class Worker:
         self._answers = Answers(step.places, step.plugin)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._deadline = _deadline_of(self.target, step.config)
-        #: By the name that a step gives them.
-        self._targets: dict[str, Target] = {}
+        self._legs = Legs(step.plugin)
         self._pause = 0.0
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self._held_until = 0.0
@@ -236,37 +233,14 @@ class Worker:
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = passed_on(file.tags) | outcome.tags
-        all_say = all(output.to for output in outcome.outputs)
-        own = [self._leg(claim, claim.place, to, tags, outcome) for to in (outcome.to if all_say else ())]
-        made = list(self._outputs(claim, outcome, file, tags)) if outcome.outputs else []
+        own = self._legs.of_itself(claim, outcome, tags)
+        made = self._legs.of_outputs(claim, outcome, file, tags) if outcome.outputs else []
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:
             event = {"event": "done", **told, "to": [str(leg.to) for leg in own]}
         self._tell(event, *made_events(made, file))
-        self._delivery.hand_over(claim.place, _distinct([*own, *(leg for _, _, legs in made for leg in legs)]))
-
-    def _outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> Iterator[Made]:
-        """Uid, name and destinations of each output; the uid is the same at each try."""
-        for number, output in enumerate(outcome.outputs, 1):
-            name = output.path.name
-            uid = f"{file.uid}.{number}"
-            own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": _name_bytes(name)}
-            legs = [self._leg(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to]
-            yield uid, name, legs
-
-    def _leg(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Leg:
-        if isinstance(to, Path):
-            return Leg(source, to, tags)
-        name = to.rstrip("*")
-        priority = outcome.priorities.get(name, claim.priority)
-        return Leg(source, self._target(name), tags, to.endswith("*"), priority)
-
-    def _target(self, name: str) -> Target:
-        found = self._targets.get(name)
-        if found is None:
-            found = self._targets[name] = Target.of(name, self.target.plugin)
-        return found
+        self._delivery.hand_over(claim.place, distinct([*own, *(leg for one in made for leg in one.legs)]))
 
     def _delay(self, claim: Claim, file: File, delay: Delay, told: dict[str, object]) -> None:
         due = time.time() + delay.wait
@@ -370,7 +344,7 @@ def main(kind: type[Step]) -> None:
 def _needs_file(decision: Decision) -> bool:
     """Whether the file itself goes on, or waits."""
     if isinstance(decision, HandOver):
-        return bool(decision.outcome.to) and all(output.to for output in decision.outcome.outputs)
+        return bool(decision.outcome.to) and is_for_itself(decision.outcome)
     return not isinstance(decision, (Drop, Expired))
 
 
@@ -384,34 +358,8 @@ def _deadline_of(target: Target, config: StepConfig) -> Deadline | None:
     return Deadline(target, config.deadline, config.deadline_policy == "drop") if config.deadline else None
 
 
-def made_events(made: list[Made], file: File) -> Iterator[dict[str, object]]:
-    """What the trace says of what was *made* of *file*."""
-    for uid, name, legs in made:
-        yield {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
-
-
-def passed_on(tags: Tags) -> Tags:
-    """*tags* for the next step: what counted the tries of this one is left out."""
-    return {name: value for name, value in tags.items() if name not in quarantine.COUNTERS}
-
-
-def _distinct(legs: list[Leg]) -> list[Leg]:
-    """*legs* with each source once per destination; a copy counts more than a link."""
-    if len(legs) < 2:
-        return legs
-    found: dict[tuple[str, Target | Path], Leg] = {}
-    for leg in legs:
-        known = found.get((leg.source, leg.to))
-        found[leg.source, leg.to] = leg._replace(hard_link=leg.hard_link and (known is None or known.hard_link))
-    return list(found.values())
-
-
 def _in_a_circle(count: int) -> Failed:
     return Failed(f"the file went through {count} steps: it runs in a circle", permanent=True, kind="loop")
-
-
-def _name_bytes(name: str) -> bytes:
-    return name.encode("utf-8", "surrogateescape")
 
 
 def one_line(error: BaseException) -> str:
