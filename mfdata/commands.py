@@ -120,6 +120,7 @@ def explain(here: Here, file: Path, name: str, dirname: str, as_json: bool) -> N
 def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: bool, as_json: bool) -> None:
     """Give files to mfdata, as a producer would, or straight to a step."""
     from mfdata.injection import into_directory, into_queue
+    from mfext.supervisor import Supervisor
 
     if step and directory:
         raise UsageError("files can go to one place only", expected="--to or --directory")
@@ -133,9 +134,10 @@ def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: b
             uid = into_queue(file, places, target, trace, keep=not move)
             done.append({"file": os.fspath(file), "to": str(target), "uid": uid})
     else:
-        folder = site.incoming(directory)
+        folder, is_running = site.incoming(directory), Supervisor(here.home).is_running()
         for file in files:
-            done.append({"file": os.fspath(file), "to": os.fspath(into_directory(file, folder, keep=not move))})
+            to = into_directory(file, folder, keep=not move, is_running=is_running)
+            done.append({"file": os.fspath(file), "to": os.fspath(to)})
     print_json(done) if as_json else click.echo("\n".join(f"{one['file']} -> {one['to']}" for one in done))
 
 

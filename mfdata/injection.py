@@ -28,8 +28,14 @@ from mfext.errors import Conflict, UsageError
 _WAIT_S = 10.0
 
 
-def into_directory(source: Path, directory: Path, *, keep: bool) -> Path:
+def into_directory(source: Path, directory: Path, *, keep: bool, is_running: bool = True) -> Path:
     """Put *source* into an external directory, complete when it appears; where it was put.
+
+    Args:
+        source: the file.
+        directory: the external directory.
+        keep: leave *source* where it is.
+        is_running: the observer may free a name that is taken, so that it is waited for.
 
     Raises:
         UsageError: it is no file, or there is no such directory.
@@ -39,7 +45,7 @@ def into_directory(source: Path, directory: Path, *, keep: bool) -> Path:
     if not directory.is_dir():
         raise UsageError("there is no such directory", where=str(directory), mend='"mfdata.start" makes it.')
     target = directory / source.name
-    _wait_until_free(target)
+    _wait_until_free(target, _WAIT_S if is_running else 0.0)
     copy_in(source, target) if keep else move(source, target)
     return target
 
@@ -107,10 +113,10 @@ def _check_file(source: Path) -> None:
         raise UsageError(found, where=str(source))
 
 
-def _wait_until_free(target: Path) -> None:
-    deadline = time.monotonic() + _WAIT_S
+def _wait_until_free(target: Path, longest: float) -> None:
+    deadline = time.monotonic() + longest
     while os.path.lexists(target):
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             raise Conflict(
                 "a file of this name waits there and is not taken",
                 where=str(target),

@@ -358,10 +358,10 @@ def test_inject_does_nothing_when_something_is_wrong(
     assert list((places.incoming / "incoming").iterdir()) == []
 
 
-def test_inject_overwrites_no_file_that_waits(
+def test_inject_overwrites_no_file_that_waits_and_does_not_wait_for_an_mfdata_that_is_stopped(
     home: Home, places: Places, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mfdata.injection._WAIT_S", 0.05)
+    monkeypatch.setattr("mfdata.injection._WAIT_S", float("inf"))
     (places.incoming / "incoming" / "some.log").write_text("another")
     assert Output(capsys, "inject", file).status == 6
     assert (places.incoming / "incoming" / "some.log").read_text() == "another"
