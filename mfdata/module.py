@@ -99,6 +99,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[st
     from mfdata.breaker import open_breakers
     from mfdata.deaths import deaths
     from mfdata.external import directories_of
+    from mfdata.heldup import held_up
     from mfdata.inhand import in_hand
     from mfdata.left import left_over
     from mfdata.places import Places
@@ -114,6 +115,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[st
         "Left in incoming directories for more than a minute": left_over(
             directories, config.section("incoming", Incoming).ignore
         ),
+        "Steps that cannot go on with a file": held_up(home),
         "Intake pauses": [found] if (found := pause(home)) else [],
         "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
     }

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfdata.places import Places
 from mfdata.switch import Published, published
 from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
-from mfext.mainloop import ready_file
+from mfext.mainloop import ready_facts
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
@@ -51,17 +47,5 @@ def _wait(home: Home, rules: Published, fingerprint: str) -> None:
 
 def _switches(home: Home) -> Iterator[tuple[int, str]]:
     """Pid of every switch process that is ready, and the fingerprint of the rules that it has."""
-    with suppress(FileNotFoundError):
-        for path in list(ready_file(home, SWITCH, 0).parent.iterdir()):
-            with suppress(OSError, ValueError):
-                facts = json.loads(path.read_bytes())
-                if path.name.isdigit() and _is_alive(path):
-                    yield int(path.name), facts.get("rules", "")
-
-
-def _is_alive(ready: Path) -> bool:
-    try:
-        os.kill(int(ready.name), 0)
-    except ProcessLookupError:
-        return False
-    return True
+    for pid, facts in ready_facts(home, SWITCH).items():
+        yield pid, facts.get("rules", "")

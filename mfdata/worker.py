@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata import quarantine
+from mfdata import heldup, quarantine
 from mfdata.answer import Answers, wrong_tag
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
@@ -81,6 +81,7 @@ class Worker:
         self._deadline = _deadline_of(self.target, step.config)
         self._legs = Legs(step.plugin)
         self._pause = 0.0
+        self._held_up_since = 0.0
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self._held_until = 0.0
         self._is_holding = False
@@ -134,8 +135,8 @@ class Worker:
 
     def _try_again(self) -> None:
         """After a pause: finish what is unfinished, which comes before anything else, or take the next file."""
-        if not self._unfinished:
-            self._pause = 0.0 if not self._work_next() else self._pause
+        if not self._unfinished and not self._work_next():
+            self._wait_no_longer()
         while self._unfinished:
             one = self._unfinished[-1]
             try:
@@ -298,12 +299,20 @@ class Worker:
 
     def _wait_no_longer(self) -> None:
         """A file went on; what is unfinished is still tried again after a pause."""
-        if not self._unfinished:
+        if self._pause and not self._unfinished:
             self._pause = 0.0
+            self._say_held_up("")
 
     def _wait_longer(self, error: OSError, name: str) -> None:
+        if not self._pause:
+            self._held_up_since = time.time()
         self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
         self.step.log.error("a file must wait", reason=one_line(error), file=name, pause_s=self._pause)
+        self._say_held_up(heldup.told(self._held_up_since, name, one_line(error)))
+
+    def _say_held_up(self, told: str) -> None:
+        with suppress(OSError):  # the disk may be as full for this
+            self.step.say(**{heldup.FACT: told})
 
 
 def committed(claim: Claim) -> Path:

@@ -22,6 +22,17 @@ def ready_file(home: Home, process: str, pid: int) -> Path:
     return home.run / "ready" / process / str(pid)
 
 
+def ready_facts(home: Home, process: str) -> dict[int, dict[str, Any]]:
+    """What the ready copies of *process* that live say of themselves, by pid."""
+    folder, facts = home.run / "ready" / process, {}
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):  # noqa: PTH208  # quick, and asked often
+            with suppress(OSError, ValueError):  # unfinished, or just ended
+                if os.path.exists(f"/proc/{int(name)}"):  # noqa: PTH110
+                    facts[int(name)] = json.loads((folder / name).read_bytes())
+    return facts
+
+
 class Mainloop:
     """The signals of a process, as facts to look at between two pieces of work.
 

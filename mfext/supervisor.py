@@ -21,6 +21,7 @@ from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, ServiceUnavailable
 from mfext.exits import exits_of
 from mfext.generation import lock_file
+from mfext.mainloop import ready_facts
 from mfext.output import last_lines
 from mfext.proc import kill_leftovers, rss_of
 from mfext.process import Process
@@ -177,7 +178,7 @@ class Supervisor:
         return process_state(
             process,
             known,
-            facts=_facts(self.home.run / "ready" / process.name),
+            facts=ready_facts(self.home, process.name),
             last_exit=ends[-1] if ends else None,
             rss=sum(map(rss_of, pids)),
             now=time.time(),
@@ -293,13 +294,3 @@ def _listed(folder: Path) -> list[str]:
         return [name for name in os.listdir(folder) if not name.startswith(".")]  # noqa: PTH208  # quick, and asked often
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def _facts(folder: Path) -> dict[int, dict[str, Any]]:
-    """What the ready copies of a process say of themselves, by pid."""
-    facts = {}
-    if folder.is_dir():
-        for file in folder.glob("[0-9]*"):
-            with suppress(OSError, ValueError):  # just ended
-                facts[int(file.name)] = json.loads(file.read_bytes())
-    return facts

@@ -13,6 +13,7 @@ import pytest
 from mfdata import Done, Failed, File, Retry, Step, quarantine
 from mfdata.config import Safety, StepConfig
 from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.heldup import held_up
 from mfdata.inventory import inventory
 from mfdata.outcome import Hold, Outcome
 from mfdata.places import Places, Target
@@ -300,6 +301,22 @@ def test_a_tag_that_cannot_be_kept_is_a_failure_of_the_step_not_the_death_of_its
     assert kept.why == f"tags are bytes by name; the step set {name!r} to {value!r}"
     assert name not in at.tags(kept.path)
     assert at.waiting(Target("next", "main")) == []
+
+
+def test_who_cannot_hand_over_says_so_until_it_can(bench: Make, tmp_path: Path) -> None:
+    places = [Path("/proc/nowhere/x"), tmp_path / "there"]
+    at = bench(lambda _: Done(to=places[0]))
+    with Mainloop(at.home, "step.p.main") as loop:
+        at.step._say = loop.ready
+        at.offer()
+        at.work()
+        (row,) = held_up(at.home)
+        assert (row["process"], row["pid"]) == ("step.p.main", os.getpid())
+        assert "/proc/nowhere" in row["reason"]
+        places.pop(0)
+        at.work()
+        assert held_up(at.home) == []
+    assert (tmp_path / "there").read_bytes() == b"content"
 
 
 def test_a_hand_over_that_is_refused_is_taken_back_in_the_trace_and_in_the_tags(
