@@ -27,7 +27,7 @@ from mfext.generation import generation
 from mfext.inotify import new_inotify
 
 #: Names taken from one listing: bounds the memory, and is large enough to pay for listing a million files.
-_LISTING = 131_072
+_LISTING = 32_768
 #: A listing in hand is renewed after this many seconds, so that files of a higher priority overtake,
 _RENEW_AFTER_S = 0.25
 #: but no more often than this many times the cost of the listing.
