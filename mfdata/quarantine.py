@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import time
@@ -32,6 +31,7 @@ from mfdata.places import Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
 from mfext.errors import Conflict
+from mfext.lock import takes
 
 #: What the reason beside a file is called.
 REASON = ".json"
@@ -236,7 +236,7 @@ def turn(places: Places, wait: float = 10.0) -> Iterator[None]:
     folder = os.open(places.quarantines, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + wait
-        while not _locked(folder):
+        while not takes(folder):
             if time.monotonic() >= deadline:
                 raise Conflict(
                     f"another command has been at work on the quarantine for more than {wait:g} s",
@@ -247,14 +247,6 @@ def turn(places: Places, wait: float = 10.0) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
-
-
-def _locked(folder: int) -> bool:
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def fresh(tags: Tags) -> Tags:

@@ -7,7 +7,6 @@ holds the flock of its ``.lock``, and each act is one rename that a successor fi
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import time
@@ -24,6 +23,7 @@ from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.exits import Exit, exit_of
 from mfext.generation import is_over
+from mfext.lock import takes
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -214,12 +214,8 @@ def _dead(folder: Path) -> Iterator[bool]:
 
 
 def _can_be_locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
     # Between our open and our lock another may have done it all.
-    return os.fstat(lock).st_nlink > 0
+    return takes(lock) and os.fstat(lock).st_nlink > 0
 
 
 def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, Any]:

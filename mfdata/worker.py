@@ -235,7 +235,7 @@ class Worker:
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = passed_on(file.tags) | outcome.tags
         own = self._legs.of_itself(claim, outcome, tags)
-        made = self._legs.of_outputs(claim, outcome, file, tags) if outcome.outputs else []
+        made = self._legs.of_outputs(claim, outcome, file, tags)
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:

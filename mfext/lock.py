@@ -33,17 +33,26 @@ def exclusive(path: Path, what: str, act: str, *, timeout: float = 10.0) -> Iter
         os.close(descriptor)
 
 
+def takes(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+    """Whether the open file or folder could be locked at once; a former lock of its own is lost anyway.
+
+    Args:
+        descriptor: of the file.
+        how: ``fcntl.LOCK_EX`` or ``fcntl.LOCK_SH``.
+    """
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _wait_for(descriptor: int, what: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise _held(descriptor, what, timeout) from None
-            time.sleep(_POLL_S)
-        else:
-            return
+    while not takes(descriptor):
+        if time.monotonic() >= deadline:
+            raise _held(descriptor, what, timeout)
+        time.sleep(_POLL_S)
 
 
 def _held(descriptor: int, what: str, timeout: float) -> Conflict:

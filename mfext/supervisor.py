@@ -21,6 +21,7 @@ from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, ServiceUnavailable
 from mfext.exits import exits_of
 from mfext.generation import lock_file
+from mfext.lock import takes
 from mfext.mainloop import ready_facts
 from mfext.output import last_lines
 from mfext.proc import kill_leftovers, rss_of
@@ -61,7 +62,7 @@ class Supervisor:
         except FileNotFoundError:
             return False
         try:
-            return not _takes(lock, fcntl.LOCK_SH)
+            return not takes(lock, fcntl.LOCK_SH)
         finally:
             os.close(lock)
 
@@ -205,9 +206,9 @@ class Supervisor:
         lock = self._open_lock(os.O_RDWR | os.O_CREAT)
         try:
             deadline = time.monotonic() + _ANSWER
-            while not _takes(lock, fcntl.LOCK_EX):
+            while not takes(lock, fcntl.LOCK_EX):
                 # Whoever asks is_running() shares it for an instant, which is not short on a busy machine.
-                if not _takes(lock, fcntl.LOCK_SH) or time.monotonic() > deadline:
+                if not takes(lock, fcntl.LOCK_SH) or time.monotonic() > deadline:
                     raise Conflict(f"module {self.home.module} is already running", where=str(self.home.path))
                 fcntl.flock(lock, fcntl.LOCK_UN)
                 time.sleep(_POLL)
@@ -262,15 +263,6 @@ class Supervisor:
                 with suppress(OSError, ValueError):
                     os.kill(int(self._lock.read_text(encoding="ascii")), signal.SIGKILL)
             time.sleep(_POLL)
-
-
-def _takes(lock: int, how: int) -> bool:
-    """Whether the open file *lock* could be locked at once; a former lock of its own is lost anyway."""
-    try:
-        fcntl.flock(lock, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _check_names(processes: Sequence[Process]) -> None:

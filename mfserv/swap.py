@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from contextlib import suppress
 
 from mfext import log
 from mfext.environment import Home
+from mfext.mainloop import ready_facts
 from mfserv.haproxynames import server
 from mfserv.routerlink import RouterLink
 
@@ -73,10 +73,8 @@ class Place:
 
     def _router_leaves(self) -> bool:
         """Whether the router finishes its work, too, and has still some."""
-        for file in (self.home.run / "ready" / "router").glob("[0-9]*"):
-            with suppress(OSError, ValueError):
-                facts = json.loads(file.read_bytes())
-                return bool(facts.get("draining")) and not facts.get("drained")
+        for facts in ready_facts(self.home, "router").values():
+            return bool(facts.get("draining")) and not facts.get("drained")
         return False
 
     async def _wait_for_turn(self, deadline: float) -> None:
