@@ -23,7 +23,7 @@ test: setup  ## run every test
 unit: setup  ## run the tests that need no process and no server
 	@.venv/bin/python -m pytest tests/unit
 
-lint: setup  ## check style, types, security, known vulnerabilities, generated pages
+lint: setup  ## check style, types, security, known vulnerabilities, generated pages, fragments of the changelog
 	@tools/lint
 
 format: setup  ## put the source into its one form
