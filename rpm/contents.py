@@ -9,6 +9,19 @@ from pathlib import Path
 #: The checkout.
 ROOT = Path(__file__).resolve().parent.parent
 
+#: The package that all others need.
+FRAMEWORK = "metwork-mfext"
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What a package needs, as the tags of a spec file have it."""
+
+    #: Without it the package is not installed.
+    requires: tuple[str, ...] = ()
+    #: dnf brings it where it can.
+    recommends: tuple[str, ...] = ()
+
 
 @dataclass(frozen=True)
 class ModulePackage:
@@ -25,6 +38,13 @@ class ModulePackage:
         """Name of the RPM."""
         return f"metwork-{self.module}"
 
+    def dependencies(self, build: str, python: Path) -> Dependencies:
+        """What it needs, of the software *build* (``VERSION-RELEASE``) that runs on *python*."""
+        if self.module == "mfext":
+            # A weak dependency: dnf brings it, while the rpm of a Debian, which does not know it, does not refuse.
+            return Dependencies(recommends=(*self.recommends, str(python)))
+        return Dependencies((f"{FRAMEWORK} = {build}",), self.recommends)
+
 
 @dataclass(frozen=True)
 class LayerPackage:
@@ -37,6 +57,12 @@ class LayerPackage:
     def name(self) -> str:
         """Name of the RPM."""
         return f"metwork-mfext-layer-{self.layer}"
+
+    def dependencies(self, build: str, python: Path) -> Dependencies:
+        """What it needs, of the software *build* (``VERSION-RELEASE``) that runs on *python*."""
+        version = build.rpartition("-")[0]
+        of_python = f"{FRAMEWORK}(python) = {python.name.removeprefix('python')}"
+        return Dependencies((f"{FRAMEWORK} >= {version}", of_python))
 
 
 MODULES = (

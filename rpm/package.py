@@ -45,8 +45,15 @@ def build(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], targe
 def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], target: Target) -> str:
     """The spec file of *package*."""
     loader = FileSystemLoader(_TEMPLATES)
-    # A spec file is no HTML.
-    jinja = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    # A spec file is no HTML; and what is included ends with its last line, not within it.
+    jinja = Environment(  # nosec B701
+        loader=loader,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     brings_others = isinstance(package, LayerPackage) or package.module == "mfext"
     common = {
         **facts,
@@ -55,12 +62,13 @@ def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], tar
         "summary": package.summary,
         "description": f"{package.summary}.",
         "python": target.python,
+        "dependencies": package.dependencies(f"{facts['version']}-{facts['release']}", target.python),
         "python_version": target.version,
         "site": target.site,
     }
     if isinstance(package, LayerPackage):
         return jinja.get_template("layer.spec.j2").render(common, noarch=False)
-    own = {"module": package.module, "recommends": package.recommends, "noarch": package.module != "mfext"}
+    own = {"module": package.module, "noarch": package.module != "mfext"}
     return jinja.get_template("module.spec.j2").render(common, **own)
 
 

@@ -9,13 +9,16 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mfext.testing import wait_until
-from tests.system.installed import FLOW, INSTALL, NAMES, add_plugin, as_mfdata, build, kept
+from rpm.contents import MODULES
+from rpm.target import target_of
+from tests.system.installed import FLOW, INSTALL, NAMES, PYTHON, add_plugin, as_mfdata, build, kept
 from tests.system.machine import Machine, Unavailable, machine
 
 #: They are built first, and what they bring is fetched when it is not there yet.
@@ -171,6 +174,20 @@ def need(machine: Machine, *programs: str) -> None:
     for program in programs:
         if machine.try_to(f"command -v {program}").returncode:
             pytest.skip(f"there is no {program}: tools/system-packages test")
+
+
+def test_what_is_built_needs_what_is_declared(rpms: Path) -> None:
+    for package in MODULES:
+        rpm = next((rpms / "1").glob(f"{package.name}-[0-9]*.rpm"))
+        version, python = query(rpm, "--qf", "%{VERSION}-%{RELEASE}")[0], target_of(PYTHON).python
+        wanted = package.dependencies(version, python)
+        assert query(rpm, "--requires") == sorted(wanted.requires)
+        assert query(rpm, "--recommends") == sorted(wanted.recommends)
+
+
+def query(rpm: Path, *asked: str) -> list[str]:
+    said = subprocess.run(["rpm", "-qp", *asked, rpm], capture_output=True, text=True, check=True).stdout
+    return sorted(line for line in said.splitlines() if not line.startswith("rpmlib("))
 
 
 def test_two_builds_are_the_same_to_the_bit(rpms: Path, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -63,6 +66,36 @@ def test_no_scriptlet_needs_a_shell_and_no_dependency_a_package_of_the_system(pa
     assert scriptlets
     assert all(line.endswith("-p <lua>") for line in scriptlets)
     assert all(line.split()[1].startswith("metwork-mfext") for line in lines if line.startswith("Requires:"))
+
+
+@pytest.mark.parametrize("package", [*MODULES, *LAYERS], ids=lambda package: package.name)
+def test_rpm_reads_from_the_spec_file_what_the_package_needs(package: ModulePackage, tmp_path: Path) -> None:
+    if shutil.which("rpmspec") is None:
+        pytest.skip("there is no rpmspec: tools/system-packages")
+    spec = tmp_path / "package.spec"
+    spec.write_text(spec_of(package, FACTS, TARGET), "utf-8")
+    wanted = package.dependencies("1.0-1", TARGET.python)
+    assert wanted.requires or wanted.recommends
+    assert tags(spec, "REQUIRENEVRS") == sorted(wanted.requires)
+    assert tags(spec, "RECOMMENDNEVRS") == sorted(wanted.recommends)
+
+
+def tags(spec: Path, query: str) -> list[str]:
+    """What rpm understands of the tags that *query* asks for."""
+    asked = subprocess.run(
+        ["rpmspec", "-q", "--qf", f"[%{{{query}}}\\n]", spec], capture_output=True, text=True, check=True
+    )
+    return sorted(line for line in asked.stdout.splitlines() if not line.startswith("rpmlib("))
+
+
+@pytest.mark.parametrize("package", [*MODULES, *LAYERS], ids=lambda package: package.name)
+def test_every_line_of_a_spec_file_begins_where_the_one_before_ended(package: ModulePackage) -> None:
+    text = spec_of(package, FACTS, TARGET)
+    head = text.partition("%description")[0]
+    odd = [line for line in head.splitlines() if line and not re.fullmatch(r"#.*|%global .*|[A-Z]\w+: \S.*", line)]
+    assert odd == []
+    assert "AutoReqProv: no" in head.splitlines()
+    assert text.endswith("\n")
 
 
 def test_what_must_run_on_an_old_c_library_is_asked_for() -> None:
