@@ -13,7 +13,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -36,16 +35,16 @@ from mfdata.recovery import Recovery
 from mfdata.trace import Trace
 from mfdata.unfinished import Unfinished
 from mfdata.watched import Watched, identity
-from mfext import log as logs
 from mfext.accepted import remembered
 from mfext.config import module_config
-from mfext.environment import Home, current_module, home_of
-from mfext.errors import MetworkError
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home
 from mfext.inotify import new_inotify
 from mfext.lock import exclusive
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
 from mfext.plugin.installed import survey
+from mfext.section import Config
 
 log = get_logger(__name__)
 
@@ -316,25 +315,23 @@ def _say_nothing(**_facts: str) -> None:
     return None
 
 
-def main() -> None:
-    """Run as the supervised process ``observer``."""
-    home = home_of(current_module())
-    logs.set_up(home, PROCESS)
+def serve(daemon: Daemon) -> None:
+    """Observe until told to stop."""
+    home = daemon.home
     # Who opens a file for writing while it is asked whether anybody does sends this, which would kill us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     home.run.mkdir(parents=True, exist_ok=True)
     with exclusive(home.run / "intake.lock", "incoming files", "observe", timeout=30), Mainloop(home) as loop:
-        observer = made(home)
+        observer = made(home, daemon.config)
         try:
             observer.run(loop)
         finally:
             observer.close()
 
 
-def made(home: Home) -> Observer:
+def made(home: Home, config: Config) -> Observer:
     """The observer of *home*, as its configuration and its plugins say."""
     places = Places(home)
-    config = module_config(MODULE, home)
     settings, safety = config.section("incoming", Incoming), config.section("safety", Safety)
     trace = Trace(home, PROCESS, settings=config.section("trace", TraceConfig))
     steps = _steps(home)
@@ -366,9 +363,10 @@ def _steps(home: Home) -> dict[Target, StepConfig]:
     }
 
 
+def main() -> None:
+    """Run as the supervised process ``observer``."""
+    run_daemon(serve, process=PROCESS)
+
+
 if __name__ == "__main__":
-    try:
-        main()
-    except MetworkError as error:
-        sys.stderr.write(f"{error.message}\n")
-        sys.exit(error.exit_code)
+    main()

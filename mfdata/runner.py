@@ -16,34 +16,30 @@ from mfdata.step import Step
 from mfdata.trace import Trace
 from mfdata.worker import Worker
 from mfext import log
-from mfext.config import module_config
-from mfext.environment import Home, current_module, current_process, home_of
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home, current_process
 from mfext.errors import MetworkError, UsageError
 from mfext.mainloop import Mainloop
 from mfext.plugin.manifest import Plugin, load_plugin
-from mfext.supervision import Log
 
 
 def run_process(kind: type[Step]) -> None:
     """Run *kind* as the supervised process ``step.PLUGIN.STEP``, with the plugin in the current folder."""
-    process = current_process()
-    try:
-        if not process:
-            program = Path(sys.argv[0]).name
-            raise UsageError("this step was not started by mfdata", mend=f"Try it on a file: python {program} FILE")
-        _run(kind, process)
-    except MetworkError as error:
+    if not current_process():
+        error = UsageError(
+            "this step was not started by mfdata", mend=f"Try it on a file: python {Path(sys.argv[0]).name} FILE"
+        )
         sys.stderr.write(f"{error.message}\n")
         sys.exit(error.exit_code)
+    run_daemon(lambda daemon: _serve(kind, daemon))
 
 
-def _run(kind: type[Step], process: str) -> None:
-    home = home_of(current_module())
-    plugin = load_plugin(Path.cwd(), MODULE, home)
+def _serve(kind: type[Step], daemon: Daemon) -> None:
+    home, process, config = daemon.home, daemon.process, daemon.config
+    plugin = load_plugin(Path.cwd(), daemon.module, home)
     step = made(kind, plugin, process.removeprefix(f"step.{plugin.name}."), home)
-    config = module_config(MODULE, home)
-    logs = config.section("log", Log)
-    log.set_up(home, process, "debug" if step.config.debug else logs.level, max_size=logs.max_size, keep=logs.keep)
+    if step.config.debug:
+        daemon.set_up_log(debug=True)
     safety = config.section("safety", Safety)
     trace = Trace(home, process, step.plugin, step.name, config.section("trace", TraceConfig))
     target = Target(step.plugin, step.name)

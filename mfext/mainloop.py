@@ -10,9 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home, current_module, current_process, home_of
+
+if TYPE_CHECKING:
+    import asyncio
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -105,6 +108,19 @@ class Mainloop:
         if self.wakeup_fd in found:
             self.clear_wakeup()
         return found - {self.wakeup_fd}
+
+    def signal_event(self) -> asyncio.Event:
+        """An event that is set in the running asyncio loop whenever a signal came, for whoever waits in one."""
+        import asyncio
+
+        event = asyncio.Event()
+
+        def set_event() -> None:
+            self.clear_wakeup()
+            event.set()
+
+        asyncio.get_running_loop().add_reader(self.wakeup_fd, set_event)
+        return event
 
     def clear_wakeup(self) -> None:
         """Empty ``wakeup_fd``, for whoever polls it himself: look at the facts after this, not before."""

@@ -12,8 +12,7 @@ import os
 import re
 from contextlib import suppress
 
-from mfext import log
-from mfext.environment import current_module, home_of
+from mfext.daemon import Daemon, run_daemon
 from mfext.mainloop import Mainloop
 from mfserv.chunked import Chunked
 from mfserv.haproxynames import BODIES, SIZED
@@ -120,11 +119,13 @@ class Exchange:
 
 
 def main() -> None:
-    """Run until told to stop."""
-    home = home_of(current_module())
-    log.set_up(home, PROCESS)
-    os.chdir(home.run)  # paths of sockets must be short
-    with Mainloop(home) as loop:
+    """Run as the supervised process ``bodies``."""
+    run_daemon(_run, process=PROCESS)
+
+
+def _run(daemon: Daemon) -> None:
+    os.chdir(daemon.home.run)  # paths of sockets must be short
+    with Mainloop(daemon.home) as loop:
         asyncio.run(serve(loop))
 
 
@@ -132,13 +133,7 @@ async def serve(loop: Mainloop) -> None:
     """Serve until told to stop; told to drain, go on until nothing is in hand."""
     bodies = Bodies()
     server = await asyncio.start_unix_server(bodies.serve, sock=listen(BODIES), limit=_LONGEST_HEAD)
-    signalled = asyncio.Event()
-
-    def heard() -> None:
-        loop.clear_wakeup()
-        signalled.set()
-
-    asyncio.get_running_loop().add_reader(loop.wakeup_fd, heard)
+    signalled = loop.signal_event()
     loop.ready()
     while not loop.stopping:
         await signalled.wait()

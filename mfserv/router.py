@@ -23,7 +23,8 @@ from pathlib import Path
 from mfext import log
 from mfext.appendfile import AppendFile
 from mfext.config import module_config
-from mfext.environment import Home, current_module, home_of
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.mainloop import Mainloop
 from mfext.module import load_module
@@ -229,18 +230,16 @@ def version_of(program: str) -> tuple[int, ...]:
     return (int(match[1]), int(match[2])) if match else ()
 
 
+def serve(daemon: Daemon) -> int:
+    """Run HAProxy until told to stop; the exit status."""
+    os.chdir(daemon.home.run)  # paths of sockets must be short
+    with Mainloop(daemon.home) as loop:
+        return Router(daemon.home).run(loop)
+
+
 def main() -> None:
-    """Run HAProxy until told to stop."""
-    home = home_of(current_module())
-    log.set_up(home, "router")
-    os.chdir(home.run)  # paths of sockets must be short
-    with Mainloop(home) as loop:
-        try:
-            status = Router(home).run(loop)
-        except MetworkError as error:
-            print(error.message, file=sys.stderr)
-            status = error.exit_code
-    sys.exit(status)
+    """Run as the supervised process ``router``."""
+    run_daemon(serve, process="router")
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ import time
 from typing import Protocol
 
 from mfext import log
-from mfext.environment import Home, current_module, current_process, home_of
-from mfext.errors import MetworkError
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home
 from mfext.mainloop import Mainloop
 from mfserv.health import healthy
 from mfserv.requestlog import adopt_standard_logging
@@ -60,22 +60,24 @@ class Server(Protocol):
 def main() -> None:
     """Run the worker that the first argument describes."""
     spec = Spec.from_text(sys.argv[1])
-    home = home_of(current_module())
-    level = "debug" if spec.debug else "info"
-    log.set_up(home, current_process() or spec.app, level)
-    adopt_standard_logging(level)
+    inherited = int(sys.argv[2]) if len(sys.argv) > 2 else None
+    run_daemon(
+        lambda daemon: serve(daemon, spec, inherited),
+        process=spec.app,
+        debug=spec.debug,
+        adopt_logging=adopt_standard_logging,
+    )
+
+
+def serve(daemon: Daemon, spec: Spec, inherited: int | None) -> int:
+    """Be the worker of *spec*, on the socket with the number *inherited* if there is one; the exit status."""
+    home = daemon.home
     sys.path.insert(0, "")  # the working folder, wherever it is moved to: what is imported later is of one version
     with Mainloop(home) as loop:
-        inherited = int(sys.argv[2]) if len(sys.argv) > 2 else None
         seat = (
             own_seat(home, spec.socket, inherited) if inherited else take_seat(home, spec.socket, lambda: loop.stopping)
         )
-        try:
-            ended_well = asyncio.run(Worker(spec, home, loop, seat).run())
-        except MetworkError as error:
-            print(error.message, file=sys.stderr)
-            raise SystemExit(error.exit_code) from None
-    sys.exit(0 if ended_well else 1)
+        return 0 if asyncio.run(Worker(spec, home, loop, seat).run()) else 1
 
 
 class Worker:

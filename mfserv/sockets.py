@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfext import log
-from mfext.environment import Home, current_module, home_of
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
 from mfext.mainloop import Mainloop
 from mfserv.app import SOCKETS
@@ -291,16 +292,19 @@ def _receive(peer: socket.socket) -> tuple[bytes, list[int]]:
     return message, list(files)
 
 
-def main() -> None:
+def serve(daemon: Daemon) -> None:
     """Hold sockets until told to stop."""
-    home = home_of(current_module())
-    log.set_up(home, "sockets")
-    os.chdir(home.run)
+    os.chdir(daemon.home.run)
     Path(SOCKETS).mkdir(mode=0o700, exist_ok=True)
-    with Mainloop(home) as loop:
-        holder = Holder(RouterLink(home))
+    with Mainloop(daemon.home) as loop:
+        holder = Holder(RouterLink(daemon.home))
         loop.ready()
         holder.run(loop)
+
+
+def main() -> None:
+    """Run as the supervised process ``sockets``."""
+    run_daemon(serve, process="sockets")
 
 
 if __name__ == "__main__":

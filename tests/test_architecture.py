@@ -74,6 +74,17 @@ def test_third_parties_are_reached_through_their_named_files(path: Path) -> None
         assert str(path).startswith(GATES[name] or "nobody"), f"{path} imports {name}, which is for {GATES[name]}"
 
 
+def test_only_the_start_of_a_process_sets_up_its_log() -> None:
+    """Elsewhere, [log] would be forgotten."""
+    starters = {
+        str(path)
+        for path in SOURCES
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.set_up", "logs.set_up")
+    }
+    assert starters == {"mfext/arbiter.py", "mfext/daemon.py", "mfdata/runner.py"}
+
+
 def test_only_environment_reads_the_environment() -> None:
     readers = {
         str(path)

@@ -121,15 +121,9 @@ class HttpReceiver:
         """Serve until told to stop; a file that is coming in then is waited for."""
         server, sockets = self._listening()
         host, port = sockets[0].getsockname()[:2]
-        heard = asyncio.Event()
-
-        def wake() -> None:
-            mainloop.clear_wakeup()
-            heard.set()
-
-        asyncio.get_running_loop().add_reader(mainloop.wakeup_fd, wake)
+        signalled = mainloop.signal_event()
         mainloop.ready(host=str(host), port=str(port))
-        await heard.wait()
+        await signalled.wait()
         self.is_leaving = True
         server.stop()
         while self._active:
@@ -138,9 +132,9 @@ class HttpReceiver:
         if mainloop.draining:
             mainloop.drained()
         while not mainloop.stopping:
-            heard.clear()
+            signalled.clear()
             if not mainloop.stopping:
-                await heard.wait()
+                await signalled.wait()
         await server.close_all_connections()
         self.gate.close()
         self._disk.shutdown()

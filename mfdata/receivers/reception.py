@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import ssl
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,14 @@ from typing import Any, TypeVar
 
 from mfdata.completeness import ignored_names
 from mfdata.config import Incoming, Pressure
-from mfdata.module import MODULE
 from mfdata.places import Places
 from mfdata.pressure import refusal
 from mfdata.receivers.upload import discard_leftovers
 from mfdata.receivers.users import User, Users
 from mfext import log as logs
-from mfext.config import module_config
-from mfext.environment import Home, current_module, current_process, home_of
-from mfext.errors import ConfigError, MetworkError, ServiceUnavailable, UsageError
+from mfext.daemon import Daemon, run_daemon
+from mfext.environment import Home
+from mfext.errors import ConfigError, ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
 from mfext.option import option
@@ -183,22 +181,13 @@ def server_context(certificate: str, key: str) -> ssl.SSLContext:
 
 def run_receiver(keys: type[K], serve: Callable[[Reception, K, Mainloop], Any]) -> None:
     """Be a receiver as the supervised process, with its plugin in the current folder, until told to stop."""
-    process = current_process()
-    if not process:
-        sys.stderr.write(
-            "this process was not started by mfdata; switch it on in [internal_plugins] of config/config.ini\n"
-        )
-        sys.exit(UsageError.exit_code)
-    home = home_of(current_module())
-    logs.set_up(home, process)
-    logs.adopt_standard_logging()
-    try:
-        plugin = load_plugin(Path.cwd(), MODULE, home)
+
+    def receive(daemon: Daemon) -> None:
+        home, config = daemon.home, daemon.config
+        plugin = load_plugin(Path.cwd(), daemon.module, home)
         given = plugin.config.section("custom", keys)
-        config = module_config(MODULE, home)
         incoming, pressure = config.section("incoming", Incoming), config.section("pressure", Pressure)
-        with Mainloop(home, process) as mainloop:
+        with Mainloop(home, daemon.process) as mainloop:
             serve(Reception(home, plugin.name, given, incoming, pressure), given, mainloop)
-    except MetworkError as error:
-        sys.stderr.write(f"{error.message}\n")
-        sys.exit(error.exit_code)
+
+    run_daemon(receive, adopt_logging=lambda _level: logs.adopt_standard_logging())

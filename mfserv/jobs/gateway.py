@@ -20,12 +20,11 @@ from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from mfext import log as logs
-from mfext.config import module_config
-from mfext.environment import Home, current_module, home_of
+from mfext.daemon import run_daemon
+from mfext.environment import Home
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
-from mfext.module import load_module
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job
 from mfserv.jobs.route import Routes
@@ -217,13 +216,7 @@ async def _serve(home: Home, settings: JobsConfig, loop: Mainloop) -> None:
     listening = asyncio.create_task(gateway.listen_to_bell())
     server.add_socket(socket_of(home))
     loop.ready()
-    signalled = asyncio.Event()
-
-    def heard() -> None:
-        loop.clear_wakeup()
-        signalled.set()
-
-    asyncio.get_running_loop().add_reader(loop.wakeup_fd, heard)
+    signalled = loop.signal_event()
     await signalled.wait()
     server.stop()
     # Who waits for a result is told where to find it later.
@@ -267,10 +260,11 @@ def socket_of(home: Home) -> socket.socket:
 
 def main() -> None:
     """Run as the supervised process ``gateway``."""
-    home = home_of(current_module())
-    logs.set_up(home, PROCESS)
-    logs.adopt_standard_logging()
-    serve(home, jobs_config(module_config(load_module(home.module), home)))
+    run_daemon(
+        lambda daemon: serve(daemon.home, jobs_config(daemon.config)),
+        process=PROCESS,
+        adopt_logging=lambda _level: logs.adopt_standard_logging(),
+    )
 
 
 if __name__ == "__main__":

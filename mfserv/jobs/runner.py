@@ -13,13 +13,11 @@ import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
 
-from mfext import log as logs
-from mfext.config import module_config
-from mfext.environment import Home, current_module, home_of
+from mfext.daemon import run_daemon
+from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
-from mfext.module import load_module
 from mfserv.jobs.call import Call
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job, keeps
@@ -259,9 +257,7 @@ def serve(home: Home, settings: JobsConfig) -> None:
 
 def main() -> None:
     """Run as the supervised process ``job_runner``."""
-    home = home_of(current_module())
-    logs.set_up(home, PROCESS)
-    serve(home, jobs_config(module_config(load_module(home.module), home)))
+    run_daemon(lambda daemon: serve(daemon.home, jobs_config(daemon.config)), process=PROCESS)
 
 
 if __name__ == "__main__":
