@@ -93,12 +93,12 @@ class Exchange:
         body = Chunked()
         app.write(head)
         while piece := await self.reader.read(_PIECE):
-            body.see(piece)
+            passed = body.pass_on(piece)
             if body.size > most:
                 raise TooLarge
-            if not app.is_closing():
+            if passed and not app.is_closing():
                 with suppress(OSError):  # an app may answer and hang up without the rest: its answer is waited for
-                    app.write(piece)
+                    app.write(passed)
                     await app.drain()
 
     async def _refuse(self) -> None:

@@ -1,4 +1,4 @@
-"""Chunked: how much of a chunked body has come, seen as its bytes pass (RFC 9112, section 7.1; pure)."""
+"""Chunked: a chunked body as its bytes pass: how large it is, and where it ends (RFC 9112, section 7.1; pure)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ _LONGEST_LINE = 4096
 
 
 class Chunked:
-    """A body on its way. What it carries is neither kept nor changed."""
+    """A body on its way. What it carries is neither kept nor changed.
+
+    It ends with its last chunk. Trailers, which may follow, are no part of it: the headers were looked at and cleaned
+    before they came, and there are apps that take them for headers.
+    """
 
     def __init__(self) -> None:
         #: Bytes that were announced so far, without what surrounds them.
@@ -15,16 +19,19 @@ class Chunked:
         self._line = b""
         #: Bytes to come of the chunk, and of the line end behind it.
         self._left = 0
-        self._has_ended = False
+        #: Whether its last chunk has come.
+        self.has_ended = False
 
-    def see(self, data: bytes) -> None:
-        """Note the next bytes.
+    def pass_on(self, data: bytes) -> bytes:
+        """What goes on of the next bytes: all up to the end of the body, which comes right behind the last chunk.
 
         Raises:
             ValueError: this is no chunked body.
         """
+        if self.has_ended:
+            return b""
         at = 0
-        while at < len(data) and not self._has_ended:
+        while at < len(data) and not self.has_ended:
             if self._left:
                 step = min(self._left, len(data) - at)
                 at, self._left = at + step, self._left - step
@@ -37,6 +44,7 @@ class Chunked:
             if end:
                 self._begin(self._line)
                 self._line = b""
+        return data[:at] + b"\r\n" if self.has_ended else data
 
     def _begin(self, line: bytes) -> None:
         digits = line.partition(b";")[0].strip()
@@ -45,4 +53,4 @@ class Chunked:
         size = int(digits, 16)
         self.size += size
         self._left = size + 2 if size else 0
-        self._has_ended = not size
+        self.has_ended = not size

@@ -9,6 +9,7 @@ from socket import socket
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mfext import log
 from mfext.errors import PluginError
@@ -40,6 +41,7 @@ class AsgiServer:
             access_log=False,
             server_header=False,
             date_header=False,
+            http=_Http,
             lifespan="auto" if lifespan else "off",
             timeout_keep_alive=3600,
             # An answer without an end is cut, so that the app is shut down in order nevertheless.
@@ -130,6 +132,15 @@ class AsgiServer:
             await send(message)
 
         await self.app(scope, receive, noted)
+
+
+class _Http(HttpToolsProtocol):
+    """HTTP without trailers: uvicorn adds them to the headers, which the app has got already."""
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header, as long as there are no more than headers."""
+        if "method" not in self.scope:
+            super().on_header(name, value)
 
 
 class _Uvicorn(uvicorn.Server):

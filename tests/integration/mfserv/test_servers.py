@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -254,3 +255,38 @@ def test_a_program_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     for name in ("/no/such/program", "no-such-program", "./plain.sh"):
         with pytest.raises(RuntimeError, match=f'there is no program "{name}"'), serving(name, "command", tmp_path):
             pass
+
+
+ECHO = """
+import json
+
+async def asgi(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    body = json.dumps([value.decode() for _, value in scope["headers"]] + [scope["root_path"]]).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+def wsgi(environ, start_response):
+    environ["wsgi.input"].read()
+    start_response("200 OK", [])
+    return [json.dumps([value for value in environ.values() if isinstance(value, str)]).encode()]
+"""
+
+
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+@pytest.mark.parametrize("pieces", [1, 2, 9])
+def test_headers_are_what_came_before_the_body(tmp_path: Path, kind: str, pieces: int) -> None:
+    (tmp_path / "echo.py").write_text(ECHO)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole = head + b"1\r\nx\r\n0\r\nX-Forwarded-Prefix: /evil\r\nX-Request-Id: evil\r\nHost: evil\r\n\r\n"
+    with serving(f"echo:{kind}", kind, tmp_path, prefix="") as service:
+        assert isinstance(service.place, Path)
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(service.place))
+            step = len(whole) // pieces + 1
+            for at in range(0, len(whole), step):
+                connection.sendall(whole[at : at + step])
+            with http.client.HTTPResponse(connection, method="POST") as answer:
+                answer.begin()
+                assert b"evil" not in answer.read()

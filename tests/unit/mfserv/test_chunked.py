@@ -11,13 +11,22 @@ BODY = b"5\r\nhello\r\n0a;note=1\r\n0123456789\r\n0\r\nTrailer: 99\r\n\r\n"
 def test_the_size_is_the_same_however_it_comes(step: int) -> None:
     seen = Chunked()
     for at in range(0, len(BODY), step):
-        seen.see(BODY[at : at + step])
+        seen.pass_on(BODY[at : at + step])
     assert seen.size == 15
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 100])
+@pytest.mark.parametrize("behind", [b"\r\n", b"Trailer: 99\r\nOther: 1\r\n\r\n", b"\r\nGET / HTTP/1.1\r\n\r\n"])
+def test_a_body_ends_with_its_last_chunk(step: int, behind: bytes) -> None:
+    seen, chunks = Chunked(), b"5\r\nhello\r\n0;last\r\n"
+    whole = chunks + behind
+    assert b"".join(seen.pass_on(whole[at : at + step]) for at in range(0, len(whole), step)) == chunks + b"\r\n"
+    assert seen.has_ended
 
 
 def test_the_size_is_known_before_the_chunk_has_come() -> None:
     seen = Chunked()
-    seen.see(b"ffffffffff\r\n")
+    seen.pass_on(b"ffffffffff\r\n")
     assert seen.size == 0xFFFFFFFFFF
 
 
@@ -26,4 +35,4 @@ def test_the_size_is_known_before_the_chunk_has_come() -> None:
 )
 def test_what_is_no_chunk_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
-        Chunked().see(data)
+        Chunked().pass_on(data)
