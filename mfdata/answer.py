@@ -12,6 +12,8 @@ from mfdata.outcome import Done, Failed, Outcome
 from mfdata.places import Places, Target
 
 _NAME_MAX = 255
+#: Bytes of names and values that all tags of a file may have: each later process reads and stores them with the file.
+_TAGS_MAX = 1 << 20
 
 
 class Answers:
@@ -66,8 +68,22 @@ class Answers:
 def wrong_tag(tags: dict[Any, Any]) -> str:
     """What is wrong with *tags* that a step has set; '' when nothing is. Those that cannot be kept are taken out."""
     wrong = [name for name, value in tags.items() if not (isinstance(value, bytes) and isinstance(name, str))]
-    told = {name: tags.pop(name) for name in wrong}
-    return "".join(f"tags are bytes by name; the step set {name!r} to {value!r}" for name, value in [*told.items()][:1])
+    if wrong:
+        values = [tags.pop(name) for name in wrong]
+        return f"tags are bytes by name; the step set {wrong[0]!r} to {values[0]!r}"
+    size = sum(map(len, tags)) + sum(map(len, tags.values()))
+    return _too_large(tags, size) if size > _TAGS_MAX else ""
+
+
+def _too_large(tags: dict[str, bytes], size: int) -> str:
+    """Take out the largest tags until the others can be kept; what is wrong."""
+    largest = sorted((name for name in tags if ".core." not in name), key=lambda name: -len(tags[name]) - len(name))
+    left = size
+    for name in largest:
+        if left <= _TAGS_MAX:
+            break
+        left -= len(name) + len(tags.pop(name))
+    return f"the tags of the file have {size} bytes, more than {_TAGS_MAX}; the largest is {largest[0]!r:.80}"
 
 
 def _path_fault(path: Path) -> str:

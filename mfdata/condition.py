@@ -5,7 +5,8 @@
 The text is parsed once and every piece of it is checked before anything runs: only what stands in the tables below
 is let through, and each piece has a known kind (bytes, str, int, …), so that a condition which could never hold, such
 as a comparison of bytes with a str, is refused instead of being false for ever. There are no loops and nothing that
-makes a value grow by more than its own text, so that what a condition may cost is bounded by its length.
+makes a value grow by more than its own text; what is left, long tags joined many times over, ends with the budget that
+all rules have for one file (``rule_budget.py``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Both work on bytes. Regular expressions are Python's; those that RE2 reads the same way are run by RE2, in which no
 expression takes longer than the text is long, so that no author can stop the switch with one. The others (look-around,
-back-references) are run by ``re``.
+back-references, many repetitions of repetitions) are run by ``re`` within a budget (``rule_budget.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mfdata.rule_budget import bounded_search
 from mfdata.rule_sieve import Literal, linear_search
 
 
@@ -20,7 +21,7 @@ from mfdata.rule_sieve import Literal, linear_search
 class Pattern:
     """One compiled pattern."""
 
-    #: Gives something true for the values that it matches.
+    #: Gives something true for the values that it matches. Raises OverBudget.
     matches: Callable[[bytes], object]
     #: Each is in every value that the pattern matches.
     literals: tuple[Literal, ...]
@@ -63,7 +64,7 @@ def regex_pattern(text: bytes) -> Pattern:
         raise PatternError(str(error)) from None
     translated = _re2_source(tokens)
     safe = linear_search(translated) if translated is not None else None
-    return Pattern(safe or exact.search, tuple(_regex_literals(tokens)), translated if safe else None)
+    return Pattern(safe or bounded_search(exact.search), tuple(_regex_literals(tokens)), translated if safe else None)
 
 
 def _several_bytes(part: bytes) -> str:

@@ -7,12 +7,14 @@ A rule that raises makes an error, never a "no match".
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from mfdata.condition import Get, compile_condition
 from mfdata.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, SYSTEM_MAGIC, ContentTags, signature_of
+from mfdata.rule_budget import FILE_S, ProcessorTime
 from mfdata.rule_index import Finder, RuleIndex, Test
 from mfdata.rule_pattern import PatternError, fnmatch_pattern, regex_pattern
 from mfdata.rule_sieve import Literal
@@ -251,7 +253,8 @@ class RuleSet:
         """What the rules say of a file with *tags*. Never raises, not even when reading a tag does."""
         get = tags.get
         try:
-            found = tuple([find(get) for find in (*self._finders, *self._content_finders_for(tags))])
+            with ProcessorTime(FILE_S):
+                found = tuple([find(get) for find in (*self._finders, *self._content_finders_for(tags))])
         except Exception:  # a rule, or the making of a tag: one by one they tell which
             return self._match_one_by_one(tags)
         return self._matches.get(found) or self._keep(found)
@@ -274,9 +277,25 @@ class RuleSet:
         return match
 
     def _match_one_by_one(self, tags: Mapping[str, bytes]) -> Match:
-        explained = self.explain(tags)
-        errors = [RuleError(one.rule, one.error) for one in explained if one.matched is None]
-        return _match([one.rule for one in explained if one.matched], errors[0] if errors else None)
+        """As ``match``, with the rule that is to blame; what they cost together is bounded here as well."""
+        matched: list[Rule] = []
+        errors: list[RuleError] = []
+        costs: list[float] = []
+        begin = time.process_time()
+        for number in range(len(self.rules)):
+            start = time.process_time()
+            if start - begin > FILE_S:
+                break
+            one = self._explained(number, tags.get)
+            costs.append(time.process_time() - start)
+            if one.matched:
+                matched.append(one.rule)
+            elif one.matched is None:
+                errors.append(RuleError(one.rule, one.error))
+        if len(costs) < len(self.rules) and not errors:
+            costliest = self.rules[costs.index(max(costs))]
+            errors.append(RuleError(costliest, f"the rules took more than {FILE_S:g} s for this file, this one most"))
+        return _match(matched, errors[0] if errors else None)
 
     def _explained(self, number: int, get: Get) -> Explained:
         seen: dict[str, bytes] = {}
@@ -286,7 +305,8 @@ class RuleSet:
             return value
 
         try:
-            holds = bool(self._tests[number](see))
+            with ProcessorTime(FILE_S):
+                holds = bool(self._tests[number](see))
         except Exception as error:  # is what this rule says
             return Explained(self.rules[number], seen, None, f"{type(error).__name__}: {error}")
         return Explained(self.rules[number], seen, holds != (number in self._contrary))

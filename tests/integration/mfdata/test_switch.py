@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from mfdata import Done, File
+from mfdata import Done, Failed, File
 from mfdata.config import StepConfig
 from mfdata.file import first_tags, new_uid
 from mfdata.module import MODULE
+from mfdata.outcome import Outcome
 from mfdata.places import Places
-from mfdata.rules import parse_condition
+from mfdata.rules import parse_condition, parse_rules
 from mfdata.switch import Published, Switch, published
 from mfext.config import module_config
 from mfext.environment import Home
@@ -32,12 +33,16 @@ def in_force(home: Home, priorities: dict[str, int], no_match: str = "keep", con
     return rules_in_force
 
 
-def routed(home: Home) -> Done:
+def route(home: Home, name: bytes = b"file") -> Outcome:
     switch = Switch(home, "switch", "main", StepConfig(), FreeSection())
     switch.open()
     path = home.path / "file"
     path.write_bytes(b"content")
-    outcome = switch.process(File(path, first_tags(new_uid(), b"file", b"incoming")))
+    return switch.process(File(path, first_tags(new_uid(), name, b"incoming")))
+
+
+def routed(home: Home) -> Done:
+    outcome = route(home)
     assert isinstance(outcome, Done)
     return outcome
 
@@ -71,3 +76,20 @@ def test_what_is_in_force_is_read_as_it_was_written_and_a_changed_priority_shows
     assert Published.read(Places(home)) == first
     second = in_force(home, {"a/main": 1})
     assert first.fingerprint(first.compiled()) != second.fingerprint(second.compiled())
+
+
+def test_a_rule_that_computes_for_ever_stops_no_file_but_the_one_it_computes_on(home: Home) -> None:
+    pattern = "^([A-Za-z0-9]{1,40}_?){1,40}[.]grib"
+    section = "switch_rules:regex:first.core.original_basename"
+    (mine,) = parse_rules("mine", section, [(pattern, "main", "mine/config.ini:3")])
+    theirs = parse_condition("theirs", "main", "True", "theirs/config.ini:2")
+    Published((mine, theirs), frozenset({"mine/main", "theirs/main"}), "keep", {}).write(Places(home))
+    trap = route(home, b"AROME0025SP1MFCLFPW20261129000000aaaaaaaaa.txt")
+    assert isinstance(trap, Failed)
+    assert trap.kind == "rule_error"
+    assert "mine/config.ini:3" in trap.reason
+    assert pattern in trap.reason
+    for number in range(20):
+        outcome = route(home, b"T%d.txt" % number)
+        assert isinstance(outcome, Done)
+        assert list(map(str, outcome.to)) == ["theirs/main"]
