@@ -80,7 +80,14 @@ class _Connection(http.client.HTTPConnection):
 
 
 @contextmanager
-def serving(target: str, kind: str = "auto", folder: Path | None = None, prefix: str = "/plugin") -> Iterator[Service]:
+def serving(
+    target: str,
+    kind: str = "auto",
+    folder: Path | None = None,
+    prefix: str = "/plugin",
+    *,
+    output: Path | None = None,
+) -> Iterator[Service]:
     """A worker that serves *target* (``module:object``, a command, a folder of files), as in a plugin, without router.
 
     Args:
@@ -88,15 +95,17 @@ def serving(target: str, kind: str = "auto", folder: Path | None = None, prefix:
         kind: asgi, wsgi, tornado, command, static; auto looks at the object.
         folder: of the plugin; by default the present one.
         prefix: the route, as the app is told of it; '' = it is not.
+        output: file for what the worker writes to standard output and error.
     """
     with tempfile.TemporaryDirectory(prefix="mfserv") as place:
         home = temporary_home(Path(place), "mfserv")
-        process = _start(home, target, kind, folder or Path.cwd())
+        output = output or home.log / "app.out"
+        process = _start(home, target, kind, folder or Path.cwd(), output)
         try:
             ready = home.run / "ready" / "app"
             wait_until(lambda: process.poll() is not None or any(ready.glob("[0-9]*")), what="the worker is ready")
             if process.poll() is not None:
-                raise RuntimeError("the worker has ended:\n" + (home.log / "app.out").read_text("utf-8", "replace"))
+                raise RuntimeError("the worker has ended:\n" + output.read_text("utf-8", "replace"))
             yield Service(home.run / "app.sock") if not prefix else _Prefixed(home.run / "app.sock", prefix)
         finally:
             process.terminate()
@@ -120,7 +129,7 @@ class _Prefixed(Service):
         return super().ask(method, path, {"X-Forwarded-Prefix": self.prefix, **(headers or {})}, body)
 
 
-def _start(home: Home, target: str, kind: str, folder: Path) -> subprocess.Popen[bytes]:
+def _start(home: Home, target: str, kind: str, folder: Path, written: Path) -> subprocess.Popen[bytes]:
     """A worker whose socket is inherited rather than held."""
     listening = listen(str(home.run / "app.sock"))
     spec = Spec(
@@ -137,7 +146,7 @@ def _start(home: Home, target: str, kind: str, folder: Path) -> subprocess.Popen
         debug=True,
     )
     environment = {**child_variables(home), "METWORK_PROCESS": "app"}
-    with (home.log / "app.out").open("wb") as output:
+    with written.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "mfserv.runner", spec.as_text(), str(listening.fileno())],
             cwd=folder,

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from mfext import log
 from mfext.errors import PluginError
 from mfserv.requestid import enter
+from mfserv.servers.gone import Exchange, comes_of_leaving
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -112,15 +113,25 @@ class AsgiServer:
         if scope["type"] == "websocket":
             self.standing += 1
             try:
-                await self.app(scope, receive, send)
+                await self._exchange(scope, receive, send)
             finally:
                 self.standing -= 1
             return
         self.busy += 1
         try:
-            await self.app(scope, receive, send)
+            await self._exchange(scope, receive, send)
         finally:
             self.busy -= 1
+
+    async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the app answer; that its client has left is no fault of it."""
+        exchange = Exchange(receive, send)
+        scope["asgi"] = {**scope["asgi"], "spec_version": "2.4"}  # send raises OSError once the client has left
+        try:
+            await self.app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            if not (exchange.has_left and comes_of_leaving(error)):
+                raise
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app hear of its start and its end, and note what it says against them."""

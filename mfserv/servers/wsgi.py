@@ -11,14 +11,12 @@ from contextvars import copy_context
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from mfserv.servers.gone import ClientGone, has_left
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Coroutine[Any, Any, Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 Headers = list[tuple[str, str]]
-
-
-class Gone(Exception):
-    """The client has hung up: nobody wants the rest."""
 
 
 class WsgiApp:
@@ -100,8 +98,10 @@ class _Exchange:
             for piece in pieces:
                 if piece:
                     self._write(piece, more=True)
+                elif has_left(self.send):  # it waits for something, and says so by pieces without a byte
+                    raise ClientGone
             self._write(b"", more=False)
-        except Gone:
+        except ClientGone:
             pass
         finally:
             close = getattr(pieces, "close", None)
@@ -125,7 +125,7 @@ class _Exchange:
         while self.more_body:
             message = self._wait(self.receive())
             if message["type"] == "http.disconnect":
-                raise Gone
+                raise ClientGone
             self.more_body = message.get("more_body", False)
             if piece := message.get("body", b""):
                 return bytes(piece)
@@ -143,7 +143,7 @@ class _Exchange:
     async def _send(self, piece: bytes, more: bool) -> None:
         """Send in the loop; comes back when the client has taken enough, so that no more than a little is held."""
         if self._hanging_up and self._hanging_up.done():
-            raise Gone
+            raise ClientGone
         if not self._started and self._start:
             self._started = True
             await self.send(self._start)

@@ -166,6 +166,100 @@ def test_a_wsgi_app_that_raises_is_answered_for_and_goes_on(wsgi: Service) -> No
     assert wsgi.get("/").status == 200
 
 
+ENDLESS = {
+    "asgi": """
+import sys
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    try:
+        while scope["path"].endswith("/endless"):
+            await send({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
+    except OSError:
+        print("heard of it", file=sys.stderr, flush=True)
+        raise
+    await send({"type": "http.response.body", "body": b"short"})
+""",
+    "starlette": """
+import gc
+import sys
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+async def pieces():
+    try:
+        while True:
+            yield b"x" * 100
+    finally:
+        print("heard of it", file=sys.stderr, flush=True)
+
+def short(request):
+    gc.collect()  # the generator of a task that was cancelled is closed when it is forgotten
+    return PlainTextResponse("short")
+
+async def passed(request, call_next):
+    return await call_next(request)
+
+app = Starlette(
+    routes=[Route("/endless", lambda request: StreamingResponse(pieces())),
+            Route("/{rest:path}", short)],
+    middleware=[Middleware(BaseHTTPMiddleware, dispatch=passed)] if MIDDLEWARE else [],
+)
+""",
+    "wsgi": """
+import sys
+def pieces(environ):
+    try:
+        yield b"begun"
+        while True:
+            yield b"x" * 100 if environ["QUERY_STRING"] == "full" else b""
+    finally:
+        print("heard of it", file=sys.stderr, flush=True)
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return pieces(environ) if environ["PATH_INFO"] == "/endless" else [b"short"]
+""",
+    "tornado": """
+import sys
+from tornado.iostream import StreamClosedError
+from tornado.web import Application, RequestHandler
+class Endless(RequestHandler):
+    async def get(self):
+        try:
+            while True:
+                self.write(b"x" * 100)
+                await self.flush()
+        finally:
+            print("heard of it", file=sys.stderr, flush=True)
+class Short(RequestHandler):
+    def get(self):
+        self.write("short")
+app = Application([("/endless", Endless), ("/.*", Short)])
+""",
+}
+
+
+@pytest.mark.parametrize("kind", ["asgi", "starlette", "starlette middleware", "wsgi", "wsgi full", "tornado"])
+def test_an_app_hears_that_its_client_has_left_and_others_are_served_meanwhile(tmp_path: Path, kind: str) -> None:
+    name, _, variant = kind.partition(" ")
+    code = ENDLESS[name].replace("MIDDLEWARE", str(bool(variant)))
+    output = tmp_path / "output"
+    with serving("main:app", folder=folder_with(tmp_path, main_py=code), prefix="", output=output) as service:
+        with opened(service, f"/endless?{variant}") as answer:
+            assert answer.read(5)
+            assert service.get("/short").body == b"short"
+        wait_until(
+            lambda: service.get("/short").body == b"short" and b"heard of it" in output.read_bytes(),
+            what="the app hears of it",
+        )
+    assert b"Traceback" not in output.read_bytes() or name == "tornado"
+
+
 def test_an_asgi_app_speaks_websocket_below_its_route(tmp_path: Path) -> None:
     with serving("main:app", "asgi", folder_with(tmp_path, main_py=f"FAILS = False\n{ASGI}")) as service:
         assert isinstance(service.place, Path)
