@@ -14,7 +14,18 @@ from mfext.section import Config
 from mfserv.app import App
 from mfserv.clients import Clients, clients
 from mfserv.config import Http, Tls
-from mfserv.haproxynames import ADMIN, BODIES, CERTIFICATE, CONFIG, GATEWAY, INTERNAL, METRICS, PEERS, SIZED
+from mfserv.haproxynames import (
+    ADMIN,
+    BODIES,
+    CERTIFICATE,
+    CONFIG,
+    GATEWAY,
+    INTERNAL,
+    METRICS,
+    PEERS,
+    SIZED,
+    forgeable,
+)
 from mfserv.limits import Rate, lane, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
@@ -109,6 +120,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         },
         "buffer": BUFFER,
         "rewrite": REWRITE,
+        "forgeable": forgeable(),
     }
     keys = {name: text for one in signers for name, text in one.files.items()}
     return Rendered({**maps, **keys, "index.html": page(table), CONFIG: _text(facts)})

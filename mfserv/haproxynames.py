@@ -20,6 +20,25 @@ ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, METRICS, BODIES, SIZED = (
     "router-sized.sock",
 )
 
+#: Headers by which a proxy says who asks, from where, by which scheme, host or path: those of this router and those of
+#: others, which servers and frameworks believe. ``*`` stands for the rest of a name.
+PROXY_HEADERS = (
+    *("x-metwork-*", "x-request-id", "x-forwarded*", "forwarded*", "x-original-*", "x-rewrite-*", "proxy"),
+    *("x-real-*", "real-ip", "client-ip", "true-client-*", "x-true-client-*", "x-client-ip", "x-client-addr*"),
+    *("remote-*", "x-remote-*", "x-originating-*", "x-source-ip", "x-proxyuser-*", "proxy-client-*", "wl-proxy-*"),
+    *("x-scheme", "x-url-scheme", "x-proto", "x-protocol", "x-https", "front-end-https", "x-ssl*", "ssl-client-*"),
+    *("x-host", "x-http-host-override", "x-script-name", "script-name", "x-path-info", "path-info"),
+    *("cf-*", "fastly-*", "cloudfront-*", "cdn-*", "ali-cdn-*", "fly-*", "incap-*", "do-connecting-*", "x-sucuri-*"),
+    *("x-azure-*", "x-arr-*", "x-appengine-*", "x-envoy-*", "x-nf-*", "x-vercel-*", "x-akamai-*", "x-amzn-oidc-*"),
+    "x-cluster-client-*",
+)
+
+
+def forgeable() -> str:
+    """What the small letters of the names of those headers match: WSGI and others know no ``-`` from ``_``."""
+    names = "|".join(PROXY_HEADERS).replace("-", "[-_]").replace("*", ".*")
+    return f"^({names}|x_api[-_]key|x-api_key)$"
+
 
 def folder(home: Home) -> Path:
     """Where the router's files lie."""

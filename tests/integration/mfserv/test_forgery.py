@@ -191,3 +191,66 @@ def test_trailers_never_become_headers(serv: Serv, kind: str, form: str) -> None
     assert found["size"] == (5 if "hello" in form or "chunks" in form or form in ("http/2", "http/2, length") else 0)
     if kind == "asgi":
         assert found["root"] == "/asgi"
+
+
+#: Names by which proxies say something of a request, and values that would be believed.
+SAID_BY_PROXIES = {
+    "X-Real-IP": "6.6.6.6",
+    "X-Scheme": "https",
+    "True-Client-IP": "6.6.6.6",
+    "X-Client-IP": "6.6.6.6",
+    "Client-IP": "6.6.6.6",
+    "X-Cluster-Client-IP": "6.6.6.6",
+    "X-Forwarded": "for=6.6.6.6",
+    "X-Forwarded-For": "6.6.6.6",
+    "X-Forwarded-Proto": "evil",
+    "X-Forwarded-Host": "evil",
+    "X-Forwarded-Port": "666",
+    "X-Forwarded-Prefix": "/evil",
+    "X-Forwarded-User": "evil",
+    "X-Original-URL": "/evil",
+    "X-Rewrite-URL": "/evil",
+    "X-Script-Name": "/evil",
+    "Script-Name": "/evil",
+    "Forwarded": "for=6.6.6.6;proto=https",
+    "Forwarded-For": "6.6.6.6",
+    "CF-Connecting-IP": "6.6.6.6",
+    "CF-Visitor": "evil",
+    "Fastly-Client-IP": "6.6.6.6",
+    "Fly-Client-IP": "6.6.6.6",
+    "Remote-Addr": "6.6.6.6",
+    "X-Remote-User": "evil",
+    "Front-End-Https": "evil",
+    "X-Url-Scheme": "evil",
+    "X-Host": "evil",
+    "Proxy": "http://evil",
+    "X-Request-Id": "evil",
+    "X-Metwork-Client": "evil",
+    "X-Metwork-Max-Body": "666666",
+}
+
+
+@pytest.mark.parametrize("between", ["-", "_", "mixed"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_router_says_who_asks_and_from_where(serv: Serv, kind: str, between: str) -> None:
+    forged = {}
+    for name, value in SAID_BY_PROXIES.items():
+        forged[name.replace("-", "_", 1 if between == "mixed" else 9) if between != "-" else name] = value
+    if between != "-":
+        forged["X_API_Key" if between == "_" else "X_API-Key"] = "evil"
+    answer = serv.service.get(f"/{kind}/x", {**forged, "X-Mine": "kept"})
+    found = told(serv, answer.body)
+    headers = dict(found["headers"])
+    assert headers.pop("x-mine") == "kept"
+    assert headers["x-forwarded-for"] == "127.0.0.1"
+    assert found["scheme"] == "http"
+    assert not [value for value in forged.values() if value in json.dumps([headers, found["client"], found["root"]])]
+    assert headers["x-request-id"]
+    if kind == "tornado":
+        assert found["client"][0] == "127.0.0.1"
+
+
+def test_headers_that_no_proxy_says_reach_the_app(serv: Serv) -> None:
+    kept = {"X-Mine": "1", "X-Clients": "1", "X-Client-Id": "1", "Proxy-Hint": "1", "Client-Id": "1", "X-Real": "1"}
+    headers = dict(told(serv, serv.service.get("/asgi/", kept).body)["headers"])
+    assert {name.lower() for name in kept} <= set(headers)
