@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+#: The answer when a reset ended the data.
+BROKE_OFF = "426 The data connection broke off: the file is not kept."
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -27,6 +29,11 @@ class UploadChannel(TlsData, DTPHandler):  # type: ignore[misc]
     _is_settled = False
     #: What is answered once the connection is closed, and how that is logged.
     _resp: tuple[Any, ...]
+
+    def __init__(self, sock: Any, cmd_channel: Any) -> None:
+        super().__init__(sock, cmd_channel)
+        if self._closed:  # it was reset before we looked
+            cmd_channel.lost_data_connection()
 
     def close(self) -> None:
         if not self._closed and not self._is_settled and isinstance(self.file_obj, Upload):
@@ -60,8 +67,8 @@ class UploadChannel(TlsData, DTPHandler):  # type: ignore[misc]
             return answer_for(upload.fault)
         if not self.transfer_finished:
             return str(self._resp[0]) if self._resp else ""
-        if self.ended == "reset":
-            return "426 The data connection broke off: the file is not kept."
+        if self.ended not in ("well", "open"):
+            return BROKE_OFF
         if self.ended == "open" and session.strict_end:
             return "426 The data ended without the end mark of TLS: the file is not kept."
         try:

@@ -24,7 +24,7 @@ from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
 from mfdata.file import discard, sync_folder
-from mfdata.receivers.ftp_channel import UploadChannel, answer_for
+from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.steps.naming import LONGEST, marked
@@ -98,6 +98,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     _restart_position: int
     _rnfr: str | None
     _in_dtp_queue: tuple[Upload, str] | None
+    _out_dtp_queue: Any
+    data_channel: Any
 
     #: By the path of a file with an ignored name: the session to which it belongs.
     owners: dict[str, Session]
@@ -133,6 +135,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         self._restart_position = 0
         refusal = "554 An upload cannot be resumed: send the whole file." if resumed else self._refusal(path)
         refusal = refusal or self._refusal_for_now()
+        if not refusal and {self.data_channel, self._dtp_acceptor, self._dtp_connector} == {None}:
+            refusal = "425 There is no data connection: use PASV first."
         if refusal:
             self.respond(refusal)
             return
@@ -332,6 +336,21 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         if self.is_leaving and not self._closed and not self.is_busy:
             self.respond("421 The service is closing.")
             self.close_when_done()
+
+    def lost_data_connection(self) -> None:
+        """The data connection ended before anything could come over it."""
+        self._shutdown_connecting_dtp()
+        if self._in_dtp_queue is not None or self._out_dtp_queue is not None:
+            self._drop_pending()
+            self._out_dtp_queue = None
+            self.respond(BROKE_OFF)
+        self._leave_in_time()
+
+    def _on_dtp_connection(self) -> None:
+        if self.data_channel._closed:
+            self.data_channel = None
+        else:
+            super()._on_dtp_connection()
 
     def _on_dtp_close(self) -> None:
         super()._on_dtp_close()

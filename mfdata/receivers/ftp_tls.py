@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -10,6 +12,8 @@ from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers.ftp.control import proto_cmds
 
 _WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+#: The state of a connection that was reset.
+_TCP_CLOSE = 7
 
 
 def _command(argument: str, what: str) -> dict[str, Any]:
@@ -30,6 +34,20 @@ def _lacks_end_mark(error: OSError) -> bool:
     return isinstance(error, ssl.SSLEOFError) or getattr(error, "reason", "") == "UNEXPECTED_EOF_WHILE_READING"
 
 
+def _is_reset(connection: socket.socket) -> bool:
+    """Whether the connection was reset before the other side ended its data.
+
+    The ssl of Python before 3.12.3 calls that an end without end mark. So the kernel is asked: after an end the
+    connection is in CLOSE_WAIT; when OpenSSL's alert was answered with a reset since then, the fault is EPIPE.
+    """
+    try:
+        fault = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        state = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+    except OSError:
+        return True
+    return fault != errno.EPIPE if fault else state == _TCP_CLOSE
+
+
 class TlsConnection:
     """A mixin over pyftpdlib's AsyncChat, whose connection may become protected.
 
@@ -38,8 +56,10 @@ class TlsConnection:
 
     _handshaking = False
     _is_secure = False
-    #: How the other side ended its data: "well"; "open" = over TLS, but without its end mark; "reset".
-    ended = "well"
+    #: Tickets for new sessions that the other side gets with TLS 1.3; None = as many as usual.
+    session_tickets: int | None = None
+    #: How the other side ended its data: "" = it did not; "well"; "open" = over TLS, but without its end mark; "reset".
+    ended = ""
 
     # What AsyncChat gives.
     socket: Any
@@ -51,9 +71,15 @@ class TlsConnection:
 
     def secure(self, context: ssl.SSLContext) -> None:
         """Protect the connection from now on."""
-        self.socket = context.wrap_socket(
-            self.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
-        )
+        usual = context.num_tickets
+        # Each connection takes the number over when it is made; nothing else runs meanwhile.
+        context.num_tickets = usual if self.session_tickets is None else self.session_tickets
+        try:
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=False
+            )
+        finally:
+            context.num_tickets = usual
         self._handshaking = self._is_secure = True
         self._wait_for(self.ioloop.READ)
 
@@ -117,10 +143,11 @@ class TlsConnection:
         except (BlockingIOError, *_WANT):
             raise _RetryError from None
         except OSError as error:
-            self.ended = "open" if _lacks_end_mark(error) else "reset"
+            self.ended = "open" if _lacks_end_mark(error) and not _is_reset(self.socket) else "reset"
             self._is_secure = False  # no good-bye is possible
             data = b""
         if not data:
+            self.ended = self.ended or "well"
             self.handle_close()
         return data
 
@@ -209,10 +236,16 @@ class TlsControl(TlsConnection):
 class TlsData(TlsConnection):
     """A mixin over DTPHandler: data connections of a ``TlsControl``."""
 
+    # Who only sends never reads them: then its close is a reset, and what it sent last is dropped on the way.
+    session_tickets = 0
+
     def __init__(self, sock: Any, cmd_channel: Any) -> None:
         super().__init__(sock, cmd_channel)  # type: ignore[call-arg]
         if cmd_channel.protects_data and not self._closed:
-            self.secure(cmd_channel.context)
+            try:
+                self.secure(cmd_channel.context)
+            except OSError:  # it was reset already
+                self.close()
 
     def use_sendfile(self) -> bool:
         return not self._is_secure and bool(super().use_sendfile())  # type: ignore[misc]

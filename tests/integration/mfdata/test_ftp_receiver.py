@@ -151,6 +151,18 @@ def test_an_upload_whose_connection_is_reset_never_appears(receiver: Receiver) -
         assert store(ftp, "next").startswith("226")
 
 
+def test_a_file_without_a_data_connection_is_refused_at_once(receiver: Receiver) -> None:
+    with client(receiver) as ftp:
+        assert code_of(lambda: ftp.sendcmd("STOR none")) == "425"
+        data = socket.create_connection(ftp.makepasv())
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        data.close()
+        ftp.putcmd("STOR gone")
+        assert code_of(lambda: [ftp.getresp(), ftp.getresp()]) in ("425", "426")
+        assert store(ftp, "next").startswith("226")
+    assert list(receiver.files()) == [b"next"]
+
+
 def test_an_upload_whose_client_dies_never_appears(receiver: Receiver) -> None:
     script = f"""
 import ftplib, sys
@@ -615,17 +627,90 @@ def test_an_upload_without_the_end_mark_of_tls_never_appears(secure: tuple[Recei
     assert not (receiver.incoming / "cut off").exists()
 
 
-def test_an_upload_without_the_end_mark_is_kept_when_told_so(tmp_path: Path) -> None:
-    pair = certificate(tmp_path / "certificate")
-    keys = {"tls": "allowed", "certificate": pair[0], "key": pair[1], "strict_end": 0}
-    with Receiver.running(tmp_path, **keys) as receiver:
-        with tls_client(receiver, pair[0]) as ftp:
-            data = begin(ftp, "old client")
-            data.shutdown(socket.SHUT_RDWR)
+@pytest.fixture(scope="module")
+def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Receiver, Path]]:
+    folder = tmp_path_factory.mktemp("lenient")
+    pair = certificate(folder / "certificate")
+    with Receiver.running(folder, tls="allowed", certificate=pair[0], key=pair[1], strict_end=0) as receiver:
+        yield receiver, pair[0]
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_upload_without_the_end_mark_is_kept_when_told_so(
+    lenient: tuple[Receiver, Path], newest: ssl.TLSVersion
+) -> None:
+    receiver, ca = lenient
+    content = os.urandom(3_000_000)
+    with tls_client(receiver, ca, newest) as ftp:
+        begin(ftp, f"old client {newest.name}", content).close()
+        assert ftp.voidresp().startswith("226")
+    assert (receiver.incoming / f"old client {newest.name}").read_bytes() == content
+    with client(receiver) as plain:
+        assert store(plain, "plain").startswith("226")
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_upload_over_tls_whose_connection_is_reset_never_appears(
+    secure: tuple[Receiver, Path], lenient: tuple[Receiver, Path], strict: bool, newest: ssl.TLSVersion
+) -> None:
+    receiver, ca = secure if strict else lenient
+    receiver.put_away()
+    with tls_client(receiver, ca, newest) as ftp:
+        for size in (10, 16_384, 5_000_000):
+            data = begin(ftp, "reset", os.urandom(size))
+            data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             data.close()
-            assert ftp.voidresp().startswith("226")
-        with client(receiver) as plain:
-            assert store(plain, "plain").startswith("226")
+            with pytest.raises(ftplib.error_temp, match="426 The data connection broke off"):
+                ftp.voidresp()
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+def test_a_reset_before_tls_is_agreed_upon_is_no_empty_file(lenient: tuple[Receiver, Path]) -> None:
+    receiver, ca = lenient
+    receiver.put_away()
+    with tls_client(receiver, ca) as ftp:
+        data, _ = ftplib.FTP.ntransfercmd(ftp, "STOR reset")
+        data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        data.close()
+        assert code_of(ftp.getresp) in ("426", "522")
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_may_send_without_ever_reading_its_data_connection(
+    secure: tuple[Receiver, Path], newest: ssl.TLSVersion
+) -> None:
+    receiver, ca = secure
+    content = os.urandom(8_000_000)
+    with tls_client(receiver, ca, newest) as ftp:
+        for count in range(3):
+            name = f"unread {newest.name} {count}"
+            assert send_without_reading(ftp, name, content).startswith("226")
+            assert (receiver.incoming / name).read_bytes() == content
+
+
+def send_without_reading(ftp: ftplib.FTP_TLS, name: str, content: bytes) -> str:
+    """Store a file as clients do that read nothing once TLS is agreed upon; the answer."""
+    ftp.voidcmd("TYPE I")
+    data, _ = ftplib.FTP.ntransfercmd(ftp, f"STOR {name}")
+    came, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+    protected = ftp.context.wrap_bio(came, to_send, server_hostname=ftp.host)
+    with data:
+        while True:
+            try:
+                protected.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                data.sendall(to_send.read())
+                came.write(data.recv(100_000))
+        protected.write(content)
+        with suppress(ssl.SSLWantReadError):
+            protected.unwrap()
+        data.sendall(to_send.read())
+    return ftp.voidresp()
 
 
 def test_words_that_came_before_tls_are_not_heeded(secure: tuple[Receiver, Path]) -> None:

@@ -210,6 +210,25 @@ def test_half_an_upload_never_appears(receiver: Receiver, head: str) -> None:
     wait_until(lambda: not receiver.files(), what="the end of the upload")
 
 
+@pytest.mark.parametrize("head", ["Content-Length: 12", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("is_reset", [True, False])
+def test_half_an_upload_over_tls_never_appears(tmp_path: Path, head: str, is_reset: bool) -> None:
+    pem, key = certificate(tmp_path)
+    body = b"half of it" if "Length" in head else b"a\r\nhalf of it\r\n"
+    with Receiver.running(tmp_path, certificate=pem, key=key) as receiver:
+        context = ssl.create_default_context(cafile=str(pem))
+        plain = socket.create_connection(("127.0.0.1", receiver.port), timeout=60)
+        with context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
+            if is_reset:
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            authorization = basic()["Authorization"]
+            stream.sendall(
+                f"PUT /half HTTP/1.1\r\n{head}\r\nHost: x\r\nAuthorization: {authorization}\r\n\r\n".encode() + body
+            )
+            wait_until(lambda: b"half of it" in receiver.files().values(), what="the first bytes")
+        wait_until(lambda: not receiver.files(), what="the end of the upload")
+
+
 @pytest.mark.parametrize(
     "head",
     [
