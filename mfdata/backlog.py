@@ -18,6 +18,7 @@ from mfdata.quarantine import files_with_reason
 from mfdata.recovery import claimed_files as files_in_hand
 from mfdata.recovery import worker_folders
 from mfdata.trace import counts
+from mfext.clock import TOLERANCE_S, age
 
 _QUEUE = "step."
 #: Where the time stands in a waiting name, in microseconds.
@@ -53,7 +54,8 @@ class Backlog:
 
 def backlogs(places: Places, known: Iterable[Target] = ()) -> list[Backlog]:
     """The backlog of every step: of the *known* ones, and of all for which there are files."""
-    recent = counts(places.home, time.time() - _RATE_S)
+    now = time.time()
+    recent = counts(places.home, now - _RATE_S, now + TOLERANCE_S)
     return [backlog(places, target, recent) for target in sorted({*known, *targets_on_disk(places)})]
 
 
@@ -128,4 +130,4 @@ def _waiting(queue: Path) -> tuple[int, float | None]:
         # All are of one length, so that their order as text is that as numbers.
         if (not first or came < first) and len(came) == 16 and came.isdecimal():
             first = came
-    return count, max(0.0, time.time() - int(first) / 1e6) if first else None
+    return count, age(int(first) / 1e6) if first else None

@@ -24,6 +24,7 @@ from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
 from mfdata.worker import Worker, committed, is_no_room, one_line, prepared
+from mfext.clock import age
 from mfext.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ class BatchWorker(Worker):
             for taken in batch:
                 self.work(taken.claim)
         elif isinstance(said, Done):
-            self._hand_over_together(batch, said, time.time() - start)
+            self._hand_over_together(batch, said, age(start))
         else:
             # What the files make lies with the first one, which therefore is the last to go.
             pairs = list(zip(batch, said, strict=True))
@@ -176,7 +177,7 @@ class BatchWorker(Worker):
             return Failed(one_line(error), traceback=traceback.format_exc())
 
     def _settle_each(self, pairs: Sequence[tuple[Taken, Outcome]], start: float) -> None:
-        duration = (time.time() - start) / max(1, len(pairs))
+        duration = age(start) / max(1, len(pairs))
         for number, (taken, outcome) in enumerate(pairs):
             attempts = int(taken.file.tags.get("latest.core.attempt", b"0"))
             self._is_told = False

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.places import Target, target_of_folder
+from mfext.clock import age
 from mfext.environment import Home
 from mfext.option import option
 from mfext.section import Section
@@ -168,7 +169,7 @@ def open_breakers(home: Home) -> list[dict[str, Any]]:
                 {
                     "step": str(_step_of(path)),
                     "destination": state.destination,
-                    "seconds": round(max(0.0, time.time() - state.since), 1),
+                    "seconds": round(age(state.since), 1),
                     "next_try": 0.0 if state.is_probed else round(max(0.0, state.until - time.monotonic()), 1),
                     "reason": state.reason,
                 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mfdata.file import accepted_at
 from mfdata.outcome import Expired, Failed
 from mfdata.places import Target
+from mfext.clock import age
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Deadline:
 
     def missed(self, tags: Mapping[str, bytes], now: float) -> Failed | Expired | None:
         """What becomes of a file with *tags* whose turn is *now*; None when it is in time."""
-        age = now - accepted_at(tags, now)
-        if age <= self.seconds:
+        late = age(accepted_at(tags, now), now)
+        if late <= self.seconds:
             return None
-        reason = f"{self.rule}: {age:.0f} s after it was accepted"
+        reason = f"{self.rule}: {late:.0f} s after it was accepted"
         return Expired(self.rule, reason) if self.drops else Failed(reason, permanent=True, kind="expired")

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from mfdata.trace import Event, events, time_of
+from mfext.clock import age
 from mfext.environment import Home
 from mfext.log import printable
 from mfext.table import duration
@@ -28,7 +29,7 @@ def deaths(home: Home, max_crashes: int) -> list[dict[str, Any]]:
         {
             "step": step,
             "deaths": times[step],
-            "last": f"{duration(now - time_of(event))} ago",
+            "last": f"{duration(age(time_of(event), now))} ago",
             "file": printable(str(event.get("name"))),
             "reason": event.get("reason"),
             "next": _next(event, max_crashes),

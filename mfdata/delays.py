@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mfdata.foldernames import Names, settled_mtime
 from mfdata.places import Places, target_of_folder
+from mfext.clock import is_from_the_future
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -56,14 +57,13 @@ class Delays:
 
     def put_back(self) -> int:
         """Put back what is due; how many files that were."""
-        until = time.time()
-        if self._was_set_back():
+        was_set_back = self._was_set_back()
+        if was_set_back:
             log.warning("the clock was set back: every file that waits for a retry is tried now")
-            until = float("inf")
         count, fault = 0, None
         for step in self._steps.now():
             try:
-                count += self._put_back(step, until)
+                count += self._put_back_early(step, all_of_them=was_set_back) + self._put_back(step)
             except OSError as error:
                 fault = error  # the files of the other steps are no worse for it
         if fault:
@@ -74,22 +74,40 @@ class Delays:
         before, self._ahead = self._ahead, time.time() - time.monotonic()
         return self._ahead < before - _CLOCK_SET_S
 
-    def _put_back(self, step: str, until: float) -> int:
+    def _put_back_early(self, step: str, *, all_of_them: bool) -> int:
+        """Put back what was delayed by a clock that has been set back since: now, or before this process began."""
         folder = f"{self._steps.folder}/{step}"
-        is_new = folder not in self._folders
+        if folder in self._folders and not all_of_them:
+            return 0
+        self._folders[folder] = _Delayed()
+        queue = self._places.queue(target_of_folder(step))
+        count, now = 0, time.time()
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if (
+                    is_delayed(entry.name)
+                    and _due(entry.name) > now
+                    and (all_of_them or _is_from_the_future(entry.path))
+                ):
+                    _rename_back(Path(entry.path), queue)
+                    count += 1
+        return count
+
+    def _put_back(self, step: str) -> int:
+        """Put back what is due."""
+        folder = f"{self._steps.folder}/{step}"
         known = self._folders.setdefault(folder, _Delayed())
         self._refresh(folder, known)
         if not known.names:
             return 0
-        due = 0
-        while due < len(known.names) and _due(known.names[due]) <= until:
+        now, due = time.time(), 0
+        while due < len(known.names) and _due(known.names[due]) <= now:
             due += 1
-        early = {name for name in known.names[due:] if is_new and _is_from_the_future(f"{folder}/{name}")}
         queue = self._places.queue(target_of_folder(step))
-        for name in [*known.names[:due], *early]:
+        for name in known.names[:due]:
             _rename_back(Path(folder, name), queue)
-        known.names = [name for name in known.names[due:] if name not in early] if early else known.names[due:]
-        return due + len(early)
+        known.names = known.names[due:]
+        return due
 
     def _refresh(self, folder: str, known: _Delayed) -> None:
         """List *folder* if it may have changed since, and if that does not cost too much."""
@@ -120,7 +138,7 @@ def _due(name: str) -> float:
 def _is_from_the_future(path: str) -> bool:
     """Whether *path* was put where it is by a clock that has been set back since."""
     with suppress(FileNotFoundError):
-        return os.lstat(path).st_ctime > time.time() + _CLOCK_SET_S
+        return is_from_the_future(os.lstat(path).st_ctime)
     return False
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
+
+from mfext.clock import is_older
 
 #: File times are some milliseconds coarse: what changed just now may change again without showing.
 _COARSE_S = 0.1
@@ -34,6 +35,6 @@ def settled_mtime(folder: str) -> int | None:
     """Time of the last change of *folder*; None when the next one might not show, or it is gone."""
     with suppress(FileNotFoundError):
         modified = os.stat(folder).st_mtime_ns
-        if time.time() - modified / 1e9 > _COARSE_S:
+        if is_older(modified / 1e9, _COARSE_S):
             return modified
     return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from typing import Any
 
+from mfext.clock import age
 from mfext.environment import Home
 from mfext.mainloop import ready_facts
 
@@ -34,7 +34,7 @@ def held_up(home: Home) -> list[dict[str, Any]]:
         for pid, facts in ready_facts(home, process).items():
             with suppress(ValueError):
                 since, file, reason = str(facts.get(FACT, "")).split(" ", 2)
-                seconds = round(max(0.0, time.time() - float(since)), 1)
+                seconds = round(age(float(since)), 1)
                 row = {"process": process, "pid": pid, "seconds": seconds, "file": file, "reason": reason}
                 found.append(row)
     return sorted(found, key=lambda row: -float(row["seconds"]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from typing import Any
 
 from mfdata.file import File, read_tags
 from mfdata.places import Places, target_of_folder
 from mfdata.recovery import claimed_file, worker_folders
+from mfext.clock import age, is_older
 from mfext.environment import Home
 
 _WORTH_TELLING_S = 1.0
@@ -23,12 +23,12 @@ def in_hand(home: Home) -> list[dict[str, Any]]:
         path = claimed_file(folder)
         with suppress(FileNotFoundError):
             # The claim is a rename, which sets the change time.
-            seconds = time.time() - os.lstat(path).st_ctime if path else 0.0
-            if path and seconds > _WORTH_TELLING_S:
+            since = os.lstat(path).st_ctime if path else 0.0
+            if path and is_older(since, _WORTH_TELLING_S):
                 file = File(path, read_tags(path, places.sidecars))
                 step = str(target_of_folder(folder.parent.name))
                 pid = int(folder.name.lstrip(".").removeprefix("new-").partition("-")[0])
                 found.append(
-                    {"step": step, "pid": pid, "uid": file.uid, "name": file.basename, "seconds": round(seconds, 1)}
+                    {"step": step, "pid": pid, "uid": file.uid, "name": file.basename, "seconds": round(age(since), 1)}
                 )
     return sorted(found, key=lambda row: -row["seconds"])

@@ -13,6 +13,7 @@ from typing import Any
 
 from mfdata.completeness import ignored_names
 from mfdata.intake import kind_of
+from mfext.clock import age, is_older
 
 _WORTH_TELLING_S = 60.0
 #: So many names of a directory are looked at: in a backlog the others are no different.
@@ -37,7 +38,7 @@ def left_over(directories: Iterable[Path], ignore: Iterable[str]) -> list[dict[s
         if old:
             since, name = min(old)
             told: dict[str, Any] = {"directory": str(directory), "count": len(old), "oldest": name}
-            found.append(told | {"seconds": round(time.time() - since, 1), "reason": _reason(directory, name)})
+            found.append(told | {"seconds": round(age(since), 1), "reason": _reason(directory, name)})
     return found
 
 
@@ -48,7 +49,7 @@ def _old(directory: Path) -> Iterator[tuple[float, str]]:
             with suppress(FileNotFoundError):
                 # The time of the file may be anything; this one is set by what brought it here.
                 since = entry.stat(follow_symlinks=False).st_ctime
-                if now - since > _WORTH_TELLING_S:
+                if is_older(since, _WORTH_TELLING_S, now):
                     yield since, entry.name
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from mfdata.backlog import files_on_disk, stored_tags
 from mfdata.file import read_tags, uid_of, waiting_name
 from mfdata.places import Places, Target
 from mfdata.trace import Event, encoded, events, is_related, life, time_of, uids_of_name
+from mfext.clock import age
 from mfext.environment import Home
 from mfext.log import printable, utc
 from mfext.table import duration
@@ -132,7 +132,7 @@ def _place_text(place: Place, uid: str) -> str:
     other = "" if place.uid == uid else f"{place.uid} "
     since = ""
     with suppress(FileNotFoundError):
-        since = f" since {duration(time.time() - place.path.lstat().st_ctime)}"
+        since = f" since {duration(age(place.path.lstat().st_ctime))}"
     return f"now: {other}{place.state} in {place.target}{since}: {place.path}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from mfdata.backlog import visible
 from mfdata.config import Pressure
 from mfdata.places import Places
+from mfext.clock import age
 from mfext.environment import Home
 
 #: Waiting files are counted no more often than this many times what counting costs.
@@ -121,7 +122,7 @@ def pause(home: Home) -> dict[str, Any]:
     """Why intake pauses, and for how many seconds it has done so; {} when it does not."""
     with suppress(OSError, ValueError, KeyError):
         told = json.loads(_told(home).read_bytes())
-        return {"reason": told["reason"], "seconds": round(max(0.0, time.time() - told["since"]), 1)}
+        return {"reason": told["reason"], "seconds": round(age(told["since"]), 1)}
     return {}
 
 

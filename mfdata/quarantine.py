@@ -30,6 +30,7 @@ from mfdata.file import (
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
+from mfext.clock import age
 from mfext.errors import Conflict
 from mfext.lock import takes
 
@@ -137,7 +138,7 @@ class Selection:
             (not self.names or not {kept.uid, kept.name, kept.path.name}.isdisjoint(self.names))
             and self.plugin in ("", kept.target.plugin)
             and self.kind in ("", kept.kind)
-            and now - kept.time >= self.older_than
+            and age(kept.time, now) >= self.older_than
         )
 
 

@@ -21,6 +21,7 @@ from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, re
 from mfdata.places import COMMITTED, LOCK, PREPARED, Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace
+from mfext.clock import is_older
 from mfext.exits import Exit, exit_of
 from mfext.generation import is_over
 from mfext.lock import takes
@@ -270,5 +271,5 @@ def _folders(parent: Path) -> list[Path]:
 
 def _is_old(folder: Path) -> bool:
     with suppress(FileNotFoundError):
-        return folder.name.startswith(".new-") and time.time() - folder.stat().st_mtime > _HIDDEN_FOR_S
+        return folder.name.startswith(".new-") and is_older(folder.stat().st_mtime, _HIDDEN_FOR_S)
     return False

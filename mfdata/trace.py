@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
 import mmap
 import os
 import re
@@ -101,13 +102,19 @@ class _Order:
         return self._starts.setdefault(str(event.get("boot")), time_of(event) - up) + up
 
 
-def counts(home: Home, since: float) -> Counter[tuple[str, str, str]]:
-    """How often each event happened since then, by plugin, step and event; without looking into the lines further."""
+def counts(home: Home, since: float, until: float = math.inf) -> Counter[tuple[str, str, str]]:
+    """How often each event happened, by plugin, step and event; without looking into the lines further.
+
+    Args:
+        home: of the module.
+        since: epoch seconds.
+        until: epoch seconds: what a clock wrote that has been set back since lies after them.
+    """
     found: Counter[tuple[str, str, str]] = Counter()
     for newest in _processes(home):
         for line in _lines(newest, since, b""):
             head = _HEAD.match(line)
-            if head and float(head[1]) >= since:
+            if head and since <= float(head[1]) <= until:
                 found[head[2].decode(), head[3].decode(), head[4].decode()] += 1
     return found
 

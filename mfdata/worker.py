@@ -40,6 +40,7 @@ from mfdata.queue import Claim, Queue
 from mfdata.retagging import retag
 from mfdata.step import Step
 from mfdata.trace import Trace
+from mfext.clock import age
 from mfext.log import utc
 from mfext.mainloop import Mainloop
 
@@ -164,8 +165,8 @@ class Worker:
             if fault := wrong_tag(file.tags):
                 outcome = Failed(fault, permanent=True)
             decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
-            self._settle(claim, file, decision, time.time() - start)
-            if time.time() - start > _SLOW_S:
+            self._settle(claim, file, decision, age(start))
+            if age(start) > _SLOW_S:
                 self.sync()
             self._wait_no_longer()
             self._is_holding = isinstance(decision, Hold)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mfext.clock import age, is_older
 from mfext.exits import FAILURES, Exit
 from mfext.process import Process
 
@@ -66,7 +67,9 @@ def process_state(
     """
     started = {int(pid): begin for pid, begin in known["started"].items()}
     pids = tuple(sorted(started, key=lambda pid: (started[pid], pid)))
-    ready = tuple(pid for pid in pids if _is_ready(process, pid, now - started[pid], facts))
+    ready = tuple(
+        pid for pid in pids if _is_ready(process, pid, is_older(started[pid], _ALIVE_MEANS_READY, now), facts)
+    )
     wanted = process.numprocesses if process.autostart else 0
     state = _state(process, known, wanted, pids, ready, facts, last_exit)
     return ProcessState(
@@ -79,15 +82,15 @@ def process_state(
         facts={pid: facts[pid] for pid in pids if pid in facts},
         restarts=known["restarts"],
         last_exit=last_exit,
-        uptime=max(0.0, now - max(started.values())) if started else 0.0,
+        uptime=age(max(started.values()), now) if started else 0.0,
         rss=rss,
         unforced=known["unforced"],
         reason=_reason(state, wanted, len(ready), known, last_exit, now),
     )
 
 
-def _is_ready(process: Process, pid: int, age: float, facts: Mapping[int, Mapping[str, Any]]) -> bool:
-    return pid in facts if process.reports_ready else age >= _ALIVE_MEANS_READY
+def _is_ready(process: Process, pid: int, is_old: bool, facts: Mapping[int, Mapping[str, Any]]) -> bool:
+    return pid in facts if process.reports_ready else is_old
 
 
 def _state(

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from mfext.clock import age
 from mfext.environment import Home
 from mfext.errors import MetworkError
 from mfext.lifecycle import Wanted, wanted
@@ -103,7 +104,7 @@ def notes(
     unforced = [f"{state.name}: {state.unforced}" for state in states if state.unforced]
     return unforced + [
         f"{state.name} had to be started again {state.restarts} time(s): {state.last_exit}, "
-        f"{duration(now - state.last_exit.time)} ago{last_words(state)}"
+        f"{duration(age(state.last_exit.time, now))} ago{last_words(state)}"
         for state in states
         if state.is_well and state.restarts and state.last_exit
     ]

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mfext.clock import age, is_from_the_future
+
 #: Seconds that are looked at, and bytes of the log that are read for them at the most.
 WINDOW, _LONGEST = 60.0, 4_000_000
 #: Of a line; what clients say stands between quotes that they cannot close.
@@ -33,7 +35,7 @@ def traffic(log: Path, now: float) -> dict[str, Traffic]:
     """By the id of the app, what was asked in the last minute, or since the part of *log* that is read begins."""
     found: dict[str, list[tuple[float, int, int]]] = {}
     for time, app, status, took in _LINE.findall(_tail(log)):
-        if now - float(time) <= WINDOW:
+        if not is_from_the_future(float(time), now) and age(float(time), now) <= WINDOW:
             found.setdefault(app.decode("utf-8", "replace"), []).append((float(time), int(status), int(took)))
     return {app: _summary(requests, now) for app, requests in found.items()}
 
@@ -41,7 +43,7 @@ def traffic(log: Path, now: float) -> dict[str, Traffic]:
 def _summary(requests: list[tuple[float, int, int]], now: float) -> Traffic:
     took = sorted(one[2] for one in requests)
     # A log that was cut holds less than a minute.
-    span = max(1.0, min(WINDOW, now - requests[0][0])) if len(requests) > 1 else WINDOW
+    span = max(1.0, min(WINDOW, age(requests[0][0], now))) if len(requests) > 1 else WINDOW
     failed = sum(1 for _, status, _ in requests if status >= 500 or status < 0)
     return Traffic(round(len(requests) / span, 2), max(0, took[(len(took) * 95 - 1) // 100]), failed)
 

@@ -23,6 +23,7 @@ from inotify_simple import parse_events
 from mfdata.file import discard
 from mfdata.places import LOCK, Places, Target
 from mfdata.queue import Claim
+from mfext.clock import age
 from mfext.generation import generation
 from mfext.inotify import new_inotify
 
@@ -117,7 +118,7 @@ class LocalQueue:
 
     def oldest(self) -> float | None:
         first = min(self._names(), default=None)
-        return None if first is None else max(0.0, time.time() - int(first.split("-", 2)[1]) / 1e6)
+        return None if first is None else age(int(first.split("-", 2)[1]) / 1e6)
 
     def close(self) -> None:
         self._inotify.close()

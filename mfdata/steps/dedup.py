@@ -130,11 +130,11 @@ class Dedup(Step):
 
     def _forget(self, now: float) -> None:
         """Forget what no file can be a repeat of any more."""
-        if now < self._forget_at:
+        if time.monotonic() < self._forget_at:
             return
         done = self._seen.execute(_FORGET, {"oldest": now - self.custom.window, "rows": _FORGET_ROWS})
         if done.rowcount < _FORGET_ROWS:
-            self._forget_at = now + _FORGET_EVERY_S
+            self._forget_at = time.monotonic() + _FORGET_EVERY_S
 
 
 def key_of(file: File, keys: DedupKeys) -> bytes:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfext.clock import age
 from mfext.commands import JSON, print_json
 from mfext.environment import Home
 from mfext.errors import UsageError
@@ -52,7 +53,15 @@ def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: 
     now = time.time()
     columns = ("JOB", "PROCESS", "CLIENT", "STATUS", "ATTEMPTS", "AGE", "MESSAGE")
     rows = [
-        (job.id, job.process, job.client, str(job.status), str(job.attempts), duration(now - job.created), job.message)
+        (
+            job.id,
+            job.process,
+            job.client,
+            str(job.status),
+            str(job.attempts),
+            duration(age(job.created, now)),
+            job.message,
+        )
         for job in found
     ]
     click.echo(listing("Jobs", columns, rows, "job"))
@@ -145,7 +154,7 @@ def counts_by_process(home: Home, settings: JobsConfig) -> list[dict[str, Any]]:
         {
             "process": process,
             **{str(status): tally.now.get(status, 0) for status in Status},
-            "oldest_waiting_s": round(max(0.0, now - tally.oldest), 1) if tally.oldest else 0.0,
+            "oldest_waiting_s": round(age(tally.oldest, now), 1) if tally.oldest else 0.0,
             "submitted": tally.ever.get(SUBMITTED, 0),
         }
         for process, tally in sorted(tallies.items())

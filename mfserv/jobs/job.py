@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from mfext.clock import is_from_the_future
+
 #: No number of a job is larger, in any engine.
 LATEST = 2**53 - 1
 
@@ -129,7 +131,7 @@ def new_id() -> str:
 
 def claimed(job: Job, worker: str, now: float, lease: float) -> Job | None:
     """*job* in the hands of *worker*, with a new token; None when it is not to be had."""
-    if job.status is not Status.ACCEPTED or job.due > now:
+    if job.status is not Status.ACCEPTED or not is_due(job, now):
         return None
     return replace(
         job,
@@ -143,6 +145,11 @@ def claimed(job: Job, worker: str, now: float, lease: float) -> Job | None:
         progress=0,
         message="",
     )
+
+
+def is_due(job: Job, now: float) -> bool:
+    """Whether *job* may be tried: its wait is over, or was declared by a clock that has been set back since."""
+    return job.due <= now or is_from_the_future(job.updated, now)
 
 
 def is_held(job: Job, token: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mfext.clock import age
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.problem import Problem
 
@@ -37,7 +38,7 @@ class JobFilter:
             return False
         if self.least == 0 and self.most == math.inf:
             return True
-        return bool(job.started) and self.least <= (job.finished or now) - job.started <= self.most
+        return bool(job.started) and self.least <= age(job.started, job.finished or now) <= self.most
 
 
 def job_filter(words: Callable[[str], Sequence[str]]) -> JobFilter:

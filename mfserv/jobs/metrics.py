@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from mfext.clock import age
 from mfserv.jobs.job import Status
 from mfserv.jobs.tally import AGAIN, BOUNDS, EXPIRED, SUBMITTED, TOOK, WAITED, Tally
 
@@ -46,8 +47,8 @@ def _lines(tallies: Mapping[str, Tally], now: float) -> Iterator[str]:
         "metwork_jobs_oldest_waiting_seconds", "Age of the job that waits longest; 0 = none waits.", "gauge"
     )
     for process, tally in tallies.items():
-        age = max(0.0, now - tally.oldest) if tally.oldest else 0.0
-        yield f"metwork_jobs_oldest_waiting_seconds{_label(process)} {age:.3f}"
+        waited = age(tally.oldest, now) if tally.oldest else 0.0
+        yield f"metwork_jobs_oldest_waiting_seconds{_label(process)} {waited:.3f}"
     for name, (metric, what) in _HISTOGRAMS.items():
         yield from _head(metric, what, "histogram")
         for process, tally in tallies.items():

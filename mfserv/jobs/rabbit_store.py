@@ -17,7 +17,7 @@ import redis
 
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfserv.jobs.broker import Broker
-from mfserv.jobs.job import Job, Status, claimed, is_orphan
+from mfserv.jobs.job import Job, Status, claimed, is_due, is_orphan
 from mfserv.jobs.redis_bell import RedisBell
 from mfserv.jobs.redis_records import RedisRecords, place
 from mfserv.jobs.store import KINDS, WORK, Change, JobStore, Offer
@@ -214,7 +214,7 @@ def _is_ready(job: Job) -> bool:
 
 
 def _when_due(job: Job, now: float) -> Job | None:
-    return replace(job, due=0.0) if job.status is Status.ACCEPTED and 0 < job.due <= now else None
+    return replace(job, due=0.0) if job.status is Status.ACCEPTED and job.due and is_due(job, now) else None
 
 
 def _by_process(found: Mapping[bytes, bytes]) -> dict[str, dict[str, int]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from mfext.clock import is_older
 
 #: Bytes read or written at once: all the memory that a body of any size needs.
 CHUNK = 256 * 1024
@@ -40,13 +41,13 @@ class Spool:
         if result:
             self.result(result).unlink(missing_ok=True)
 
-    def old(self, age: float) -> Iterator[tuple[str, Path]]:
-        """Files older than *age* seconds, each with the job that it should be of: what a crash leaves has none."""
+    def old(self, seconds: float) -> Iterator[tuple[str, Path]]:
+        """Files older than *seconds*, each with the job that it should be of: what a crash leaves has none."""
         for folder in (self.bodies, self.results):
             with os.scandir(folder) as entries:
                 for entry in entries:
                     with suppress(FileNotFoundError):
-                        if entry.stat().st_mtime < time.time() - age:
+                        if is_older(entry.stat().st_mtime, seconds):
                             yield entry.name.partition(".")[0], Path(entry.path)
 
 

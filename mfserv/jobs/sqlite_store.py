@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from mfext.clock import TOLERANCE_S
 from mfext.errors import MetworkError
 from mfserv.jobs.doorbell import Doorbell, ring
 from mfserv.jobs.job import Job, Status, claimed, is_orphan, turn_after
@@ -229,8 +230,10 @@ def _turn(database: sqlite3.Connection, job: Job) -> int:
 
 
 def _next(database: sqlite3.Connection, now: float) -> tuple[int, str] | None:
-    query = "SELECT seq, record FROM job WHERE status = 'accepted' AND due <= ? ORDER BY priority, turn, seq LIMIT 1"
-    row: tuple[int, str] | None = database.execute(query, (now,)).fetchone()
+    # As job.is_due has it.
+    is_due = "(due <= ? OR json_extract(record, '$.updated') > ?)"
+    query = f"SELECT seq, record FROM job WHERE status = 'accepted' AND {is_due} ORDER BY priority, turn, seq LIMIT 1"  # noqa: S608  # nosec B608
+    row: tuple[int, str] | None = database.execute(query, (now, now + TOLERANCE_S)).fetchone()
     return row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mfext.clock import age
 from mfserv.jobs.config import JobsConfig
 from mfserv.jobs.job import Job, Result
 
@@ -108,9 +109,9 @@ def _again(job: Job, reason: str, result: Result | None, settings: JobsConfig) -
 
 def _later(job: Job, reason: str, retry_after: float, now: float, settings: JobsConfig) -> Verdict:
     """Another attempt when there is room; being busy is no fault of the job, but nobody waits for ever."""
-    age = now - (job.renewed or job.created)
-    if age > settings.give_up_after:
-        return Fail(f"{reason}, for {age:.0f} seconds")
+    waited = age(job.renewed or job.created, now)
+    if waited > settings.give_up_after:
+        return Fail(f"{reason}, for {waited:.0f} seconds")
     return TryAgain(reason, min(settings.retry_max_wait, max(retry_after, settings.retry_min_wait)), counts=False)
 
 

@@ -703,6 +703,19 @@ def test_many_may_make_the_store_at_once(tmp_path: Path) -> None:
         store.close()
 
 
+def test_in_a_file_a_job_given_back_by_a_clock_that_was_ahead_is_tried_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell")
+    submit(store)
+    assert store.give_back(claim(store), "busy", 60)
+    assert store.claim("worker", 30) is None
+    real = time.time
+    monkeypatch.setattr("time.time", lambda: real() - 10_800)
+    assert claim(store).attempts == 2
+    store.close()
+
+
 def test_a_job_is_accepted_though_nobody_can_be_told(tmp_path: Path) -> None:
     (tmp_path / "bell").touch()
     store = SqliteStore(tmp_path / "jobs.sqlite", tmp_path / "bell")

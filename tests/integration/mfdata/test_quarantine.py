@@ -315,3 +315,10 @@ def test_nobody_looks_while_somebody_is_at_work(places: Places, reasons: Reasons
 def test_a_selection_holds_for_what_meets_all_of_it(selection: Selection, meant: bool) -> None:
     kept = Kept(Path("WAITING"), STEP, {"uid": "UID", "name": "a.png", "kind": "failed", "time": 100})
     assert selection.holds(kept, now=110) is meant
+
+
+def test_what_was_put_here_while_the_clock_was_ahead_is_meant_at_once() -> None:
+    kept = Kept(Path("WAITING"), STEP, {"uid": "UID", "name": "a.png", "kind": "failed", "time": 10_900})
+    assert Selection().holds(kept, now=100)
+    assert Selection(names=("UID",)).holds(kept, now=100)
+    assert not Selection(older_than=1).holds(kept, now=100)  # its age is not known: nothing is dropped for it

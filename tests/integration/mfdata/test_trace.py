@@ -101,6 +101,7 @@ def test_what_is_older_is_skipped(home: Home) -> None:
     write(home, "a", "".join(f"{line(float(number))}\n" for number in range(10_000)))
     assert [event["t"] for event in events(home, since=9_990)] == list(map(float, range(9_990, 10_000)))
     assert counts(home, since=9_990) == {("p", "main", "done"): 10}
+    assert counts(home, since=9_000, until=9_004) == {("p", "main", "done"): 5}
 
 
 def test_a_trace_goes_on_when_its_folder_is_removed(home: Home) -> None:

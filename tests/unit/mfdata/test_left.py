@@ -61,3 +61,11 @@ def test_a_directory_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_told(directory: Path) -> None:
     (directory / "locked").touch(mode=0)
     assert reasons(directory) == ["it may not be read"]
+
+
+def test_what_came_while_the_clock_was_ahead_is_told(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "a").touch()
+    real = time.time
+    monkeypatch.setattr("mfdata.left.time.time", lambda: real() - 10_800)
+    (found,) = left_over([directory], Incoming().ignore)
+    assert (found["oldest"], found["seconds"]) == ("a", 0.0)

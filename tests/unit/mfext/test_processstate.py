@@ -49,6 +49,7 @@ def state(
         (state(ONE, {}), "starting", "not ready yet"),
         (state(SILENT, {"1": 999.5}), "starting", "not ready yet"),
         (state(SILENT, {"1": 998.5}), "running", ""),
+        (state(SILENT, {"1": 9000}), "running", ""),  # the clock was set back meanwhile
         (state(ONE, {"1": 990}, (1,), drained=True), "drained", "it takes no more work, since it was told to drain"),
         (state(replace(ONE, autostart=False), {}, active=False), "stopped", ""),
         (state(replace(ONE, numprocesses=0), {}, active=False), "stopped", ""),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from mfserv.traffic import Traffic, of, traffic
 
 
@@ -24,6 +26,12 @@ def test_rate_p95_and_failures_are_of_the_last_minute(tmp_path: Path) -> None:
     assert of("a", found) == Traffic(rate=2.0, p95_ms=94, failed=0)
     assert of("b", found).failed == 1
     assert of("c", found) == Traffic()
+
+
+def test_what_was_logged_while_the_clock_was_ahead_is_not_of_the_last_minute(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    log.write_text(line(10_800, "a", 200, 1) + line(99, "a", 200, 1))
+    assert traffic(log, 100.0)["a"].rate == pytest.approx(1 / 60, abs=0.01)
 
 
 def test_what_clients_say_is_no_app(tmp_path: Path) -> None:

@@ -40,6 +40,12 @@ def test_a_job_is_not_claimed_before_it_is_due() -> None:
     assert claimed(taken, "w", 11.0, 30) is None
 
 
+def test_a_job_whose_wait_a_clock_declared_that_was_ahead_is_due() -> None:
+    waiting = replace(JOB, due=10_810.0, updated=10_800.0)
+    assert claimed(waiting, "w", 10_801.0, 30) is None
+    assert claimed(waiting, "w", 2.0, 30) is not None
+
+
 def test_a_job_started_when_it_was_first_claimed() -> None:
     taken = claimed(JOB, "w", 10.0, 30)
     assert taken is not None
