@@ -76,6 +76,11 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, default=str))
 
 
+def progress(text: str) -> None:
+    """Say what is done now, before something that takes more than a moment; stdout is for what comes of it."""
+    click.echo(f"INFO : {text}", err=True)
+
+
 def _unforeseen(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _MACHINE:
         place = f"{error.filename}: " if error.filename else ""
@@ -238,9 +243,12 @@ def apply(module: str, plugin: str) -> int:
     """
     from mfext import lifecycle
     from mfext.module import load_module
+    from mfext.plugin.developed import prepare_linked
 
     chosen = load_module(module or current_module())
-    result = lifecycle.apply(chosen, home_of(chosen.name), plugins=(plugin,) if plugin else ())
+    home = home_of(chosen.name)
+    unprepared = prepare_linked(chosen, home, progress)
+    result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
     if not result.changed:
         click.echo(f"{chosen.name} is not running: checked only")
-    return report(result.problems)
+    return report([*unprepared, *result.problems])

@@ -11,6 +11,7 @@ from typing import Any
 
 from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.log import get_logger, utc
+from mfext.plugin.developed import REQUIREMENTS
 
 log = get_logger(__name__)
 
@@ -111,4 +112,4 @@ def matters(path: Path, folder: Path) -> bool:
     except ValueError:
         return False
     hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-    return path.suffix in _SUFFIXES and not hidden
+    return not hidden and (path.suffix in _SUFFIXES or path == folder / REQUIREMENTS)

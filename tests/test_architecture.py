@@ -15,7 +15,8 @@ SOURCES = sorted(path.relative_to(ROOT) for package in ("mfext", *MODULES) for p
 #: Third parties that are reached through named files only, so that another could take their place.
 GATES = {
     "circus": ("mfext/arbiter.py", "mfext/roster.py", "mfext/supervisor.py"),
-    "configparser": (),
+    # Files of ours have a reader of their own; those of pip are read as pip reads them.
+    "configparser": ("mfext/plugin/packageindex.py",),
     "magic": ("mfdata/identify.py",),
     "re2": ("mfdata/rule_sieve.py",),
     "pyftpdlib": ("mfdata/receivers/",),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home, child_variables
 from mfext.errors import MetworkError, PluginError, ServiceUnavailable, Several
+from mfext.plugin.developed import missing
 from mfext.plugin.manifest import Plugin
 from mfext.plugin.probe import probe
 from mfext.plugin.requirements import environment_for
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 def faults(plugin: Plugin, home: Home, module: Module, config: Config, others: Sequence[Plugin]) -> list[MetworkError]:
     """All that is wrong with *plugin*, whose configuration is valid by itself, where *others* are installed."""
     found = [*code_faults(plugin.folder)]
+    lacking = missing(plugin)
+    if lacking:
+        found.append(lacking)
     for process in module.processes(home, config, [plugin]):
         found += command_faults(process, plugin, home)
     found += together_faults(plugin, home, module, config, others)

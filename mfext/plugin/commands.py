@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mfext.commands import JSON, print_json, report
+from mfext.commands import JSON, print_json, progress, report
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 from mfext.plugin.current import here
@@ -87,7 +87,7 @@ def develop_command(folder: Path) -> None:
     from mfext.plugin.develop import develop
 
     module, home = here()
-    plugin, result = develop(folder, module, home)
+    plugin, result = develop(folder, module, home, progress)
     _raise_failures(result.problems, plugin.name, home)
     if result.changed:
         click.echo(f"INFO : The plugin {plugin.name} is dev-linked and runs")
@@ -174,33 +174,37 @@ def check_command(as_json: bool, which: str) -> int:
 
 @plugins.command("test")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def test_command(folder: Path) -> None:
+def test_command(folder: Path) -> int:
     """Run the tests of the plugin in FOLDER: those of its rules, then the others with pytest."""
     from mfext.config import module_config
     from mfext.errors import raise_all
     from mfext.plugin.check import run_tests
+    from mfext.plugin.developed import prepare
     from mfext.plugin.manifest import load_plugin
 
     module, home = here()
     plugin = load_plugin(folder, module, home)
+    prepare(plugin, module, home, progress)
     raise_all([*module.check_plugin(home, module_config(module, home), plugin, ())])
-    raise SystemExit(run_tests(plugin, home))
+    return run_tests(plugin, home)
 
 
-@plugins.command("run")
+@plugins.command("run", context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(command: tuple[str, ...]) -> int:
     """Run COMMAND with the packages that the plugin in this folder gets: its requirements and its layers.
 
-    For example: metwork plugins run -- python3 main.py FILE
+    For example: metwork plugins run python3 main.py FILE
     """
     import subprocess
 
+    from mfext.plugin.developed import prepare
     from mfext.plugin.manifest import load_plugin
     from mfext.plugin.requirements import environment_for
 
     module, home = here()
     plugin = load_plugin(Path(), module, home)
+    prepare(plugin, module, home, progress)
     try:
         done = subprocess.run(command, env=environment_for(plugin, home), check=False)
     except FileNotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from mfext.module import Module
 
 
-def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
+def develop(folder: Path, module: Module, home: Home, say: Callable[[str], None]) -> tuple[Plugin, Result]:
     """Dev-link the plugin in *folder* and put it in force; it gives the plugin and what came of that.
 
-    Doing it again is fine. Where the module does not run, the plugin is linked and no more.
+    Doing it again is fine. Where the module does not run, the plugin is linked and no more. What it requires is
+    installed first; *say* gets a line about that.
 
     Raises:
         MetworkError: the plugin cannot be in force, or another one has its name; it is linked no more than before.
@@ -29,10 +30,13 @@ def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
     from mfext import lifecycle
     from mfext.config import module_config
     from mfext.plugin.check import custom_faults
+    from mfext.plugin.developed import forget_others, prepare
     from mfext.plugin.install import alone
 
     plugin = load_plugin(folder, module, home, dev_link=True)
     lifecycle.init(module, home)
+    # It may take minutes, in which others can work on the home.
+    prepare(plugin, module, home, say)
     with alone(home, "develop"):
         Transaction(module, home).recover()
         config = module_config(module, home)
@@ -48,11 +52,13 @@ def develop(folder: Path, module: Module, home: Home) -> tuple[Plugin, Result]:
             if stale != link:
                 stale.unlink()
     try:
-        return plugin, lifecycle.apply(module, home, plugins=(plugin.name,))
+        result = lifecycle.apply(module, home, plugins=(plugin.name,))
     except MetworkError:
         if not former:
             link.unlink(missing_ok=True)
         raise
+    forget_others(plugin)
+    return plugin, result
 
 
 def uninstall(
@@ -136,13 +142,16 @@ def _removed(one: Installed, journal: Journal, transaction: Transaction) -> Resu
     """Remove what is installed as *one*; of a link, what it points to stays."""
     from mfext import lifecycle
     from mfext.config import module_config
+    from mfext.plugin.developed import forget
 
+    module, home = transaction.module, transaction.home
     if not one.place.is_symlink() and one.place.is_dir():
         transaction.begin()
-        return transaction.carry_out(journal)
-    one.place.unlink()
-    module, home = transaction.module, transaction.home
-    result = lifecycle.apply(module, home)
-    config = module_config(module, home)
-    module.after_uninstall(home, config, one.name, journal.move_to, journal.quarantine)
+        result = transaction.carry_out(journal)
+    else:
+        one.place.unlink()
+        result = lifecycle.apply(module, home)
+        config = module_config(module, home)
+        module.after_uninstall(home, config, one.name, journal.move_to, journal.quarantine)
+    forget(home, one.name)
     return result

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mfext.configfile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
+from mfext.plugin.developed import environments_folder
 from mfext.plugin.general import General, name_fault
 from mfext.plugin.marker import Marker, read_marker
 from mfext.section import Config, FreeSection, Schema, variable_name
@@ -40,6 +41,8 @@ class Plugin:
     config: Config
     #: What an administrator overrides is in its configuration.
     overridden: bool = True
+    #: Where the home keeps the packages that it requires while it is developed; None for a release.
+    environments: Path | None = None
 
     @property
     def unused(self) -> list[ConfigError]:
@@ -89,6 +92,7 @@ def load_plugin(
         general=general,
         config=config,
         overridden=overridden,
+        environments=environments_folder(home, general.name) if home and not builtin and not marker else None,
     )
 
 

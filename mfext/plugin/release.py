@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retol
 from mfext.layer import PREFIX as LAYER
 from mfext.plugin import rpm
 from mfext.plugin.build import Facts, nfpm, one_line, rpmbuild
+from mfext.plugin.developed import REQUIREMENTS
 from mfext.plugin.manifest import Plugin, load_plugin
-from mfext.plugin.requirements import REQUIREMENTS, has_compiled, python_tag, vendor
+from mfext.plugin.requirements import has_compiled, python_tag, vendor
 from mfext.plugin.rpmversion import Capability, parse_requirement, rpm_version
 from mfext.plugin.staging import settle, stage
 from mfext.version import software_version
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
     from mfext.module import Module
 
 
-def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
+def release(
+    folder: Path, module: Module, home: Home, target: Path, *, say: Callable[[str], None] = lambda _: None
+) -> Path:
     """Build the archive of the plugin in *folder* in the folder *target*, and give its path.
+
+    *say* gets a line before something that takes its time.
 
     Raises:
         MetworkError: the plugin is not correct, as plugins.check says, or cannot be built; nothing is left then.
@@ -38,6 +44,7 @@ def release(folder: Path, module: Module, home: Home, target: Path) -> Path:
         staged = work / plugin.name
         stage(plugin.folder, staged)
         if (plugin.folder / REQUIREMENTS).is_file():
+            say(f"Fetching what {plugin.folder / REQUIREMENTS} names")
             vendor(plugin.folder, staged)
         try:
             _check(staged, module, home)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mfext.commands import progress
 from mfext.plugin.current import here
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def release_command(target: Path | None, folder: Path) -> None:
     from mfext.plugin.release import release
 
     module, home = here()
-    archive = release(folder, module, home, target or folder)
+    archive = release(folder, module, home, target or folder, say=progress)
     click.echo(f"INFO : The archive {archive} is made")
 
 

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 from mfext.environment import Home, child_variables, variables
 from mfext.errors import PluginError, ServiceUnavailable
 from mfext.layer import sites
+from mfext.plugin.developed import LOCK, REQUIREMENTS, VENDORED, environment
+from mfext.plugin.packageindex import index_name, pip_settings, uv_options, uv_variables
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
-
-#: What a plugin says it needs; and what that came to mean, with all that it needs in turn: made by us, for its author.
-REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
-#: Where they lie in a released plugin.
-VENDORED = ".requirements"
 
 #: What an installer notes of itself: who it is, and when and from where a file came.
 _TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
@@ -36,14 +33,43 @@ def vendor(folder: Path, staged: Path) -> None:
     Raises:
         PluginError: it cannot be had, or it is not what the lock says.
     """
-    wanted = folder / REQUIREMENTS
-    lock = folder / LOCK
-    if not _is_current(lock, wanted):
-        lock.write_text(_locked(wanted), "utf-8")
-    shutil.copyfile(lock, staged / LOCK)
+    lock = locked(folder, staged)
+    if lock.parent != staged:
+        shutil.copyfile(lock, staged / LOCK)
     if _has_any(lock):
-        _install(lock, staged / VENDORED)
-        _strip(staged / VENDORED)
+        install(lock, staged / VENDORED)
+
+
+def locked(folder: Path, spare: Path) -> Path:
+    """The lock of the plugin in *folder*, made anew when its requirements have changed.
+
+    It is kept in *folder*, for its author; where nothing can be written there, in the folder *spare*.
+
+    Raises:
+        PluginError: the requirements cannot be had.
+    """
+    wanted, lock = folder / REQUIREMENTS, folder / LOCK
+    if _is_current(lock, wanted):
+        return lock
+    text = _locked(wanted)
+    try:
+        lock.write_text(text, "utf-8")
+    except OSError:
+        lock = spare / LOCK
+        lock.write_text(text, "utf-8")
+    return lock
+
+
+def install(lock: Path, target: Path) -> None:
+    """Install what *lock* names into the folder *target*, which gets nothing of this machine.
+
+    Raises:
+        PluginError: it cannot be had, or it is not what the lock says.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    if _has_any(lock):
+        _install(lock, target)
+        _strip(target)
 
 
 def plugin_environment(plugin: Plugin) -> dict[str, str]:
@@ -54,7 +80,8 @@ def plugin_environment(plugin: Plugin) -> dict[str, str]:
     """
     where = f"{plugin.config.origin('general', 'layers')} [general] layers"
     vendored = plugin.folder / VENDORED
-    folders = [*([vendored] if vendored.is_dir() else []), *sites(plugin.general.layers, where)]
+    own = vendored if vendored.is_dir() else environment(plugin)
+    folders = [*([own] if own else []), *sites(plugin.general.layers, where)]
     if not folders:
         return {}
     given = variables().get("PYTHONPATH")
@@ -101,7 +128,7 @@ def _locked(wanted: Path) -> str:
     if uv:
         quiet = ("--no-header", "--no-annotate", "--quiet", "--no-emit-index-url")
         command = [uv, "pip", "compile", "--generate-hashes", *quiet, "--python", sys.executable, wanted.name]
-        return _heading(wanted) + _run(command, wanted.parent)
+        return _heading(wanted) + _run_uv(command, wanted.parent, resolves=True)
     options = ("--dry-run", "--ignore-installed", "--report", "-", "--requirement", wanted.name)
     import json
 
@@ -122,7 +149,7 @@ def _install(lock: Path, target: Path) -> None:
     if uv:
         # A link to uv's cache would change with it.
         own = ["--python", sys.executable, "--link-mode", "copy", "--quiet"]
-        _run([uv, "pip", "install", *own, *options], lock.parent)
+        _run_uv([uv, "pip", "install", *own, *options], lock.parent)
     else:
         _pip(["install", "--no-compile", *options], lock.parent)
 
@@ -160,10 +187,31 @@ def _pip(arguments: Sequence[str], folder: Path) -> str:
     return _run([sys.executable, "-m", "pip", *arguments[:1], *common, *arguments[1:]], folder)
 
 
-def _run(command: Sequence[str], folder: Path) -> str:
+def _run_uv(command: Sequence[str], folder: Path, *, resolves: bool = False) -> str:
+    """Run uv with the settings of pip: what is installed must not depend on which of them there is."""
+    settings = pip_settings(variables())
+    environment = {**variables(), **uv_variables(settings, variables())}
+    return _run([*command, *uv_options(settings, resolves=resolves)], folder, environment)
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
     import subprocess
 
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
-        raise PluginError(f"its requirements cannot be had:\n{done.stderr.strip()}", where=str(folder / REQUIREMENTS))
+        index = index_name(pip_settings(variables()))
+        raise PluginError(
+            f"its requirements cannot be had:\n{done.stderr.strip()}",
+            where=str(folder / REQUIREMENTS),
+            mend=f"They are looked for in {index}, as pip is configured (pip.conf, PIP_*).",
+        )
     return done.stdout

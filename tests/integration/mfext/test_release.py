@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shutil
@@ -22,6 +21,7 @@ from mfext.plugin.archive import Archive, check_payload, extract, read_archive
 from mfext.plugin.cpio import entries
 from mfext.plugin.rpm import payload, program
 from tests.integration.mfext.conftest import GOOD, Site
+from tests.integration.mfext.packages import index, make_wheel
 from tests.unit.mfext.plugin.test_cpio import END, entry
 from tests.unit.mfext.plugin.test_rpmversion import ORDER
 
@@ -281,28 +281,12 @@ def test_versions_have_the_order_that_the_real_rpm_gives_them() -> None:
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a package, where nothing else is to be had."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    info = "greetings-1.5.dist-info"
-    files = {
-        "greetings.py": "def hello() -> str:\n    return 'hello'\n",
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: greetings\nVersion: 1.5\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[console_scripts]\ngreet = greetings:hello\n",
-    }
-    record = [f"{name},sha256={_record_digest(text)},{len(text)}\n" for name, text in files.items()]
-    with zipfile.ZipFile(folder / "greetings-1.5-py3-none-any.whl", "w") as wheel:
-        for name, text in {**files, f"{info}/RECORD": f"{''.join(record)}{info}/RECORD,,\n"}.items():
-            wheel.writestr(name, text)
+    folder = make_wheel(tmp_path / "wheels").parent
     monkeypatch.setenv("UV_NO_CACHE", "1")
     for tool in ("UV", "PIP"):
         monkeypatch.setenv(f"{tool}_FIND_LINKS", str(folder))
         monkeypatch.setenv(f"{tool}_NO_INDEX", "1")
     return folder
-
-
-def _record_digest(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
 USES = "from greetings import hello\n" + GOOD
@@ -375,3 +359,43 @@ def test_a_package_that_is_not_the_one_that_was_locked_is_refused(site: Site, wh
     with zipfile.ZipFile(wheel, "a") as changed:
         changed.writestr("evil.py", "")
     assert "requirements cannot be had" in site.refuses("release", "--to", tmp_path, folder)
+
+
+@pytest.fixture
+def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither pip nor uv is configured."""
+    for name in list(os.environ):
+        if name.startswith(("PIP_", "UV_", "SSL_CERT", "REQUESTS_CA", "CURL_CA")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+
+
+@pytest.mark.usefixtures("no_settings", "installer")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_the_index_and_the_certificates_of_pip_count_for_both_installers(
+    site: Site, tmp_path: Path, scheme: str
+) -> None:
+    make_wheel(tmp_path / "index")
+    folder = site.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    with index(tmp_path / "index", tls=tmp_path if scheme == "https" else None) as (address, asked):
+        certificate = f"cert = {tmp_path}/ca.pem\n" if scheme == "https" else ""
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\n{certificate}")
+        site.does("release", "--to", tmp_path, folder)
+    assert "/simple/greetings/" in asked
+    assert address not in (folder / "requirements.lock").read_text()
+
+
+@pytest.mark.usefixtures("no_settings", "installer")
+def test_a_certificate_of_the_index_that_nobody_trusts_is_refused(site: Site, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "index")
+    folder = site.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    with index(tmp_path / "index", tls=tmp_path) as (address, asked):
+        (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {address}\nretries = 0\n")
+        message = site.refuses("release", "--to", tmp_path, folder)
+    assert "requirements cannot be had" in message
+    assert f"They are looked for in {address}" in message
+    assert asked == []

@@ -13,6 +13,8 @@ from mfext.devlinks import matters
         ("main.py", True),
         ("config.ini", True),
         ("lib/deep/x.py", True),
+        ("requirements.txt", True),
+        ("data/requirements.txt", False),
         ("README.md", False),
         (".main.py.swp", False),
         (".#main.py", False),
