@@ -21,6 +21,9 @@ from mfext.table import duration
 #: What an event's line says without naming it.
 _SHOWN = ("t", "boot", "up", "uid", "name", "plugin", "step", "event", "to", "file")
 
+#: Characters of a reason that are shown.
+_REASON = 1000
+
 
 @dataclass(frozen=True)
 class Place:
@@ -137,5 +140,7 @@ def _place_text(place: Place, uid: str) -> str:
 
 
 def _value_text(key: str, value: object) -> str:
-    # Times of the future are written as they are compared.
-    return utc(float(value)) if key == "due" and isinstance(value, (int, float)) else short(str(value))
+    # Times of the future are written as they are compared; the mend comes last in a reason.
+    if key == "due" and isinstance(value, (int, float)):
+        return utc(float(value))
+    return short(str(value), _REASON if key == "reason" else 100)

@@ -71,6 +71,20 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     published(config, plugins).compiled()
 
 
+def _missing(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
+    from mfdata.identify import Identifier, Unidentified
+    from mfdata.switch import identifying_rule, published
+    from mfext.errors import ServiceUnavailable
+
+    rule = identifying_rule(published(config, plugins).rules)
+    if rule is not None:
+        try:
+            Identifier().open()
+        except Unidentified as error:
+            return [ServiceUnavailable(f"a rule asks what a file is: {error.found}", where=rule.where, mend=error.mend)]
+    return []
+
+
 def _check_plugin(_home: Home, _config: Config, plugin: Plugin, _others: Sequence[Plugin]) -> Sequence[MetworkError]:
     from mfdata.rule_cases import case_faults
 
@@ -137,6 +151,7 @@ MODULE = Module(
     processes=_processes,
     check=_check,
     check_plugin=_check_plugin,
+    missing=_missing,
     publish=_publish,
     commands=_commands,
     status=_status,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +107,12 @@ def rules_of(plugin: Plugin) -> list[Rule]:
         pairs = [(pattern, text, section.origins[pattern]) for pattern, text in section.values.items()]
         rules += parse_rules(plugin.name, name, pairs)
     return rules
+
+
+def identifying_rule(rules: Iterable[Rule]) -> Rule | None:
+    """The first of *rules* for which libmagic is needed; None when it is for none (pure)."""
+    word = SYSTEM_MAGIC.rpartition(".")[2]
+    return next((rule for rule in rules if rule.type == "magic" or word in rule.tag or word in rule.pattern), None)
 
 
 def queue_priorities(match: Match, of_steps: Mapping[str, int]) -> Mapping[str, int]:

@@ -107,6 +107,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
             return Result(changed=False)
         forget(home)
         plan = wanted(module, home)
+        raise_all([*module.missing(home, plan.config, plan.accepted.plugins)])
         supervisor = Supervisor(home, plan.config)
         problems = _published(module, home, plan)
         # Processes read at their start what is in force.
@@ -125,9 +126,10 @@ def stop(home: Home, *, timeout: float | None = None) -> Result:
 
 
 def restart(module: Module, home: Home, *, timeout: float | None = None) -> Result:
-    """Stop and start; a faulty configuration of the module is found before anything is stopped."""
+    """Stop and start; what would hinder the start is found before anything is stopped."""
     init(module, home)
-    wanted(module, home)
+    plan = wanted(module, home)
+    raise_all([*module.missing(home, plan.config, plan.accepted.plugins)])
     stop(home)
     return start(module, home, timeout=timeout)
 
@@ -190,7 +192,7 @@ def _published(module: Module, home: Home, plan: Wanted) -> list[MetworkError]:
 
     It comes before processes are touched: those that start find what is in force, and those that end get no more.
     """
-    problems = list(plan.accepted.refused.values())
+    problems = [*plan.accepted.refused.values(), *module.missing(home, plan.config, plan.accepted.plugins)]
     try:
         module.publish(home, plan.config, plan.accepted.plugins)
     except ServiceUnavailable as error:

@@ -46,6 +46,9 @@ class Module:
     check_plugin: Callable[[Home, Config, Plugin, Sequence[Plugin]], Sequence[MetworkError]] = field(
         default=lambda *_: ()
     )
+    #: What must be on this machine for the plugins to do their work and is not, besides commands and the code of
+    #: plugins: libraries, programs. It hinders the start, and ``status`` and ``plugins.check`` name it.
+    missing: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
     #: More that ``status`` shows: (title, rows) with any JSON values.
     status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
     #: Its processes go on while the files of their plugin are replaced: they keep to their working folder, which is

@@ -155,7 +155,8 @@ def _planned(module: Module, home: Home) -> tuple[Wanted | None, list[str]]:
     except MetworkError as error:
         return None, error.message.splitlines()
     faults = [f"plugin {name}: {error.message}" for name, error in plan.accepted.refused.items()]
-    return plan, faults
+    missing = [error.message for error in module.missing(home, plan.config, plan.accepted.plugins)]
+    return plan, faults + missing
 
 
 def _list(title: str, sentences: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ def faults(plugin: Plugin, home: Home, module: Module, config: Config, others: S
     for process in module.processes(home, config, [plugin]):
         found += command_faults(process, plugin, home)
     found += together_faults(plugin, home, module, config, others)
+    found = found or [*module.missing(home, config, [plugin])]
     # Only code that compiles is worth an import, only rules that do are worth a try.
     return found or [*module.check_plugin(home, config, plugin, others), *custom_faults(plugin, home, module, config)]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -613,3 +615,27 @@ def test_a_plugin_that_listens_to_the_directory_of_another_is_refused_alone(
     assert run(["config", "check", "mfdata"]) == 3
     said = capsys.readouterr().err
     assert 'plugin archive [step_main] listened_directories: "incoming" is listened to by switch/main already' in said
+
+
+def test_without_libmagic_start_status_and_check_name_it_when_a_rule_needs_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "magic", None)
+    (home.plugins / "archive" / "main.py").write_text("")
+    mend = "Install libmagic (Debian: libmagic1, RHEL: file-libs)."
+    for arguments in (["mfdata", "start"], ["mfdata", "status"], ["plugins", "check", "archive"]):
+        assert run(arguments) != 0
+        said = "".join(capsys.readouterr())
+        assert "a rule asks what a file is: libmagic" in said
+        assert "config.ini:4" in said
+        assert mend in said
+    (home.plugins / "archive" / "config.ini").write_text("[general]\nname = archive\n[step_main]\n")
+    assert run(["mfdata", "status"]) != 0
+    assert "a rule asks" not in "".join(capsys.readouterr())
+
+
+def test_the_trace_shows_a_reason_to_its_end(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    uid, reason = new_uid(), f"the rule could not be evaluated: {'x' * 200}. Install libmagic."
+    with closing(Trace(home, "step.switch.main", "switch", "main")) as trace:
+        trace.write({"event": "quarantined", "uid": uid, "name": "a.png", "reason": reason})
+    assert reason in Output(capsys, "trace", uid).out

@@ -368,3 +368,23 @@ def test_what_cannot_be_published_is_a_problem_of_a_start_that_runs(home: Home) 
     result = lifecycle.start(replace(MODULE, publish=publish), home)
     assert [problem.message for problem in result.problems] == ["the rules are not taken"]
     assert pids(home)["a"]
+
+
+def test_nothing_is_started_or_stopped_while_something_that_must_be_there_is_missing(home: Home) -> None:
+    def missing(*_: object) -> list[MetworkError]:
+        return [ServiceUnavailable("libfoo is not there", mend="Install foo.")]
+
+    install(home, "a")
+    lacking = replace(MODULE, missing=missing)
+    with pytest.raises(ServiceUnavailable, match=r"libfoo is not there\. Install foo\."):
+        lifecycle.start(lacking, home, timeout=60.0)
+    assert not Supervisor(home).is_running()
+    assert "libfoo is not there. Install foo." in status(lacking, home).problems
+    start(home)
+    before = pids(home)
+    with pytest.raises(ServiceUnavailable, match="libfoo"):
+        lifecycle.restart(lacking, home, timeout=60.0)
+    assert pids(home) == before
+    found = status(lacking, home)
+    assert (found.state, list(found.problems)) == ("failing", ["libfoo is not there. Install foo."])
+    assert [error.found for error in lifecycle.apply(lacking, home, timeout=60.0).problems] == ["libfoo is not there"]
