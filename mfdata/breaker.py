@@ -23,6 +23,7 @@ from typing import Any
 from mfdata.places import Target, target_of_folder
 from mfext.clock import age
 from mfext.environment import Home
+from mfext.fs.atomic import replace_file
 from mfext.option import option
 from mfext.section import Section
 
@@ -154,9 +155,7 @@ class Breaker:
             yield _read(self._path) or State(self._destination)
 
     def _write(self, state: State) -> None:
-        part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(asdict(state)), encoding="ascii")
-        part.rename(self._path)
+        replace_file(self._path, json.dumps(asdict(state)))
 
 
 def open_breakers(home: Home) -> list[dict[str, Any]]:

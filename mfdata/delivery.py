@@ -27,16 +27,14 @@ from mfdata.file import (
     discard,
     has_attribute,
     is_own,
-    make_synced_folder,
     move,
     own_copy,
-    sync_file,
-    sync_folder,
     waiting_name,
     write_tags,
 )
 from mfdata.group_sync import GroupSync
 from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
+from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 
 class Leg(NamedTuple):

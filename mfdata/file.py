@@ -7,10 +7,12 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
+
+from mfext.fs.atomic import replace_file
+from mfext.fs.sync import sync_file, sync_folder
 
 #: The extended attribute that holds all tags (user namespace: xattr(7)).
 ATTRIBUTE = "user.metwork"
@@ -27,8 +29,6 @@ OWN_COPY = ".own"
 
 # linux/fs.h: share the blocks of another file (btrfs, XFS); the others answer that they cannot.
 _FICLONE = 0x40049409
-# sync_file_range(2), which Python has not.
-_SYNC_FILE_RANGE_WRITE = 2
 _NO_ROOM_FOR_TAGS = {errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.ENOTSUP, errno.EOPNOTSUPP}
 _NOT_FOR_EYES = re.compile(rb"[^A-Za-z0-9._+=@-]")
 
@@ -211,18 +211,7 @@ def write_tags(
 
 def _write_sidecar(sidecar: Path, data: bytes, *, sync: bool) -> None:
     sidecar.parent.mkdir(parents=True, exist_ok=True)
-    part = sidecar.with_name(f".{sidecar.name[:240]}")
-    try:
-        part.write_bytes(data)
-        if sync:
-            sync_file(part)
-        part.rename(sidecar)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    if sync:
-        sync_folder(sidecar.parent)
+    replace_file(sidecar, data, durable=sync)
 
 
 def has_attribute(path: str | Path) -> bool:
@@ -306,47 +295,6 @@ def copy_in(source: str | Path, target: Path) -> None:
             os.unlink(part)
         raise
     sync_folder(target.parent)
-
-
-def sync_file(path: str | Path) -> None:
-    """Bring content and attributes of a file to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def begin_sync(descriptor: int) -> None:
-    """Have the content of an open file written to disk; whoever needs to know that it is there asks for an fsync."""
-    _sync_file_range()(descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
-
-
-@cache
-def _sync_file_range() -> Callable[..., int]:
-    import ctypes  # only where files are brought to disk
-
-    function = ctypes.CDLL(None).sync_file_range
-    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return function
-
-
-def sync_folder(path: str | Path) -> None:
-    """Bring the names in a folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_synced_folder(path: Path) -> None:
-    """Make a folder, and what is missing above it; their names are on disk."""
-    if path.is_dir():
-        return
-    make_synced_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    sync_folder(path.parent)
 
 
 def discard(path: str | Path, sidecars: str | Path) -> None:

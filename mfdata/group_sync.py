@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from mfdata.file import sync_folder
+from mfext.fs.sync import sync_folder
 
 #: So many renames, or seconds, after which a group is complete though more files wait.
 _MOST, _LONGEST_S = 64, 0.05

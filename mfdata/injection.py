@@ -7,22 +7,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mfdata.file import (
-    Tags,
-    copy,
-    copy_in,
-    first_tags,
-    make_synced_folder,
-    move,
-    new_uid,
-    sync_file,
-    sync_folder,
-    waiting_name,
-    write_tags,
-)
+from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, waiting_name, write_tags
 from mfdata.places import Places, Target
 from mfdata.trace import Trace
 from mfext.errors import Conflict, UsageError
+from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 #: How long the observer may take to free a name in an incoming directory.
 _WAIT_S = 10.0

@@ -16,12 +16,13 @@ from mfdata.arrival import Arrival, arrival_of
 from mfdata.completeness import Stillness, Verdict, Writers, ignored_names, verdict
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory, is_shared
-from mfdata.file import forget_sidecar, make_synced_folder, read_tags, sync_file, uid_of, waiting_name, write_tags
+from mfdata.file import forget_sidecar, read_tags, uid_of, waiting_name, write_tags
 from mfdata.group_sync import GroupSync
 from mfdata.places import Places, Target
 from mfdata.ready_files import Ready, ReadyFiles
 from mfdata.trace import Trace, events, last_event, time_of
 from mfdata.transfer import Transfers
+from mfext.fs.sync import make_synced_folder, sync_file
 
 #: Device and inode of none.
 _NO_FILE = (-1, -1)

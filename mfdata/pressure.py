@@ -16,6 +16,7 @@ from mfdata.config import Pressure
 from mfdata.places import Places
 from mfext.clock import age
 from mfext.environment import Home
+from mfext.fs.atomic import replace_file
 
 #: Waiting files are counted no more often than this many times what counting costs.
 _COUNT_COST = 20
@@ -113,9 +114,7 @@ class Gauge:
             if not self.reason:
                 path.unlink(missing_ok=True)
                 return
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps({"reason": self.reason, "since": time.time()}), encoding="ascii")
-            part.rename(path)
+            replace_file(path, json.dumps({"reason": self.reason, "since": time.time()}))
 
 
 def pause(home: Home) -> dict[str, Any]:

@@ -23,8 +23,6 @@ from mfdata.file import (
     forget_sidecar,
     read_tags,
     renamed,
-    sync_file,
-    sync_folder,
     uid_of,
 )
 from mfdata.places import Places, Target, target_of_folder
@@ -32,6 +30,8 @@ from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
 from mfext.clock import age
 from mfext.errors import Conflict
+from mfext.fs.atomic import replacing_file
+from mfext.fs.sync import sync_file, sync_folder
 from mfext.lock import takes
 
 #: What the reason beside a file is called.
@@ -274,11 +274,10 @@ def _folders(places: Places) -> list[Path]:
 def write_reason(kept: Path, reason: Mapping[str, object], *, durable: bool = False) -> None:
     """Write *reason* beside the file at *kept*, all or nothing."""
     beside = kept.with_name(kept.name + REASON)
-    part = beside.with_name(f".{beside.name[:250]}")
-    part.write_text(encoded(reason), encoding="ascii")
-    if durable:
-        sync_file(part)
-    part.rename(beside)
+    with replacing_file(beside) as unfinished:
+        unfinished.write_text(encoded(reason), encoding="ascii")
+        if durable:
+            sync_file(unfinished)
 
 
 def _read_reason(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import os
 from typing import NamedTuple
 
 from mfdata.arrival import Arrival
-from mfdata.file import begin_sync
+from mfext.fs.sync import begin_sync
 
 
 class Ready(NamedTuple):

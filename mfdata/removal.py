@@ -10,13 +10,14 @@ from pathlib import Path
 from mfdata import quarantine
 from mfdata.config import Safety
 from mfdata.delays import is_delayed, undelayed
-from mfdata.file import File, before_entry, read_tags, sync_folder, uid_of
+from mfdata.file import File, before_entry, read_tags, uid_of
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.recovery import Recovery
 from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.environment import Home
 from mfext.errors import Conflict, UsageError, nearest
+from mfext.fs.sync import sync_folder
 from mfext.section import Config
 
 _PROCESS = "uninstall"

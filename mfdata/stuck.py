@@ -14,6 +14,7 @@ from mfdata.foldernames import Names, settled_mtime
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.recovery import KILLED, claimed_file
 from mfdata.trace import encoded
+from mfext.fs.atomic import replace_file
 from mfext.log import get_logger
 
 log = get_logger(__name__)
@@ -112,9 +113,8 @@ class _Worker:
         self._is_told = True
         reason = f"it took longer than timeout = {self.timeout:g} s"
         log.error("a worker was stuck and is killed", pid=self.pid, step=self.folder.parent.name, file=self._file)
-        part = self.folder / f".{KILLED}"
-        part.write_text(encoded({"kind": "timeout", "reason": reason, "file": self._file and self._file.name}))
-        part.rename(self.folder / KILLED)
+        facts = {"kind": "timeout", "reason": reason, "file": self._file and self._file.name}
+        replace_file(self.folder / KILLED, encoded(facts))
 
 
 def _wait_for_end(process: int) -> None:

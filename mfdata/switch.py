@@ -16,6 +16,7 @@ from mfdata.places import Places
 from mfdata.rules import Match, Rule, RuleSet, from_json, parse_condition, parse_rules, to_json
 from mfdata.step import Step
 from mfext.errors import MetworkError, raise_all
+from mfext.fs.atomic import replace_file
 from mfext.plugin.manifest import Plugin
 from mfext.section import Config, FreeSection
 
@@ -37,11 +38,9 @@ class Published:
     def write(self, places: Places) -> None:
         """Put these rules in force: a switch that runs takes them before the next file."""
         places.rules.mkdir(parents=True, exist_ok=True)
-        part = places.rules / ".rules.json"
         steps = sorted(self.steps)
         told = {"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}
-        part.write_text(json.dumps(told | {"priorities": dict(self.priorities)}))
-        part.rename(rules_file(places))
+        replace_file(rules_file(places), json.dumps(told | {"priorities": dict(self.priorities)}))
 
     @classmethod
     def read(cls, places: Places) -> Published:

@@ -25,9 +25,10 @@ from pathlib import Path
 
 from mfdata.arrival import Arrival
 from mfdata.completeness import HIDDEN
-from mfdata.file import copy, make_synced_folder, sync_file, sync_folder, write_tags
+from mfdata.file import copy, write_tags
 from mfdata.places import Places, Target
 from mfdata.trace import Trace, events
+from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 _INTENT = ".intent"
 #: Left free when a file is copied, so that traces and reasons can still be written.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, Several
+from mfext.fs.atomic import replace_file
 from mfext.log import get_logger
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
@@ -76,11 +77,9 @@ def in_force(
 def remember(home: Home, plugins: Sequence[Plugin], processes: Sequence[Process]) -> None:
     """Keep *plugins* as what was accepted last; on a full disk they are not kept, and that is said."""
     file = _file(home)
-    unfinished = file.with_name(f".{file.name}")
     try:
-        unfinished.touch(mode=0o600)  # configuration holds passwords
-        unfinished.write_bytes(pickle.dumps((tuple(plugins), tuple(processes))))
-        unfinished.replace(file)
+        # Configuration holds passwords.
+        replace_file(file, pickle.dumps((tuple(plugins), tuple(processes))), mode=0o600)
     except OSError as error:
         log.warning("the accepted plugins cannot be kept", path=file, error=error)
 

@@ -12,6 +12,7 @@ from mfext.accepted import Accepted, accept, in_force, remember, remembered, rem
 from mfext.config import config_files, default_config, module_config
 from mfext.environment import Home
 from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable, raise_all
+from mfext.fs.atomic import replace_file
 from mfext.lock import exclusive
 from mfext.module import Module
 from mfext.owner import check_owner
@@ -223,6 +224,4 @@ def _make(folder: Path, mode: int = 0o777) -> None:
 def _write_default_config(module: Module, home: Home) -> None:
     file = config_files(home)[0]
     if not file.exists():
-        unfinished = file.with_name(f".{file.name}")
-        unfinished.write_text(default_config(module), encoding="utf-8")
-        unfinished.replace(file)
+        replace_file(file, default_config(module))

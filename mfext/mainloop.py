@@ -13,6 +13,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home, current_module, current_process, home_of
+from mfext.fs.atomic import replace_file
 
 if TYPE_CHECKING:
     import asyncio
@@ -131,6 +132,4 @@ class Mainloop:
         """Write the facts so that a reader finds all of them or none."""
         facts = {"pid": os.getpid(), "time": time.time(), **self._facts}
         file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}")
-        unfinished.write_text(json.dumps(facts), encoding="utf-8")
-        unfinished.replace(file)
+        replace_file(file, json.dumps(facts))

@@ -21,6 +21,7 @@ from mfext.cgroup import Cgroups, Unforced
 from mfext.children import Children
 from mfext.environment import Home, child_variables
 from mfext.exits import FAILURES, Exit, backoff, failures_in_a_row
+from mfext.fs.atomic import replace_file
 from mfext.log import get_logger
 from mfext.process import Process
 
@@ -283,10 +284,7 @@ class Roster:
         definition.environment = {**self._environment, **process.environment, "METWORK_PROCESS": process.name}
         path = self._definition(process.name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(".unfinished")
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(definition.encoded())
-        unfinished.replace(path)
+        replace_file(path, definition.encoded(), mode=0o600)
 
     def _definition(self, name: str) -> Path:
         return self.home.run / "processes" / name

@@ -10,6 +10,7 @@ from typing import Any
 
 from mfext.environment import Home
 from mfext.errors import ConfigError
+from mfext.fs.atomic import replace_file
 from mfext.section import Config
 from mfserv.config import Tls
 from mfserv.der import Validity, pem_blocks, validity
@@ -122,10 +123,7 @@ def refresh(home: Home, file: Path) -> str:
 def _copy(file: Path, place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     place.chmod(0o700)
-    unfinished = place / f".{CERTIFICATE}"
-    unfinished.touch(mode=0o600)
-    unfinished.write_bytes(file.read_bytes())
-    unfinished.replace(place / CERTIFICATE)
+    replace_file(place / CERTIFICATE, file.read_bytes(), mode=0o600)
 
 
 def state(home: Home, configured: str, now: datetime | None = None) -> Mapping[str, Any]:

@@ -10,11 +10,13 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
 from mfext.environment import Home
 from mfext.errors import Conflict, PluginError, ServiceUnavailable
+from mfext.fs.atomic import replacing_file
 from mfext.section import Config
 from mfserv.app import App
 from mfserv.certificate import checked_certificate, in_force, refresh
@@ -136,18 +138,14 @@ def _write(rendered: Rendered, place: Path) -> None:
     try:
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o700)  # it holds secrets
-        for name, text in files.items():
-            unfinished = place / f".{name}"
-            unfinished.touch(mode=0o600)
-            unfinished.write_text(text, "utf-8")
+        with ExitStack() as written:
+            for name, text in files.items():
+                unfinished = written.enter_context(replacing_file(place / name, mode=0o600))
+                unfinished.write_text(text, "utf-8")
     except OSError as error:
-        for name in files:
-            (place / f".{name}").unlink(missing_ok=True)
         raise ServiceUnavailable(
             f"the router's configuration cannot be written: {error.strerror}; the former one stays", where=str(place)
         ) from None
-    for name in files:
-        (place / f".{name}").replace(place / name)
     for former in place.glob("jwt.*.pem"):
         if former.name not in files:
             former.unlink()

@@ -23,12 +23,13 @@ from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyn
 from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
-from mfdata.file import discard, sync_folder
+from mfdata.file import discard
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.steps.naming import LONGEST, marked
 from mfdata.steps.placement import rename_new
+from mfext.fs.sync import sync_folder
 from mfext.log import get_logger
 
 log = get_logger(__name__)

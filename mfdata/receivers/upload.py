@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata.completeness import HIDDEN
-from mfdata.file import begin_sync, discard, new_uid, sync_folder
+from mfdata.file import discard, new_uid
 from mfdata.steps.placement import rename_new
+from mfext.fs.sync import begin_sync, sync_folder
 
 #: Begins the names of files that are being received; the observer leaves them alone.
 PREFIX = f"{HIDDEN}upload-"

@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata import File
-from mfdata.file import ATTRIBUTE, copy, decode_tags, discard, encode_tags, sync_folder, uid_of
+from mfdata.file import ATTRIBUTE, copy, decode_tags, discard, encode_tags, uid_of
 from mfdata.steps.naming import marked
+from mfext.fs.sync import sync_folder
 
 _AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 #: File systems that cannot rename without replacing (NFS, some FUSE) answer so.

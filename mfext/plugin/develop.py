@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import ConfigError, Conflict, MetworkError, UsageError, raise_all
+from mfext.fs.atomic import replace_link
 from mfext.plugin.installed import Installed, find, same_name, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.transaction import Change, Journal, Transaction
@@ -125,9 +125,7 @@ def _link(link: Path, folder: Path) -> None:
     """Make *link* point to *folder*, in one step."""
     if link.is_symlink() and link.readlink() == folder:
         return
-    unfinished = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
-    unfinished.symlink_to(folder)
-    unfinished.replace(link)
+    replace_link(link, folder)
 
 
 def _check_removable(one: Installed) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retold
+from mfext.fs.atomic import replacing_file
 from mfext.layer import PREFIX as LAYER
 from mfext.plugin import rpm
 from mfext.plugin.build import Facts, nfpm, one_line, rpmbuild
@@ -130,13 +129,10 @@ def _facts(plugin: Plugin, version: str, release_: str) -> Facts:
 
 def _placed(made: Path, target: Path) -> Path:
     """*made* moved to *target*, which appears whole or not at all."""
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(made, unfinished)
-        unfinished.replace(target)
+        with replacing_file(target, mode=0o644) as unfinished:
+            shutil.copyfile(made, unfinished)
     except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
         raise NotAllowed(f"the archive cannot be written: {error.strerror}", where=str(target)) from error
     return target

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mfext.environment import Home, administrators_folder, variables
 from mfext.errors import MetworkError, NotAllowed, PluginError, ServiceUnavailable
+from mfext.fs.atomic import replacing_file
 from mfext.plugin import rpm
 from mfext.plugin.archive import Archive, read_archive
 
@@ -109,20 +109,17 @@ def sign(path: Path, key: str) -> None:
     gpg = rpm.program("gpg")
     if gpg is None:
         raise ServiceUnavailable("there is no gpg here", mend="Install the package gnupg2 (on Debian: gnupg).")
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     # gpg needs the user's keys and agent.
     environment = {name: value for name, value in variables().items() if name != "SOURCE_DATE_EPOCH"}
     try:
-        shutil.copyfile(path, unfinished)
-        done = rpm.run(
-            ["rpmsign", "--define", f"_gpg_name {key}", "--define", f"__gpg {gpg}", "--resign", unfinished.absolute()],
-            environment=environment,
-        )
-        if done.returncode or not read_archive(unfinished).is_signed:
-            raise MetworkError(f"it cannot be signed:\n{done.stderr.strip()}", where=str(path))
-        unfinished.replace(path)
+        with replacing_file(path, mode=stat.S_IMODE(path.stat().st_mode)) as unfinished:
+            shutil.copyfile(path, unfinished)
+            archive = unfinished.absolute()
+            done = rpm.run(
+                ["rpmsign", "--define", f"_gpg_name {key}", "--define", f"__gpg {gpg}", "--resign", archive],
+                environment=environment,
+            )
+            if done.returncode or not read_archive(unfinished).is_signed:
+                raise MetworkError(f"it cannot be signed:\n{done.stderr.strip()}", where=str(path))
     except OSError as error:
         raise NotAllowed(f"it cannot be signed: {error.strerror}", where=str(path)) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()

@@ -9,7 +9,6 @@ The end is the removal of that file. Folders change places in one step, and each
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, ServiceUnavailable, raise_all
+from mfext.fs.atomic import replace_file
 from mfext.plugin.exchange import complete, exchange
 from mfext.plugin.marker import markers, read_marker
 from mfext.plugin.rpm import Database
@@ -111,10 +111,7 @@ class Transaction:
             MetworkError: the plugins that were to come do not run, and all is as it was before.
         """
         sync_tree(self.folder)
-        unfinished = self.folder / f"{_FORWARD}.unfinished"
-        _write_safely(unfinished, journal.as_text())
-        unfinished.rename(self.folder / _FORWARD)
-        sync(self.folder)
+        replace_file(self.folder / _FORWARD, journal.as_text(), durable=True)
         return self._go_forward(journal)
 
     def recover(self) -> list[MetworkError]:
@@ -251,10 +248,3 @@ def _check_registered(database: Database, wanted: Mapping[str, str]) -> None:
 def _is(place: Path, stamp: str) -> bool:
     marker = read_marker(place)
     return marker is not None and marker.stamp == stamp
-
-
-def _write_safely(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())

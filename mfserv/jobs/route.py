@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
+from mfext.fs.atomic import replace_file
 from mfserv.jobs.description import description
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ def publish_routes(home: Home, published: Published) -> None:
     """Put *published* in force for the running gateway, all at once."""
     file = _file(home)
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(asdict(published), indent=1), "utf-8")
-    unfinished.replace(file)
+    replace_file(file, json.dumps(asdict(published), indent=1))
 
 
 class Routes:
