@@ -68,5 +68,5 @@ job-kills: setup  ## kill gateways, runners, RabbitMQ and redis while jobs are s
 	@tools/system-packages serv test
 	@tools/job-kills
 
-clean:  ## remove what the other targets made (asks before it removes a runtime home)
+clean:  ## remove what the other targets made (asks before what is dear: .venv, build, dist, run)
 	@tools/clean

@@ -133,10 +133,10 @@ def metwork() -> click.Group:
 
 
 def _version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
-    from mfext.version import software_version
+    from mfext.version import software_build
 
     if is_asked:
-        click.echo(f"metwork {software_version()}")
+        click.echo(f"metwork {software_build()}")
         context.exit()
 
 
@@ -189,10 +189,10 @@ def modules(as_json: bool) -> None:
     """List the modules whose software is here."""
     from mfext.module import load_module, module_names
     from mfext.table import listing
-    from mfext.version import software_version
+    from mfext.version import software_build
 
     columns = ("name", "version", "home", "summary")
-    rows = [(name, software_version(), str(home_of(name).path), load_module(name).summary) for name in module_names()]
+    rows = [(name, software_build(), str(home_of(name).path), load_module(name).summary) for name in module_names()]
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from mfext.environment import Home, child_variables, current_module, home_of, is_checkout, software_of
 from mfext.errors import ServiceUnavailable
-from mfext.version import software_version
+from mfext.version import software_build
 
 #: What the interactive shell reads first: prompt and short names.
 RC_FILE = Path(__file__).with_name("shell.rc")
@@ -62,7 +62,7 @@ def banner(home: Home, now: float) -> str:
     return (
         f"   {name}\n\n"
         f"Welcome on {short} ({full}, {address()})\n"
-        f"(module: {name}, version {software_version()})\n\n"
+        f"(module: {name}, version {software_build()})\n\n"
         f"{load_line(now)}\n"
     )
 

@@ -21,7 +21,7 @@ from mfext.process import Process
 from mfext.processstate import ProcessState
 from mfext.supervisor import Supervisor
 from mfext.table import duration, size, table
-from mfext.version import software_version
+from mfext.version import software_build
 
 #: Titles of the lines that ``status`` prints for the processes.
 COLUMNS = ("PROCESS", "STATE", "PIDS", "RESTARTS", "UPTIME", "MEMORY", "LAST EXIT", "REASON")
@@ -57,7 +57,7 @@ def status(module: Module, home: Home) -> Status:
     check_owner(home)
     plan, problems = _planned(module, home)
     supervisor = Supervisor(home)
-    found = Status(module.name, software_version(), str(home.path), "stopped", plugins=plan.installed if plan else ())
+    found = Status(module.name, software_build(), str(home.path), "stopped", plugins=plan.installed if plan else ())
     if not supervisor.is_running():
         return replace(found, problems=[f"{module.name} is not running", *problems])
     try:

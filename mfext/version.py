@@ -9,11 +9,27 @@ from mfext.environment import SOFTWARE
 
 #: Letters of an abbreviated commit, as git prints it for a project of our size.
 SHORT = 7
+#: The file with the release of the RPM, beside what pip would write of the version.
+RELEASE = "RELEASE"
 
 
 def software_version(software: Path = SOFTWARE) -> str:
     """The version of the modules that lie in *software*, for example ``1.0.0`` or ``master.1b4fc52``."""
     return checkout_version(software) or _released_version()
+
+
+def software_build() -> str:
+    """The version for people: ``1.0.0-351.g1b4fc52`` of an RPM, since two builds may have one version."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    version = software_version()
+    if checkout_version(SOFTWARE):
+        return version
+    try:
+        release = (distribution("metwork").read_text(RELEASE) or "").strip()
+    except PackageNotFoundError:
+        return version
+    return f"{version}-{release}" if release else version
 
 
 def checkout_version(software: Path) -> str:

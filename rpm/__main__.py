@@ -7,15 +7,20 @@ import filecmp
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rpm.contents import LAYERS, MODULES, ROOT
-from rpm.package import build
+from mfext.errors import MetworkError
+from mfext.lock import exclusive
+from rpm.contents import LAYERS, MODULES, ROOT, Facts, LayerPackage, ModulePackage
+from rpm.package import Built, build
 from rpm.repository import publish
 from rpm.staging import version
-from rpm.target import target_of
+from rpm.target import Target, target_of
 
+#: Seconds to wait for another build in the same folder.
+_TURN = 3600.0
 #: The time that everything gets where there is no commit to take it from: 2026-01-01.
 _SOME_TIME = 1767225600
 
@@ -23,25 +28,33 @@ _SOME_TIME = 1767225600
 def main(arguments: Sequence[str]) -> int:
     """Build what *arguments* name."""
     options = _options(arguments)
-    target = target_of(options.python)
-    facts = {
-        "version": options.version or version(),
-        "release": options.release or _release(),
-        "license": "BSD-3-Clause",
-        "epoch": _epoch(),
-    }
     packages = {package.name: package for package in (*MODULES, *LAYERS)}
     unknown = [name for name in options.names if name not in packages]
     if unknown:
         raise SystemExit(f"rpm: there is no {unknown[0]}; there are {', '.join(packages)}")
     chosen = [packages[name] for name in options.names or packages]
-    rpms = [build(package, facts, target, options.work) for package in chosen]
-    if options.twice:
-        with tempfile.TemporaryDirectory(prefix="metwork-rpm.") as elsewhere:
-            _check_same(rpms, [build(package, facts, target, Path(elsewhere)) for package in chosen])
-    for rpm in publish(rpms, options.dist):
-        print(rpm)
+    target = target_of(options.python)
+    facts = Facts(options.version or version(), options.release or _release(), "BSD-3-Clause", _epoch())
+    options.work.mkdir(parents=True, exist_ok=True)
+    with exclusive(options.work / ".lock", str(options.work), "tools/rpm", timeout=_TURN):
+        built = [_built(package, facts, target, options.work) for package in chosen]
+        if options.twice:
+            with tempfile.TemporaryDirectory(prefix="metwork-rpm.") as elsewhere:
+                twins = [build(package, facts, target, Path(elsewhere)) for package in chosen]
+                _check_same([one.file for one in built], [twin.file for twin in twins])
+        for rpm in publish(built, options.dist):
+            print(rpm)
     return 0
+
+
+def _built(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Built:
+    """Build *package*, and say so: a layer takes minutes."""
+    print(f"rpm: {package.name} {facts.build}", end=" ", flush=True)
+    begin = time.monotonic()
+    built = build(package, facts, target, work)
+    size = built.file.stat().st_size / 1e6
+    print(f"({size:.1f} MB): made in {time.monotonic() - begin:.0f} s" if built.is_new else "is there", flush=True)
+    return built
 
 
 def _check_same(rpms: Sequence[Path], others: Sequence[Path]) -> None:
@@ -85,4 +98,7 @@ def _git(*arguments: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except MetworkError as error:
+        sys.exit(f"rpm: {error.message}")

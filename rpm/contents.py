@@ -14,6 +14,22 @@ FRAMEWORK = "metwork-mfext"
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What all packages of one build say of themselves."""
+
+    version: str
+    release: str
+    license: str
+    #: The time that all of it gets, in seconds since 1970.
+    epoch: int
+
+    @property
+    def build(self) -> str:
+        """``VERSION-RELEASE``."""
+        return f"{self.version}-{self.release}"
+
+
+@dataclass(frozen=True)
 class Dependencies:
     """What a package needs, as the tags of a spec file have it."""
 

@@ -2,48 +2,97 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from rpm.contents import LayerPackage, ModulePackage
-from rpm.staging import stage_layer, stage_module
+from rpm.contents import ROOT, Facts, LayerPackage, ModulePackage
+from rpm.staging import JUNK_PARTS, stage_layer, stage_module
 from rpm.target import Target
 
 _TEMPLATES = Path(__file__).parent
 
 
-def build(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], target: Target, work: Path) -> Path:
-    """The RPM of *package*, made in the folder *work*.
+@dataclass(frozen=True)
+class Built:
+    """A package that was made."""
+
+    file: Path
+    #: It was made now; otherwise it was there, made from the same.
+    is_new: bool
+
+
+def build(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Built:
+    """The RPM of *package*, made in the folder *work*, or the one that was made there from the same inputs.
 
     Args:
         package: what to build.
-        facts: ``version``, ``release``, ``license``, and ``epoch``: the time that all of it gets.
+        facts: of the build.
         target: what it runs on.
-        work: where third-party software is kept from one build to the next.
+        work: where third-party software and packages are kept from one build to the next.
     """
+    folder = work / package.name
+    noted, inputs = folder / "inputs", inputs_of(package, facts, target)
+    made = next((folder / "RPMS").rglob("*.rpm"), None)
+    if made and noted.is_file() and noted.read_text("ascii") == inputs:
+        return Built(made, is_new=False)
+    tree = staged(package, facts, target, work)
+    spec = folder / f"{package.name}.spec"
+    spec.write_text(spec_of(package, facts, target, tree), "utf-8")
+    _rpmbuild(spec, folder, facts.epoch)
+    shutil.rmtree(folder / "BUILDROOT", ignore_errors=True)
+    noted.write_text(inputs, "ascii")
+    return Built(next((folder / "RPMS").rglob("*.rpm")), is_new=True)
+
+
+def staged(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Path:
+    """A folder, below *work*, with all that *package* brings, as it will lie below ``/``; it is made anew."""
     folder = work / package.name
     shutil.rmtree(folder, ignore_errors=True)
     tree = folder / "tree"
     tree.mkdir(parents=True)
     if isinstance(package, ModulePackage):
-        stage_module(package, tree, target, work, facts["epoch"])
+        stage_module(package, tree, target, work, facts)
     else:
-        stage_layer(package, tree, target, work, facts["epoch"])
-    spec = folder / f"{package.name}.spec"
-    spec.write_text(spec_of(package, {**facts, "tree": tree}, target), "utf-8")
-    _rpmbuild(spec, folder, facts["epoch"])
-    shutil.rmtree(folder / "BUILDROOT", ignore_errors=True)
-    return next((folder / "RPMS").rglob("*.rpm"))
+        stage_layer(package, tree, target, work, facts)
+    return tree
 
 
-def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], target: Target) -> str:
-    """The spec file of *package*."""
+def inputs_of(package: ModulePackage | LayerPackage, facts: Facts, target: Target) -> str:
+    """Changes when anything changes that the RPM of *package* is made from: a digest."""
+    digest = hashlib.sha256(repr((package, facts, target, _program_version("rpmbuild"))).encode())
+    for path in sorted(_sources(package)):
+        digest.update(f"{path} {path.stat().st_mode & 0o100}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(package: ModulePackage | LayerPackage) -> Iterator[Path]:
+    """The files of the checkout that *package* is made from."""
+    tops = ["rpm"]
+    if isinstance(package, ModulePackage):
+        # What mfext decides, such as the form of a default configuration, is in the package of each module.
+        tops += ["mfext", package.module, f"plugin_templates/{package.module}", "docs", "setup.cfg", "LICENSE"]
+    for top in tops:
+        place = ROOT / top
+        yield from [place] if place.is_file() else (path for path in place.rglob("*") if _is_source(path))
+
+
+def _is_source(path: Path) -> bool:
+    return path.is_file() and not JUNK_PARTS & {*path.parts} and path.suffix != ".pyc"
+
+
+def _program_version(program: str) -> str:
+    return subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
+
+
+def spec_of(package: ModulePackage | LayerPackage, facts: Facts, target: Target, tree: Path) -> str:
+    """The spec file of *package*, whose files lie in *tree*."""
     loader = FileSystemLoader(_TEMPLATES)
     # A spec file is no HTML; and what is included ends with its last line, not within it.
     jinja = Environment(  # nosec B701
@@ -56,13 +105,15 @@ def spec_of(package: ModulePackage | LayerPackage, facts: Mapping[str, Any], tar
     )
     brings_others = isinstance(package, LayerPackage) or package.module == "mfext"
     common = {
-        **facts,
-        "license": f"{facts['license']} and those that metwork components lists" if brings_others else facts["license"],
+        "version": facts.version,
+        "release": facts.release,
+        "license": f"{facts.license} and those that metwork components lists" if brings_others else facts.license,
+        "tree": tree,
         "name": package.name,
         "summary": package.summary,
         "description": f"{package.summary}.",
         "python": target.python,
-        "dependencies": package.dependencies(f"{facts['version']}-{facts['release']}", target.python),
+        "dependencies": package.dependencies(facts.build, target.python),
         "python_version": target.version,
         "site": target.site,
     }

@@ -7,17 +7,28 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from rpm.package import Built
 
-def publish(rpms: Iterable[Path], folder: Path) -> list[Path]:
-    """Put *rpms* into *folder*, each in place of what it was before, and describe what is there for dnf."""
+
+def publish(built: Iterable[Built], folder: Path) -> list[Path]:
+    """Put what was *built* into *folder*, each in place of what it was before, and describe what is there for dnf.
+
+    What is there already stays as it is, signatures included.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    published = []
-    for rpm in rpms:
+    published, changed = [], not (folder / "repodata" / "repomd.xml").is_file()
+    for one in built:
+        place = folder / one.file.name
+        published.append(place)
+        if place.is_file() and not one.is_new:
+            continue
         for older in folder.glob("*.rpm"):
-            if _name_of(older) == _name_of(rpm):
+            if _name_of(older) == _name_of(place):
                 older.unlink()
-        published.append(Path(shutil.copy2(rpm, folder)))
-    subprocess.run(["createrepo_c", "--quiet", folder], check=True)
+        shutil.copy2(one.file, place)
+        changed = True
+    if changed:
+        subprocess.run(["createrepo_c", "--quiet", folder], check=True)
     return published
 
 

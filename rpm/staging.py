@@ -1,4 +1,4 @@
-"""The tree of an RPM, as it will lie below ``/``, the same to the bit whenever and wherever it is made."""
+"""The tree of a package, as it will lie below ``/``, the same to the bit whenever and wherever it is made."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from pathlib import Path
 
 from mfext.config import default_config
 from mfext.module import load_module
-from rpm.contents import ROOT, LayerPackage, ModulePackage, commands_of, lock_of
+from mfext.version import RELEASE
+from rpm.contents import ROOT, Facts, LayerPackage, ModulePackage, commands_of, lock_of
 from rpm.target import Target
 from rpm.wheels import names_in, site_of
 
 #: What a checkout holds besides sources.
-_JUNK = shutil.ignore_patterns("__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache", "*.pyc", "*.egg-info")
+JUNK_PARTS = frozenset(("__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache"))
+_JUNK = shutil.ignore_patterns(*JUNK_PARTS, "*.pyc", "*.egg-info")
 _FILES = Path(__file__).with_name("files")
 _MFEXT = Path("opt/metwork-mfext")
 
 
-def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
-    """Fill the folder *tree* with what the RPM of a module holds."""
+def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path, facts: Facts) -> None:
+    """Fill the folder *tree* with what the package of a module holds."""
     name = package.module
     home = tree / "opt" / package.name
     if name == "mfext":
-        _stage_framework(tree, target, build)
+        _stage_framework(tree, target, build, facts)
     else:
         _stage_plain_module(name, tree, home, target)
     _stage_commands(name, home)
-    _finish(name, tree, target, epoch)
+    _finish(name, tree, target, facts.epoch)
 
 
-def stage_layer(package: LayerPackage, tree: Path, target: Target, build: Path, epoch: int) -> None:
-    """Fill the folder *tree* with what the RPM of a layer holds: nothing that mfext brings in its own version."""
+def stage_layer(package: LayerPackage, tree: Path, target: Target, build: Path, facts: Facts) -> None:
+    """Fill the folder *tree* with what the package of a layer holds: nothing that mfext brings in its own version."""
     place = Path("opt") / package.name / target.site
     there = names_in(_framework_site(target, build))
     shutil.copytree(site_of(lock_of(package.layer), "/" / place, target, build, without=there), tree / place)
-    _even_out(tree, epoch)
+    _even_out(tree, facts.epoch)
 
 
 def _framework_site(target: Target, build: Path) -> Path:
     return site_of(lock_of("mfext"), "/" / _MFEXT / target.site, target, build)
 
 
-def _stage_framework(tree: Path, target: Target, build: Path) -> None:
+def _stage_framework(tree: Path, target: Target, build: Path, facts: Facts) -> None:
     home = tree / _MFEXT
     site = home / target.site
     shutil.copytree(_framework_site(target, build), site)
     shutil.copytree(ROOT / "mfext", site / "mfext", ignore=_JUNK)
     shutil.copytree(ROOT / "docs", home / "share" / "doc", ignore=_JUNK)
     shutil.copy(ROOT / "LICENSE", home / "share" / "doc")
-    _stage_metadata(site)
+    _stage_metadata(site, facts)
     # With pyvenv.cfg beside it, the system's Python is one of our own: it finds our packages and no others.
     (home / "bin").mkdir()
     (home / "bin" / "python3").symlink_to(target.python)
@@ -86,13 +88,14 @@ def _stage_plain_module(name: str, tree: Path, home: Path, target: Target) -> No
     (tree / "home" / name).mkdir(parents=True)
 
 
-def _stage_metadata(site: Path) -> None:
-    """The metadata of the distribution, which announce the modules, as pip would write them."""
-    metadata = site / f"metwork-{version()}.dist-info"
+def _stage_metadata(site: Path, facts: Facts) -> None:
+    """The metadata of the distribution, which announce the modules, as pip would write them; and our release."""
+    metadata = site / f"metwork-{facts.version}.dist-info"
+    _write(metadata / RELEASE, f"{facts.release}\n")
     settings = _setup_cfg()
     _write(
         metadata / "METADATA",
-        f"Metadata-Version: 2.1\nName: metwork\nVersion: {version()}\n"
+        f"Metadata-Version: 2.1\nName: metwork\nVersion: {facts.version}\n"
         f"Summary: {settings['metadata']['description']}\nLicense: {settings['metadata']['license']}\n",
     )
     groups = settings["options.entry_points"].items()

@@ -54,7 +54,8 @@ def _requirements(lock: Path, without: Collection[str]) -> str:
 
 def _download(requirements: Path, wheels: Path, target: Target) -> None:
     """Fetch everything as wheels that run on *target*; what is published as source alone is made one."""
-    print(f"rpm: fetching what {requirements} names", flush=True)
+    count = requirements.read_text("utf-8").count("==")
+    print(f"\nrpm: fetching {count} packages, which {requirements} names", flush=True)
     _pip(target, "download", "--require-hashes", "-r", requirements, "-d", wheels)
     for source in sorted(wheels.glob("*.tar.gz")):
         build = ["-m", "pip", "wheel", "-q", "--no-index", "--no-deps", "--no-build-isolation"]

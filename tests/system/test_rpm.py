@@ -74,8 +74,23 @@ def test_a_person_who_logs_in_sees_the_banner_and_the_prompt(fresh: Machine) -> 
     fresh.run(INSTALL.format(1))
     seen = fresh.run("echo exit | script --quiet --command 'su - mfdata' /dev/null")
     assert "Welcome on " in seen
-    assert re.search(r"\(module: MFDATA, version \d+\.\d+\.\d+\)", seen)
+    assert re.search(r"\(module: MFDATA, version \d+\.\d+\.\d+-1\)", seen)
     assert "[mfdata:~] $ " in seen
+
+
+def test_two_builds_of_one_version_are_told_apart(fresh: Machine) -> None:
+    told = []
+    for release in (1, 2):
+        fresh.run(INSTALL.format(release))
+        shown = as_mfdata(fresh, "metwork --version; metwork modules")
+        modules = json.loads(as_mfdata(fresh, "metwork modules --json"))
+        version = modules[0]["version"]
+        assert version.endswith(f"-{release}")
+        assert shown.count(version) >= 3
+        status = fresh.try_to("su - mfdata -c 'mfdata.status --json'").stdout
+        assert json.loads(status)["version"] == version
+        told.append(version)
+    assert told[0] != told[1]
 
 
 def test_a_plugin_made_from_a_template_gets_files(installed: Machine) -> None:

@@ -17,7 +17,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_the_banner_names_module_host_and_version(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "software_version", lambda: "1.0.0")
+    monkeypatch.setattr(shell, "software_build", lambda: "1.0.0")
     monkeypatch.setattr(shell, "address", lambda: "192.0.2.7")
     host = os.uname().nodename
     lines = shell.banner(home, 0.0).splitlines()

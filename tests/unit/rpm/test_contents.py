@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from mfext.module import module_names
-from rpm.contents import LAYERS, MODULES, ROOT, ModulePackage, commands_of, lock_of
-from rpm.package import spec_of
+from rpm.contents import LAYERS, MODULES, ROOT, Facts, ModulePackage, commands_of, lock_of
+from rpm.package import Built, spec_of
 from rpm.repository import publish
 from rpm.target import Target
 
 TARGET = Target(Path("/usr/bin/python3.11"), "x86_64")
-FACTS = {"version": "1.0", "release": "1", "license": "BSD-3-Clause", "epoch": 0, "tree": "/tree"}
+FACTS = Facts("1.0", "1", "BSD-3-Clause", 0)
+TREE = Path("/tree")
 
 
 def test_every_module_has_an_rpm() -> None:
@@ -61,7 +62,7 @@ def test_every_layer_says_what_it_brings() -> None:
 
 @pytest.mark.parametrize("package", [*MODULES, *LAYERS], ids=lambda package: package.name)
 def test_no_scriptlet_needs_a_shell_and_no_dependency_a_package_of_the_system(package: ModulePackage) -> None:
-    lines = spec_of(package, FACTS, TARGET).splitlines()
+    lines = spec_of(package, FACTS, TARGET, TREE).splitlines()
     scriptlets = [line for line in lines if line.startswith(("%pre", "%post", "%preun", "%postun", "%trigger"))]
     assert scriptlets
     assert all(line.endswith("-p <lua>") for line in scriptlets)
@@ -73,7 +74,7 @@ def test_rpm_reads_from_the_spec_file_what_the_package_needs(package: ModulePack
     if shutil.which("rpmspec") is None:
         pytest.skip("there is no rpmspec: tools/system-packages")
     spec = tmp_path / "package.spec"
-    spec.write_text(spec_of(package, FACTS, TARGET), "utf-8")
+    spec.write_text(spec_of(package, FACTS, TARGET, TREE), "utf-8")
     wanted = package.dependencies("1.0-1", TARGET.python)
     assert wanted.requires or wanted.recommends
     assert tags(spec, "REQUIRENEVRS") == sorted(wanted.requires)
@@ -90,7 +91,7 @@ def tags(spec: Path, query: str) -> list[str]:
 
 @pytest.mark.parametrize("package", [*MODULES, *LAYERS], ids=lambda package: package.name)
 def test_every_line_of_a_spec_file_begins_where_the_one_before_ended(package: ModulePackage) -> None:
-    text = spec_of(package, FACTS, TARGET)
+    text = spec_of(package, FACTS, TARGET, TREE)
     head = text.partition("%description")[0]
     odd = [line for line in head.splitlines() if line and not re.fullmatch(r"#.*|%global .*|[A-Z]\w+: \S.*", line)]
     assert odd == []
@@ -110,5 +111,22 @@ def test_an_rpm_takes_the_place_of_its_older_release(tmp_path: Path, monkeypatch
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / name).touch()
-    publish([tmp_path / "new/m-1-2.noarch.rpm"], tmp_path / "dist")
+    publish([Built(tmp_path / "new/m-1-2.noarch.rpm", is_new=True)], tmp_path / "dist")
     assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == ["m-1-2.noarch.rpm", "m-x-1-1.noarch.rpm"]
+
+
+def test_what_is_published_already_stays_as_it_is_with_its_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed = []
+    monkeypatch.setattr("rpm.repository.subprocess.run", lambda command, **_: indexed.append(command))
+    made = tmp_path / "m-1-1.noarch.rpm"
+    made.write_bytes(b"made")
+    publish([Built(made, is_new=True)], tmp_path / "dist")
+    (tmp_path / "dist" / "repodata").mkdir()
+    (tmp_path / "dist" / "repodata" / "repomd.xml").touch()
+    signed = tmp_path / "dist" / made.name
+    signed.write_bytes(b"signed")
+    assert publish([Built(made, is_new=False)], tmp_path / "dist") == [signed]
+    assert signed.read_bytes() == b"signed"
+    assert len(indexed) == 1
