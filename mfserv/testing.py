@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mfext.environment import Home, child_variables
+from mfext.finalanswer import FinalAnswer
 from mfext.testing import temporary_home, wait_until
 from mfserv.sockets import listen
 from mfserv.spec import Spec
@@ -63,6 +64,8 @@ class Service:
 
 class _Connection(http.client.HTTPConnection):
     """HTTP to a port or a unix socket."""
+
+    response_class = FinalAnswer
 
     def __init__(self, place: Path | tuple[str, int]) -> None:
         host, port = ("localhost", 80) if isinstance(place, Path) else place

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import os
 import select
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import SplitResult
+
+from mfext.finalanswer import FinalAnswer
 
 #: Everything that HTTP and what is below it can raise.
 FAULTS = (http.client.HTTPException, OSError)
@@ -40,33 +45,79 @@ class HttpSession:
             self._connection = http.client.HTTPSConnection(
                 host, place.port or 443, timeout=timeout, context=context, blocksize=_BLOCK
             )
+        self._connection.response_class = FinalAnswer
+        self._is_used = False
 
     def is_fresh(self) -> bool:
         """Whether the server has not ended it meanwhile: one that says something unasked has."""
-        sock = self._connection.sock
-        if sock is None:
-            return False
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return not poll.poll(0)
+        return self._connection.sock is not None and not self._has_said_something()
 
     def send(self, method: str, target: str, headers: Mapping[str, str], path: Path) -> Answer:
-        """Send the file at *path* as the body of a request, and give the answer."""
+        """Send the file at *path* as the body of a request, and give the answer.
+
+        The connection lives on only where no other answer can be under way in it: after a success that came when
+        all of the file was sent.
+        """
+        was_used, self._is_used = self._is_used, True
+        try:
+            answer, is_early = self._exchange(method, target, headers, path)
+        except BaseException:
+            self.close()
+            raise
+        if was_used and answer.status == HTTPStatus.REQUEST_TIMEOUT:
+            # It speaks of the time before this request, and crossed it on the way.
+            self.close()
+            raise http.client.RemoteDisconnected("the server ended the idle connection")
+        if is_early or not 200 <= answer.status < 300:
+            self.close()
+        return answer
+
+    def _exchange(self, method: str, target: str, headers: Mapping[str, str], path: Path) -> tuple[Answer, bool]:
+        """The answer, and whether it came before all was sent."""
+        connection = self._connection
         with open(path, "rb") as body:
-            length = {"Content-Length": str(path.stat().st_size)}
+            if connection.sock is None:
+                connection.connect()
+            connection.putrequest(method, target)
+            for name, value in headers.items():
+                connection.putheader(name, value)
+            connection.putheader("Content-Length", str(os.fstat(body.fileno()).st_size))
             try:
-                self._connection.request(method, target, body, {**headers, **length})
-            except (BrokenPipeError, ConnectionResetError):
+                connection.endheaders()
+                is_early = self._send_body(body)
+            except OSError:
                 # A server that refuses need not take all of the file: it may have said why.
-                with suppress(*FAULTS):
-                    return self._answer()
+                if self._has_said_something():
+                    with suppress(*FAULTS):
+                        return self._answer(), True
                 raise
-            return self._answer()
+        return self._answer(), is_early
+
+    def _send_body(self, body: BinaryIO) -> bool:
+        """Send all of *body*; whether the server said something before its end."""
+        is_early = False
+        while block := body.read(_BLOCK):
+            is_early = is_early or self._has_said_something()
+            self._connection.send(block)
+        return is_early
+
+    def _has_said_something(self) -> bool:
+        sock = self._connection.sock
+        if isinstance(sock, ssl.SSLSocket) and sock.pending():
+            return True
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _answer(self) -> Answer:
         response = self._connection.getresponse()
-        text = response.read(_LONGEST_ANSWER)
-        if response.read(1) or not response.isclosed():
+        text = b""
+        try:
+            text = response.read(_LONGEST_ANSWER)
+            if response.read(1) or not response.isclosed():
+                self.close()
+        except FAULTS:
+            # What it decided is known: that its words break off changes nothing in that.
             self.close()
         return Answer(response.status, response.reason, dict(response.headers), text.decode("utf-8", "replace"))
 

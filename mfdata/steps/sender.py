@@ -84,12 +84,13 @@ class Sender(Step, Generic[S]):
         """What *use* gives of the connection that is kept, or of a new one.
 
         A connection that was idle may have ended in this very moment: that is nobody's fault, and tried once more.
+        Not so a machine that is silent: it may have the file, and answer yet.
         """
         kept = self._session if self._session and self._session.is_fresh() else None
         try:
             result = use(kept or self._connected())
         except self.faults as error:
-            if kept is None or not self.is_broken(error):
+            if kept is None or isinstance(error, TimeoutError) or not self.is_broken(error):
                 raise
             result = use(self._connected())
         self._last_used = time.monotonic()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from mfext.finalanswer import FinalAnswer
 from mfserv.jobs.job import Job, Result
 from mfserv.jobs.spool import CHUNK, SMALL, Spool, SpoolFile
 from mfserv.jobs.verdict import Answered, BrokenOff, Hopeless, Outcome, Stopped, Unreachable
@@ -181,6 +182,8 @@ class ResultBody:
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
+
+    response_class = FinalAnswer
 
     def __init__(self, path: Path, timeout: float | None = None) -> None:
         super().__init__("localhost", timeout=timeout)

@@ -245,6 +245,138 @@ def test_a_server_that_says_no_before_it_has_all_is_heard(sender: Make) -> None:
     thread.join()
 
 
+class Script:
+    """A server that gives the bytes of *answers*, one after the other, each to one request that it has read."""
+
+    def __init__(self, *answers: bytes, before_body: bool = False) -> None:
+        self._answers = iter(answers)
+        self._before_body = before_body
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.connections = 0
+        self.bodies: list[bytes] = []
+        self._thread = threading.Thread(target=self._run)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+
+    def __enter__(self) -> Script:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                self.connections += 1
+                with connection, connection.makefile("rb") as said, suppress(ConnectionError):
+                    while self._serve(connection, said):
+                        pass
+
+    def _serve(self, connection: socket.socket, said: Any) -> bool:
+        length = -1
+        while line := said.readline().strip():
+            name, _, value = line.partition(b":")
+            length = int(value) if name == b"Content-Length" else length
+        if length < 0:
+            return False
+        answer = next(self._answers, b"")
+        if self._before_body:
+            connection.sendall(answer)
+        self.bodies.append(said.read(length))
+        if not self._before_body:
+            connection.sendall(answer)
+        return True
+
+
+CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+REFUSED = b"HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("interim", [b"102 Processing", b"103 Early Hints\r\nLink: <a>"])
+def test_an_interim_answer_is_nobodys_answer(interim: bytes, sender: Make) -> None:
+    interim = b"HTTP/1.1 " + interim + b"\r\n\r\n"
+    with Script(interim * 3 + CREATED, interim + REFUSED, interim + CREATED) as server:
+        at = sender(server.url)
+        assert at.send(content=b"1") == Done()
+        outcome = at.send(content=b"2")
+        assert isinstance(outcome, Failed)
+        assert outcome.permanent
+        assert at.send(content=b"3") == Done()
+        at.step.close()
+    assert server.bodies == [b"1", b"2", b"3"]
+
+
+def test_a_change_of_the_protocol_is_another_try(sender: Make) -> None:
+    with Script(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n" + CREATED) as server:
+        at = sender(server.url)
+        outcome = at.send()
+        assert isinstance(outcome, Retry)
+        assert "101" in outcome.reason
+        assert not at.step.is_connected
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_that_of_the_next_file(sender: Make) -> None:
+    with Script(b"", REFUSED) as server:
+        at = sender(server.url, timeout=0.2)
+        assert isinstance(at.send(content=b"1"), Retry)
+        assert isinstance(at.send(content=b"2"), Failed)
+        at.step.close()
+    assert (server.connections, server.bodies) == (2, [b"1", b"2"])
+
+
+def test_a_server_that_is_silent_gets_the_file_once_a_try(sender: Make) -> None:
+    with Script(CREATED, b"") as server:
+        at = sender(server.url, timeout=0.2)
+        assert at.send(content=b"1") == Done()
+        assert isinstance(at.send(content=b"2"), Retry)
+    assert server.bodies == [b"1", b"2"]
+
+
+def test_after_an_answer_that_was_early_the_connection_is_not_used_again(sender: Make) -> None:
+    with Script(CREATED, REFUSED, before_body=True) as server:
+        at = sender(server.url)
+        assert at.send(content=b"x" * 8_000_000) == Done()
+        assert isinstance(at.send(content=b"2"), Failed)
+        at.step.close()
+    assert server.connections == 2
+
+
+def test_after_a_refusal_the_connection_is_not_used_again(sender: Make) -> None:
+    # Who refuses may not have read all of the file, and take the rest of it for another request.
+    with Script(REFUSED, CREATED) as server:
+        at = sender(server.url)
+        assert isinstance(at.send(), Failed)
+        assert at.send() == Done()
+        at.step.close()
+    assert server.connections == 2
+
+
+def test_a_timeout_of_the_idle_time_is_not_the_answer_to_a_file(sender: Make) -> None:
+    timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with Script(CREATED, timeout, CREATED, timeout) as server:
+        at = sender(server.url)
+        assert at.send(content=b"1") == Done()
+        assert at.send(content=b"2") == Done()
+        at.step.leave()
+        assert isinstance(at.send(content=b"3"), Retry)
+
+
+def test_a_success_whose_words_break_off_is_a_success(sender: Make) -> None:
+    with Script(b"HTTP/1.1 201 Created\r\nContent-Length: 50\r\n\r\nmade", REFUSED) as server:
+        at = sender(server.url, timeout=0.2)
+        assert at.send() == Done()
+        assert isinstance(at.send(), Failed)
+        at.step.close()
+    assert server.connections == 2
+
+
 def test_https_speaks_only_to_who_can_prove_it(server: Server, sender: Make, tmp_path: Path) -> None:
     pair = certificate(tmp_path / "tls")
     server.socket = context_of(pair).wrap_socket(server.socket, server_side=True)

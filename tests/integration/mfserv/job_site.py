@@ -111,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "break" in how and times <= int(how["break"]):
             self.close_connection = True
             return
+        if "interim" in how:
+            self.wfile.write(b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" * int(how["interim"]))
         status = int(how.get("status", 200)) if times <= int(how.get("times", 1_000)) else 200
         self.send_response(status)
         self.send_header("Content-Type", how.get("type", "text/plain"))

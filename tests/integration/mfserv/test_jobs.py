@@ -327,6 +327,13 @@ def test_a_service_that_breaks_off_is_tried_again(site: Site) -> None:
     assert (ended["status"], ended["attempts"]) == ("successful", 3)
 
 
+def test_an_interim_answer_of_a_service_is_not_the_result(site: Site) -> None:
+    job = site.submit("/only?interim=3").job
+    assert site.ended(job)["status"] == "successful"
+    result = site.ask("GET", f"{job}/results")
+    assert (result.status, result.body) == (200, b"hello")
+
+
 def test_a_service_that_always_breaks_off_makes_the_job_fail(site: Site) -> None:
     job = site.submit("/only?break=9").job
     ended = site.ended(job)
