@@ -245,6 +245,13 @@ class ExtraDaemonConfig(CommandConfig):
         help="The command says itself when it is ready, with mfext.mainloop; otherwise it is taken for ready when "
         "it has lived for a second.",
     )
+    stalled_after: float = option(
+        600.0,
+        unit="s",
+        minimum=0,
+        help="Time for which the loop of the command may stand still, although it has something to do, before it is "
+        "killed and started again, where it waits by mfext.mainloop; 0 = for ever.",
+    )
 
 
 MODULE_SECTIONS = Schema(

@@ -56,6 +56,8 @@ def processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
             respawn=settings.respawn,
             reports_ready=not isinstance(settings, ExtraDaemonConfig) or settings.reports_ready,
             graceful_timeout=settings.graceful_timeout,
+            # The guardian looks after steps: it knows how long one file may take.
+            stalled_after=settings.stalled_after if isinstance(settings, ExtraDaemonConfig) else 0.0,
             rlimits={
                 "as": settings.rlimit_as,
                 "nofile": settings.rlimit_nofile,

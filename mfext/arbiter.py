@@ -134,6 +134,7 @@ class Service:
     def _keep_house(self) -> None:
         self.loop.call_later(_HOUSEKEEPING, self._keep_house)
         self.roster.children.forget_lost()
+        self.roster.look_after()
         if not self._stopping:
             self.start_task(self.roster.revive())
         for name in self.roster.members:

@@ -36,6 +36,8 @@ class Child:
     asked: bool = False
     #: It did not in time, and is killed for that.
     overdue: bool = False
+    #: Seconds for which its loop stood still, when it is killed for that.
+    stalled: float = 0.0
 
 
 class Children:
@@ -96,7 +98,10 @@ class Children:
             asked=child.asked,
             ready=mark.exists(),
             overdue=child.overdue,
-            out_of_memory=code == -signal.SIGKILL and not child.overdue and self._is_out_of_memory(child.process),
+            out_of_memory=code == -signal.SIGKILL
+            and not (child.overdue or child.stalled)
+            and self._is_out_of_memory(child.process),
+            stalled=child.stalled,
         )
         try:
             mark.unlink(missing_ok=True)
@@ -135,6 +140,19 @@ class Children:
                     deadlines[pid] = max(deadlines[pid], now + _LAST_SECONDS)
                     self._signal(pid, signal.SIGTERM)
             await asyncio.sleep(_POLL)
+
+    def kill_stalled(self, pid: int, standing: float) -> None:
+        """Kill a process whose loop has stood still for so many seconds."""
+        child = self.alive[pid]
+        if not child.stalled:  # else the kernel has not been able to end it yet
+            log.error(
+                "the loop of a process stands still: it is killed",
+                child=child.process,
+                child_pid=pid,
+                standing_s=round(standing, 1),
+            )
+        child.stalled = standing
+        self._signal(pid, signal.SIGKILL)
 
     def _kill(self, pid: int) -> None:
         log.warning("process did not end in time and is killed", child=self.alive[pid].process, child_pid=pid)

@@ -42,6 +42,8 @@ class Exit:
     overdue: bool = False
     #: The kernel killed it, since its processes together had used up their ``memory_max``.
     out_of_memory: bool = False
+    #: It was killed since its loop had stood still for so many seconds; 0 = it was not.
+    stalled: float = 0.0
 
     @property
     def lived(self) -> float:
@@ -57,6 +59,8 @@ class Exit:
     def _why(self) -> str:
         if self.overdue:
             return ", since it did not end in time when told to"
+        if self.stalled:
+            return f", since its loop had stood still for {self.stalled:.0f} s"
         return ", since memory_max was used up" if self.out_of_memory else ""
 
     def __str__(self) -> str:

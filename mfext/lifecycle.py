@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from mfext.owner import check_owner
 from mfext.plugin.installed import Installed, survey
 from mfext.process import Process
 from mfext.section import Config
+from mfext.supervision import Supervision
 from mfext.supervisor import Supervisor
 from mfext.verdicts import forget, judge, judged
 
@@ -57,8 +58,14 @@ def wanted(module: Module, home: Home, *, known: Sequence[Installed] = (), chang
     config = module_config(module, home)
     installed = judged(home, survey(home, module, config, known=known, changed=changed))
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
-    processes = module.processes(home, config, accepted.plugins)
+    processes = _watched(module.processes(home, config, accepted.plugins), config)
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
+
+
+def _watched(processes: Sequence[Process], config: Config) -> list[Process]:
+    """*processes*, those of the module itself with the time for which they may stand still (pure)."""
+    allowed = config.section("supervisor", Supervision).stalled_after
+    return [one if one.plugin else replace(one, stalled_after=allowed) for one in processes]
 
 
 def make_home(module: Module, home: Home) -> bool:

@@ -10,13 +10,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mfext.environment import Home, current_module, current_process, home_of
 from mfext.fs.atomic import replace_file
+from mfext.liveness import Pulse
+from mfext.liveness import run as run_with
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
@@ -61,6 +66,8 @@ class Mainloop:
         self._poll = select.poll()
         self._polled: tuple[int, ...] = ()
         self._wakeup_before = -1
+        #: Once it waits here; who waits elsewhere says nothing of his loop.
+        self._pulse: Pulse | None = None
 
     def __enter__(self) -> Mainloop:
         self.wakeup_fd, self._write_fd = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -105,10 +112,26 @@ class Mainloop:
             self._poll, self._polled = select.poll(), fds
             for fd in {self.wakeup_fd, *fds}:
                 self._poll.register(fd, select.POLLIN)
+        pulse = self._pulse or self._new_pulse()
+        pulse.sleeps()
         found = {fd for fd, _ in self._poll.poll(None if timeout is None else max(0, timeout * 1000))}
+        pulse.turns()
         if self.wakeup_fd in found:
             self.clear_wakeup()
         return found - {self.wakeup_fd}
+
+    def run(self, act: Coroutine[Any, Any, T]) -> T:
+        """What *act* gives, in a loop of asyncio."""
+        return run_with(act, self._pulse or self._new_pulse())
+
+    def turns(self) -> None:
+        """Say in the middle of much work that it goes on: see ``stalled_after``."""
+        if self._pulse:
+            self._pulse.turns()
+
+    def _new_pulse(self) -> Pulse:
+        self._pulse = Pulse()
+        return self._pulse
 
     def signal_event(self) -> asyncio.Event:
         """An event that is set in the running asyncio loop whenever a signal came, for whoever waits in one."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 #: What can change without a restart of what runs.
-ADJUSTABLE = frozenset(("numprocesses", "respawn", "graceful_timeout"))
+ADJUSTABLE = frozenset(("numprocesses", "respawn", "graceful_timeout", "stalled_after"))
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Process:
     reports_ready: bool = True
     #: Seconds it may take to finish what it does when asked to stop.
     graceful_timeout: float = 30.0
+    #: Seconds for which its loop may stand still before it is killed and started again; 0 = for ever.
+    stalled_after: float = 0.0
     #: Resource limits by their setrlimit name in lower case (``as``, ``nofile``, ``stack``, ``fsize``); 0 = none.
     rlimits: Mapping[str, int] = field(default_factory=dict)
     #: Limits of all copies together and of what they start, see ``cgroup.LIMITS``; 0 = none.

@@ -71,7 +71,11 @@ def process_state(
         pid for pid in pids if _is_ready(process, pid, is_older(started[pid], _ALIVE_MEANS_READY, now), facts)
     )
     wanted = process.numprocesses if process.autostart else 0
-    state = _state(process, known, wanted, pids, ready, facts, last_exit)
+    stands = bool(process.stalled_after) and known.get("standing", 0.0) > process.stalled_after / 2
+    state = "failing" if stands else _state(process, known, wanted, pids, ready, facts, last_exit)
+    reason = _reason(state, wanted, len(ready), known, last_exit, now)
+    if stands:
+        reason = f"its loop has stood still for {known['standing']:.0f} s; stalled_after = {process.stalled_after:g} s"
     return ProcessState(
         name=process.name,
         plugin=process.plugin,
@@ -85,7 +89,7 @@ def process_state(
         uptime=age(max(started.values()), now) if started else 0.0,
         rss=rss,
         unforced=known["unforced"],
-        reason=_reason(state, wanted, len(ready), known, last_exit, now),
+        reason=reason,
     )
 
 

@@ -22,6 +22,7 @@ from mfext.children import Children
 from mfext.environment import Home, child_variables
 from mfext.exits import FAILURES, Exit, backoff, failures_in_a_row
 from mfext.fs.atomic import replace_file
+from mfext.liveness import Liveness
 from mfext.log import get_logger
 from mfext.process import Process
 
@@ -102,6 +103,7 @@ class Roster:
         self.members: dict[str, Member] = {}
         self._cgroups = Cgroups()
         self.children = Children(home, self._ended, self._cgroups.has_killed)
+        self.liveness = Liveness(self.children)
         self._environment = child_variables(home)
         self._changing = asyncio.Lock()
 
@@ -131,8 +133,10 @@ class Roster:
     def states(self, names: Collection[str] | None = None) -> dict[str, dict[str, Any]]:
         """What is known of each member, or of those of *names*, for the supervisor."""
         started: dict[str, dict[int, float]] = defaultdict(dict)
+        standing: dict[str, float] = defaultdict(float)
         for pid, child in self.children.alive.items():
             started[child.process][pid] = child.started
+            standing[child.process] = max(standing[child.process], self.liveness.standing(pid))
         return {
             name: {
                 "process": member.process.as_json(),
@@ -142,6 +146,7 @@ class Roster:
                 "failures": member.failures,
                 "not_before": member.not_before,
                 "unforced": member.unforced,
+                "standing": standing[name],
             }
             for name, member in self.members.items()
             if names is None or name in names
@@ -160,6 +165,10 @@ class Roster:
         for member in list(self.members.values()):
             if member.runs and member.process.respawn and not member.busy and member.watcher.is_stopped():
                 await self._unlocked(member.watcher.start)
+
+    def look_after(self) -> None:
+        """End processes whose loops stand still; they are started again as any that ends."""
+        self.liveness.look(lambda name: self.members[name].process.stalled_after if name in self.members else 0.0)
 
     async def _add(self, process: Process) -> None:
         member = Member(process, busy=True)

@@ -40,6 +40,13 @@ class Supervision(Section):
         maximum=3600,
         help="Longest time between two starts of a process that ends at once again and again.",
     )
+    stalled_after: float = option(
+        120.0,
+        unit="s",
+        minimum=0,
+        help="Time for which the loop of a process of the module itself may stand still, although it has something to "
+        "do, before it is killed and started again; 0 = for ever.",
+    )
     watch_dev_links: bool = option(
         True, help="Restart the processes of a dev-linked plugin when one of its .py or .ini files changes."
     )

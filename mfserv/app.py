@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: Folder of the workers' sockets, below the home's folder of run-time state: paths of sockets must be short.
 SOCKETS = "s"
 _LONGEST_ID = 60
+#: Seconds for which a loop may stand still, at least, where nobody says.
+_STALLED = 10.0
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,18 @@ class App:
     def places(self) -> int:
         """Requests that all workers serve in parallel."""
         return self.concurrency * (len(self.slots) or len(self.settings.upstream))
+
+    def stalled_after(self, job_timeout: float) -> float:
+        """Seconds for which the loop of a worker may stand still; 0 = for ever.
+
+        By default no shorter than an answer may take, since code that blocks answers from the loop. *job_timeout*:
+        seconds that one attempt at a job may take when the app does not say.
+        """
+        one = self.settings
+        if one.stalled_after >= 0:
+            return one.stalled_after
+        longest_job = (one.async_timeout or job_timeout) if one.async_ != "off" else 0.0
+        return max(_STALLED, one.timeout, longest_job)
 
     def socket(self, slot: int) -> str:
         """Path of the socket of a worker, relative to the home's folder of run-time state."""

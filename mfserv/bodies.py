@@ -126,7 +126,7 @@ def main() -> None:
 def _run(daemon: Daemon) -> None:
     os.chdir(daemon.home.run)  # paths of sockets must be short
     with Mainloop(daemon.home) as loop:
-        asyncio.run(serve(loop))
+        loop.run(serve(loop))
 
 
 async def serve(loop: Mainloop) -> None:

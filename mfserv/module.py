@@ -57,11 +57,12 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
             graceful_timeout=max([30.0, *(app.settings.timeout for app in apps)]),
         ),
     ]
+    job_timeout = config.section("jobs", JobsConfig).timeout
     takes_jobs = any(app.settings.async_ != "off" for app in apps)
     theirs = [
         process
         for plugin in plugins
-        for process in plugin_processes(plugin, [app for app in apps if app.plugin == plugin.name])
+        for process in plugin_processes(plugin, [app for app in apps if app.plugin == plugin.name], job_timeout)
     ]
     return [*own, *(job_processes(home, config) if takes_jobs else ()), *theirs]
 

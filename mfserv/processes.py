@@ -26,15 +26,18 @@ _ENVIRONMENT = "environment"
 _OURS = re.compile(r"METWORK_.*|MFMODULE|LISTEN_(PID|FDS)|PYTHONPATH")
 
 
-def plugin_processes(plugin: Plugin, apps: Iterable[App]) -> Iterator[Process]:
-    """The workers of *apps*, all of *plugin*, and its daemons."""
+def plugin_processes(plugin: Plugin, apps: Iterable[App], job_timeout: float = 0.0) -> Iterator[Process]:
+    """The workers of *apps*, all of *plugin*, and its daemons.
+
+    *job_timeout*: seconds that one attempt at a job may take when its app does not say.
+    """
     changes_with = fingerprint(plugin)  # once: it looks at every file and every key
     for app in apps:
-        yield from _workers(app, plugin, changes_with)
+        yield from _workers(app, plugin, changes_with, job_timeout)
     yield from daemons(plugin)
 
 
-def _workers(app: App, plugin: Plugin, changes_with: str) -> Iterator[Process]:
+def _workers(app: App, plugin: Plugin, changes_with: str, job_timeout: float) -> Iterator[Process]:
     """The workers of *app*, one for each of its slots."""
     one = app.settings
     environment = {**plugin_environment(plugin), **environment_of(plugin, app.name)}
@@ -66,6 +69,7 @@ def _workers(app: App, plugin: Plugin, changes_with: str) -> Iterator[Process]:
             plugin=app.plugin,
             autostart=one.autostart,
             graceful_timeout=one.graceful_timeout,
+            stalled_after=app.stalled_after(job_timeout),
             rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
             environment=environment,
             fingerprint=changes_with,

@@ -8,8 +8,10 @@ instead.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import threading
 import time
 from typing import Protocol
 
@@ -28,6 +30,8 @@ _QUIET = 0.1
 _LOOK = 0.02
 #: Part of the time to leave in which the router must have let go.
 _LEAVE = 0.8
+#: Seconds beyond the time to leave after which a worker that has not ended is killed.
+_OVERTIME = 2.0
 
 _log = log.get_logger(__name__)
 
@@ -77,7 +81,7 @@ def serve(daemon: Daemon, spec: Spec, inherited: int | None) -> int:
         seat = (
             own_seat(home, spec.socket, inherited) if inherited else take_seat(home, spec.socket, lambda: loop.stopping)
         )
-        return 0 if asyncio.run(Worker(spec, home, loop, seat).run()) else 1
+        return 0 if loop.run(Worker(spec, home, loop, seat).run()) else 1
 
 
 class Worker:
@@ -140,6 +144,8 @@ class Worker:
     async def _leave(self) -> None:
         """Finish what is in hand."""
         self.seat.is_well()
+        if not self.loop.draining:  # else the arbiter looks after it
+            self._end_for_sure()
         deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
         if not self.loop.stopping:
             await self.place.leave(self.spec.graceful_timeout * _LEAVE, lambda: self.server.standing)
@@ -154,6 +160,20 @@ class Worker:
         await self.server.end()
         if self.loop.draining:
             self.loop.drained()
+
+    def _end_for_sure(self) -> None:
+        """Be killed when all of this has taken too long: nobody else looks at a worker that leaves by itself.
+
+        The shutdown of an app may wait for ever, and so may a thread of its, which the interpreter waits for.
+        """
+
+        def end() -> None:
+            _log.warning("the worker has not left in time and ends by force", app=self.spec.app)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        last = threading.Timer(self.spec.graceful_timeout + _OVERTIME, end)
+        last.daemon = True
+        last.start()
 
     def _wake(self) -> None:
         self.loop.clear_wakeup()

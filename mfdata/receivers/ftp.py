@@ -60,26 +60,6 @@ class Server(FTPServer):  # type: ignore[misc]
         return len(self.ip_map) <= int(self.max_cons)
 
 
-class WakeUp:
-    """Lets signals wake pyftpdlib's loop."""
-
-    def __init__(self, mainloop: Mainloop) -> None:
-        self._mainloop = mainloop
-        self._fileno = mainloop.wakeup_fd
-
-    def readable(self) -> bool:
-        return True
-
-    def writable(self) -> bool:
-        return False
-
-    def handle_read_event(self) -> None:
-        self._mainloop.clear_wakeup()
-
-    def close(self) -> None:
-        """It is the main loop's."""
-
-
 class FtpReceiver:
     """The server and its loop."""
 
@@ -103,12 +83,12 @@ class FtpReceiver:
 
     def run(self, mainloop: Mainloop) -> None:
         """Serve until told to stop; a file that is coming in then is waited for."""
-        self._loop.register(mainloop.wakeup_fd, WakeUp(mainloop), self._loop.READ)
         mainloop.ready(host=self._keys.host, port=str(self.port))
         is_drained = False
         timeout: float | None = None
         while not (mainloop.stopping and not self._sessions()):
-            self._loop.poll(timeout)
+            mainloop.wait(self._loop.fileno(), timeout=timeout)
+            self._loop.poll(0)
             timeout = self._loop.sched.poll()
             if (mainloop.stopping or mainloop.draining) and self._is_listening:
                 self._stop_listening()

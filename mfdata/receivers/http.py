@@ -165,7 +165,7 @@ def serve(reception: Reception, keys: HttpReceiverKeys, mainloop: Mainloop) -> N
     async def run() -> None:
         await HttpReceiver(reception, keys).run(mainloop)
 
-    asyncio.run(run())
+    mainloop.run(run())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,13 @@ class Daemon(Section):
     autostart: bool = option(True, help="Start with the module.")
     respawn: bool = option(True, help="Start again when it ends.")
     graceful_timeout: float = option(30.0, unit="s", minimum=0, help="Time to end when asked to by SIGTERM.")
+    stalled_after: float = option(
+        600.0,
+        unit="s",
+        minimum=0,
+        help="Time for which the loop of the command may stand still, although it has something to do, before it is "
+        "killed and started again, where it waits by mfext.mainloop; 0 = for ever.",
+    )
     reports_ready: bool = option(
         False,
         help="The command says itself when it is ready, with mfext.mainloop; otherwise it is taken for ready when "
@@ -60,6 +67,7 @@ def daemon_processes(plugin: Plugin, environments: Mapping[str, Mapping[str, str
             respawn=one.respawn,
             reports_ready=one.reports_ready,
             graceful_timeout=one.graceful_timeout,
+            stalled_after=one.stalled_after,
             rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
             environment={**plugin_environment(plugin), **environments.get(name, {})},
             fingerprint=fingerprint(plugin),

@@ -205,7 +205,7 @@ def application(gateway: Gateway) -> Application:
 def serve(home: Home, settings: JobsConfig) -> None:
     """Be the gateway of *home* until told to stop."""
     with Mainloop(home) as loop:
-        asyncio.run(_serve(home, settings, loop))
+        loop.run(_serve(home, settings, loop))
 
 
 async def _serve(home: Home, settings: JobsConfig, loop: Mainloop) -> None:

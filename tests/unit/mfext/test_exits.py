@@ -50,6 +50,10 @@ def test_a_failing_process_waits_longer_each_time(failures: int, seconds: float)
             Exit(1, 0, 2, signal="SIGKILL", out_of_memory=True),
             "killed by SIGKILL, since memory_max was used up, 2.0 s after its start",
         ),
+        (
+            Exit(1, 0, 2, signal="SIGKILL", stalled=12.3),
+            "killed by SIGKILL, since its loop had stood still for 12 s, 2.0 s after its start",
+        ),
         (Exit(1, 0, 2), "ended in an unknown way, 2.0 s after its start"),
         (Exit(1, 5, 2, status=0), "exit status 0, 0.0 s after its start"),
     ],

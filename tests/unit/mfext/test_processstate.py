@@ -51,6 +51,12 @@ def state(
         (state(SILENT, {"1": 998.5}), "running", ""),
         (state(SILENT, {"1": 9000}), "running", ""),  # the clock was set back meanwhile
         (state(ONE, {"1": 990}, (1,), drained=True), "drained", "it takes no more work, since it was told to drain"),
+        (state(replace(ONE, stalled_after=10.0), {"1": 990}, (1,), standing=4.0), "running", ""),
+        (
+            state(replace(ONE, stalled_after=10.0), {"1": 990}, (1,), standing=8.0),
+            "failing",
+            "its loop has stood still for 8 s; stalled_after = 10 s",
+        ),
         (state(replace(ONE, autostart=False), {}, active=False), "stopped", ""),
         (state(replace(ONE, numprocesses=0), {}, active=False), "stopped", ""),
         (state(ONCE, {}, active=False, last_exit=replace(CRASH, status=0)), "stopped", ""),
