@@ -14,11 +14,12 @@ Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfdata.config import MODULE_SECTIONS, PLUGIN_SECTIONS, Incoming, InternalPlugins, Safety
+from mfdata.metrics import METRICS
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module
@@ -27,6 +28,7 @@ from mfext.section import Config
 if TYPE_CHECKING:
     import click
 
+    from mfext.metrics.metric import Sample
     from mfext.plugin.manifest import Plugin
     from mfext.process import Process
 
@@ -135,6 +137,12 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[st
     }
 
 
+def _samples(home: Home, _config: Config) -> Iterable[Sample]:
+    from mfdata.backlog_metrics import samples
+
+    return samples(home)
+
+
 def _commands() -> Sequence[click.Command]:
     from mfdata.commands import COMMANDS
 
@@ -155,6 +163,8 @@ MODULE = Module(
     publish=_publish,
     commands=_commands,
     status=_status,
+    metrics=METRICS,
+    samples=_samples,
     before_uninstall=_before_uninstall,
     after_uninstall=_after_uninstall,
 )

@@ -28,6 +28,7 @@ from mfdata.expiry import Expiry
 from mfdata.external import ExternalDirectory, external_directories
 from mfdata.guardian import Guardian
 from mfdata.intake import Intake
+from mfdata.metrics import EventCounter
 from mfdata.module import MODULE
 from mfdata.places import Places, Target
 from mfdata.pressure import Gauge
@@ -43,6 +44,7 @@ from mfext.inotify import new_inotify
 from mfext.lock import exclusive
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
+from mfext.metrics.instrument import Instruments, metrics_folder
 from mfext.plugin.installed import survey
 from mfext.section import Config
 
@@ -333,7 +335,8 @@ def made(home: Home, config: Config) -> Observer:
     """The observer of *home*, as its configuration and its plugins say."""
     places = Places(home)
     settings, safety = config.section("incoming", Incoming), config.section("safety", Safety)
-    trace = Trace(home, PROCESS, settings=config.section("trace", TraceConfig))
+    count = EventCounter(Instruments(metrics_folder(home))).count
+    trace = Trace(home, PROCESS, settings=config.section("trace", TraceConfig), count=count)
     steps = _steps(home)
     listened = {target: step.listened_directories for target, step in steps.items()}
     priorities = {target: step.priority for target, step in steps.items() if step.priority >= 0}

@@ -8,6 +8,7 @@ from pathlib import Path
 from mfdata.batch import BatchStep
 from mfdata.config import Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
+from mfdata.metrics import EventCounter
 from mfdata.module import MODULE
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
@@ -20,6 +21,7 @@ from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home, current_process
 from mfext.errors import MetworkError, UsageError
 from mfext.mainloop import Mainloop
+from mfext.metrics.instrument import Instruments, metrics_folder
 from mfext.plugin.manifest import Plugin, load_plugin
 
 
@@ -41,7 +43,8 @@ def _serve(kind: type[Step], daemon: Daemon) -> None:
     if step.config.debug:
         daemon.set_up_log(debug=True)
     safety = config.section("safety", Safety)
-    trace = Trace(home, process, step.plugin, step.name, config.section("trace", TraceConfig))
+    count = EventCounter(Instruments(metrics_folder(home))).count
+    trace = Trace(home, process, step.plugin, step.name, config.section("trace", TraceConfig), count)
     target = Target(step.plugin, step.name)
     with Mainloop(home) as loop:
         _recover(step.places, trace, safety, target)

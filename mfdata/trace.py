@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +20,8 @@ from mfext.appendfile import AppendFile
 from mfext.environment import Home
 
 Event = dict[str, Any]
+#: Counts an event of a plugin's step.
+Count = Callable[[str, str, Mapping[str, object]], None]
 
 _SUFFIX = ".jsonl"
 #: How each line begins: inside of a JSON string the quotes would be escaped, so it marks a line's start anywhere.
@@ -39,11 +41,28 @@ class Trace:
     """
 
     def __init__(
-        self, home: Home, process: str, plugin: str = "", step: str = "", settings: config.Trace | None = None
+        self,
+        home: Home,
+        process: str,
+        plugin: str = "",
+        step: str = "",
+        settings: config.Trace | None = None,
+        count: Count | None = None,
     ) -> None:
+        """Args say who writes.
+
+        Args:
+            home: whose trace it is.
+            process: the name of the process, and of its file.
+            plugin: of the step, when it is one.
+            step: its name.
+            settings: size and number of files.
+            count: is called with plugin, step and each event that was written.
+        """
         settings = settings or config.Trace()
         self._file = AppendFile(trace_folder(home) / f"{process}{_SUFFIX}", settings.max_size, settings.keep)
         self._step = {"plugin": plugin, "step": step}
+        self._count = count
         self._boot = _BOOT_ID.read_text("ascii")[:8]
 
     def write(self, *events: Mapping[str, object]) -> None:
@@ -64,6 +83,9 @@ class Trace:
         except FileNotFoundError:
             self._file.path.parent.mkdir(parents=True, exist_ok=True)
             self._file.write(data)
+        if self._count:
+            for event in events:
+                self._count(self._step["plugin"], self._step["step"], event)
 
     def close(self) -> None:
         """Close the file; a later write opens it again."""

@@ -20,6 +20,8 @@ from typing import Any
 from mfext import log
 from mfext.endpoint import SOCKET, address
 from mfext.environment import Home
+from mfext.metrics.listener import SOCKET as METRICS_SOCKET
+from mfext.metrics.listener import MetricsListener
 from mfext.output import cut
 from mfext.process import Process
 
@@ -74,6 +76,7 @@ class Service:
         )
         self.arbiter.service = self
         self.roster = Roster(home, self.arbiter, settings["max_backoff"])
+        self.metrics = MetricsListener(home, self.loop)
         self.devlinks = DevLinks(home) if settings["watch_dev_links"] else None
         self.output_size = settings["log"]["max_size"]
         self._looking = False
@@ -89,7 +92,8 @@ class Service:
         self.loop.call_later(_HOUSEKEEPING, self._keep_house)
         _log.info("started", home=self.home.path)
         self.arbiter.start()
-        for name in (SOCKET, "processes", "ready"):
+        self.metrics.close()
+        for name in (SOCKET, METRICS_SOCKET, "metrics", "processes", "ready"):
             _remove(self.home.run / name)
 
     async def apply(self, processes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mfext.environment import Home
 from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable, raise_all
 from mfext.fs.atomic import replace_file
 from mfext.lock import exclusive
+from mfext.metrics.config import metrics_processes
 from mfext.module import Module
 from mfext.owner import check_owner
 from mfext.plugin.installed import Installed, survey
@@ -58,7 +59,8 @@ def wanted(module: Module, home: Home, *, known: Sequence[Installed] = (), chang
     config = module_config(module, home)
     installed = judged(home, survey(home, module, config, known=known, changed=changed))
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
-    processes = _watched(module.processes(home, config, accepted.plugins), config)
+    own = [*metrics_processes(home, config), *module.processes(home, config, accepted.plugins)]
+    processes = _watched(own, config)
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
 
 

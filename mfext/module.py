@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from mfext.errors import MetworkError, UsageError, nearest
 if TYPE_CHECKING:
     import click
 
+    from mfext.metrics.metric import Metric, Sample
     from mfext.plugin.manifest import Plugin
     from mfext.process import Process
     from mfext.section import Config, Schema
@@ -51,6 +52,10 @@ class Module:
     missing: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
     #: More that ``status`` shows: (title, rows) with any JSON values.
     status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
+    #: What its processes count, and what ``samples`` gives.
+    metrics: Sequence[Metric] = ()
+    #: Those of its metrics that nobody counts, as they are at the moment: what waits, ages.
+    samples: Callable[[Home, Config], Iterable[Sample]] = field(default=lambda *_: ())
     #: Its processes go on while the files of their plugin are replaced: they keep to their working folder, which is
     #: moved away as it is, until each is replaced in its turn. Others end first, so that none sees two versions.
     replaces_while_running: bool = False

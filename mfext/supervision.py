@@ -1,10 +1,11 @@
-"""The sections ``[log]`` and ``[supervisor]`` of every module's ``config.ini``."""
+"""The sections of every module's ``config.ini``: ``[log]``, ``[metrics]`` and ``[supervisor]``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from mfext.log import DEFAULT_KEEP, DEFAULT_LEVEL, DEFAULT_MAX_SIZE, LEVELS
+from mfext.metrics.config import Metrics
 from mfext.option import option
 from mfext.section import Section
 
@@ -53,4 +54,4 @@ class Supervision(Section):
 
 
 #: To be put among the sections of a module's schema.
-SECTIONS: dict[str, type[Section]] = {"log": Log, "supervisor": Supervision}
+SECTIONS: dict[str, type[Section]] = {"log": Log, "metrics": Metrics, "supervisor": Supervision}

@@ -219,7 +219,7 @@ class Supervisor:
     def _clean_up(self) -> None:
         """Remove what a killed arbiter left."""
         kill_leftovers(self.home)
-        for name in ("ready", "processes"):
+        for name in ("ready", "processes", "metrics"):
             shutil.rmtree(self.home.run / name, ignore_errors=True)
         (self.home.run / SOCKET).unlink(missing_ok=True)
 

@@ -17,6 +17,8 @@ from mfext.commands import metwork
 from mfext.config import module_schema
 from mfext.environment import SOFTWARE
 from mfext.errors import MetworkError
+from mfext.metrics.collect import COMMON
+from mfext.metrics.metric import Metric
 from mfext.module import Module, load_module, module_names
 from mfext.plugin.general import General
 from mfext.plugin.manifest import load_plugin
@@ -54,7 +56,11 @@ def _has(name: str, text: str) -> bool:
 
 def pages() -> dict[str, str]:
     """The text of every page, by its name."""
-    made = {"commands.md": MADE_BY + commands_page(), "errors.md": MADE_BY + errors_page()}
+    made = {
+        "commands.md": MADE_BY + commands_page(),
+        "errors.md": MADE_BY + errors_page(),
+        "metrics.md": MADE_BY + metrics_page(),
+    }
     for module in map(load_module, module_names()):
         made[f"{module.name}.md"] = MADE_BY + module_page(module)
         made[f"{module.name}_plugins.md"] = MADE_BY + plugins_page(module)
@@ -101,6 +107,17 @@ Of several errors found in one go, one a line, the first gives the status.
 | error | exit status | what it means |
 |---|---|---|
 """
+METRICS_HEAD = """\
+# Metrics
+
+While a module runs, it answers `GET /metrics` on the socket `var/run/metrics.sock` of its home, and on a port when
+`[metrics] port` of its `config/config.ini` sets one, for Prometheus: text, or OpenMetrics for who asks for it.
+
+```console
+$ curl --unix-socket ~/mfdata/var/run/metrics.sock http://localhost/metrics
+```
+
+Counters start at 0 with the module, and outlive its processes."""
 COMMANDS_HEAD = """\
 # Commands
 
@@ -111,6 +128,26 @@ bare `plugins.…` acts on comes from `MFMODULE`, which `metwork shell mfdata` s
 def module_page(module: Module) -> str:
     """The configuration of a module itself."""
     return MODULE_HEAD.format(module=module.name) + markdown(module_schema(module).sections)
+
+
+def metrics_page() -> str:
+    """The metrics of every module, and those of each."""
+    groups = {"every module": COMMON, **{name: load_module(name).metrics for name in module_names()}}
+    return (
+        METRICS_HEAD
+        + "".join(
+            f"\n\n## Of {name}\n\n| metric | type | labels | |\n|---|---|---|---|\n"
+            + "\n".join(map(_metric_row, metrics))
+            for name, metrics in groups.items()
+            if metrics
+        )
+        + "\n"
+    )
+
+
+def _metric_row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.type.value} | {labels} | {metric.help} |"
 
 
 def plugins_page(module: Module) -> str:
