@@ -11,9 +11,11 @@ from pyftpdlib.ioloop import IOLoop  # first: it silences what importing asyncor
 from pyftpdlib.servers import FTPServer
 
 from mfdata.receivers.ftp_authorizer import Authorizer
+from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import UploadChannel
 from mfdata.receivers.ftp_session import Session
 from mfdata.receivers.reception import ReceiverKeys, Reception, run_receiver
+from mfdata.receivers.users import LOOKS
 from mfext.errors import ConfigError
 from mfext.mainloop import Mainloop
 from mfext.option import option
@@ -38,7 +40,6 @@ class FtpReceiverKeys(ReceiverKeys):
         help="Over TLS a file counts only when its data ends with TLS's end mark, so that nobody can cut it off "
         "unseen. Some old clients do not send that.",
     )
-    max_connections_per_address: int = option(50, minimum=1, help="Clients at one time from one address.")
     passive_ports: str = option(
         "",
         pattern=r"(\d+-\d+)?",
@@ -54,7 +55,21 @@ class FtpReceiverKeys(ReceiverKeys):
 
 
 class Server(FTPServer):  # type: ignore[misc]
-    """Counts clients, where pyftpdlib counts all its sockets."""
+    """Counts clients, where pyftpdlib counts all its sockets; who does not log in makes room for others."""
+
+    def handle_accepted(self, sock: Any, addr: Any) -> None:
+        if self.ip_map.count(addr[0]) >= self.max_cons_per_ip:
+            self._make_room(addr[0])
+        elif len(self.ip_map) >= self.max_cons:
+            self._make_room()
+        super().handle_accepted(sock, addr)
+
+    def _make_room(self, address: str = "") -> None:
+        """Leave the client that has not logged in for the longest time, of those from *address* if that is given."""
+        waiting = (one for one in self.ioloop.socket_map.values() if isinstance(one, Session) and not one.authenticated)
+        there = [one for one in waiting if not address or one.remote_ip == address]
+        if there:
+            min(there, key=lambda one: one.begun).make_room()
 
     def _accept_new_cons(self) -> bool:
         return len(self.ip_map) <= int(self.max_cons)
@@ -74,6 +89,7 @@ class FtpReceiver:
         self._keys = keys
         self._loop = IOLoop()
         self._is_listening = True
+        self._background = Background(self._loop, LOOKS)
         self._server = self._listening(type("Session", (Session,), self._same_for_all()))
 
     @property
@@ -118,11 +134,15 @@ class FtpReceiver:
             "is_ignored": staticmethod(reception.is_ignored),
             "sidecars": reception.sidecars,
             "owners": {},
+            "uploaders": {},
             "max_size": keys.max_size,
             "may_delete": keys.allow_delete,
             "pressure": staticmethod(reception.refusal),
             "strict_end": keys.strict_end,
             "timeout": keys.timeout,
+            "login_timeout": keys.login_timeout,
+            "min_rate": keys.min_rate,
+            "background": self._background,
             "dtp_handler": type("UploadChannel", (UploadChannel,), {"timeout": keys.timeout}),
             "context": reception.context(wanted=keys.tls != "none"),
             "required": keys.tls != "allowed",

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from pyftpdlib.exceptions import AuthenticationFailed
 
 from mfdata.receivers.reception import made_folder
-from mfdata.receivers.users import Users
+from mfdata.receivers.users import User, Users
 from mfext.log import get_logger
 
 log = get_logger(__name__)
 
 
 class Authorizer:
-    """Who may log in and do what, as pyftpdlib asks for it."""
+    """Who may log in and do what, as the session and pyftpdlib ask for it."""
 
     def __init__(self, users: Users, folder_of: Callable[[str], Path], permissions: str) -> None:
         """*folder_of* gives the folder for a directory as configuration names it, '' = the usual one."""
@@ -25,16 +22,23 @@ class Authorizer:
         self._permissions = permissions
         self._homes: dict[str, str] = {}
 
-    def validate_authentication(self, username: str, password: str, _handler: Any) -> None:
+    def recalled(self, username: str, password: str) -> User | None:
+        """The user *username* if *password* was found right before; this takes no time."""
         self._users.refresh_or_keep()
-        user = self._users.known(username, password)
-        if user is None:
-            raise AuthenticationFailed
+        return self._users.recalled(username, password)
+
+    def known(self, username: str, password: str) -> User | None:
+        """The user *username* if *password* is his; this takes time, on purpose."""
+        return self._users.known(username, password)
+
+    def admitted(self, user: User) -> bool:
+        """Whether *user* has a folder that can be used."""
         try:
-            self._homes[username] = made_folder(self._folder_of(user.directory))
+            self._homes[user.name] = made_folder(self._folder_of(user.directory))
         except OSError as error:
-            log.error("a user has no directory", user=username, reason=str(error))
-            raise AuthenticationFailed("The directory is not there.") from error
+            log.error("a user has no directory", user=user.name, reason=str(error))
+            return False
+        return True
 
     def get_home_dir(self, username: str) -> str:
         return self._homes[username]

@@ -35,6 +35,15 @@ class UploadChannel(TlsData, DTPHandler):  # type: ignore[misc]
         if self._closed:  # it was reset before we looked
             cmd_channel.lost_data_connection()
 
+    def handle_timeout(self) -> None:
+        """Called each ``timeout``: leave a client that sends too little."""
+        came, least = self.tot_bytes_received - self._lastdata, self.cmd_channel.min_rate
+        if 0 < came < least * self.timeout:
+            self._resp = (f"426 Less than {least} bytes came in a second: the file is not kept.", _say_nothing)
+            self.close()
+        else:
+            super().handle_timeout()
+
     def close(self) -> None:
         if not self._closed and not self._is_settled and isinstance(self.file_obj, Upload):
             self._is_settled = True

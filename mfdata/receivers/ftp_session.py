@@ -13,7 +13,9 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,9 +26,11 @@ from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
 from mfdata.file import discard
+from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
 from mfdata.receivers.upload import PREFIX, Upload
+from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
 from mfdata.steps.placement import rename_new
 from mfext.fs.sync import sync_folder
@@ -95,7 +99,13 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     may_delete: bool
     #: Why nothing is received at present; '' = files are.
     pressure: Callable[[], str]
+    #: Seconds that a client has to log in.
+    login_timeout: float
+    #: Bytes that must come of an upload in a second.
+    min_rate: int
+    background: Background
     # What FTPHandler gives.
+    username: str
     _restart_position: int
     _rnfr: str | None
     _in_dtp_queue: tuple[Upload, str] | None
@@ -104,14 +114,22 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     #: By the path of a file with an ignored name: the session to which it belongs.
     owners: dict[str, Session]
+    #: By the path where a file lies: the session that uploaded it, and the user that it had then.
+    uploaders: dict[str, tuple[Session, str]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.begun = time.monotonic()
         #: We are about to leave: no new upload.
         self.is_leaving = False
+        self._is_on_hold = False
+        #: What has been read and is to be looked at after the hold.
+        self._held = b""
         self._is_placing = False
         #: Where a file really lies that this session knows by another path.
         self._real: dict[str, str] = {}
         self._sizes: dict[str, int] = {}
+        self._uploaded: set[str] = set()
+        self._look_at = REMEMBERED
         super().__init__(*arguments, **options)
 
     # --- what is offered
@@ -127,8 +145,85 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     def push(self, text: str) -> None:
         AsyncChat.push(self, text.encode(self.encoding, self.unicode_errors))
 
-    def on_login_failed(self, username: str, password: str) -> None:
-        log.warning("a login failed", user=username, address=self.remote_ip)
+    # --- who it is
+
+    def handle(self) -> None:
+        self._await_login()
+        super().handle()
+
+    def _await_login(self) -> None:
+        self._login_is_due_at = time.monotonic() + self.login_timeout
+        self.call_later(self.login_timeout, self._look_at_login)
+
+    def _look_at_login(self) -> None:
+        if self._is_on_hold:
+            self.call_later(1, self._look_at_login)
+        elif not self.authenticated and time.monotonic() >= self._login_is_due_at:
+            self.handle_timeout()
+
+    def make_room(self) -> None:
+        """Leave for somebody else."""
+        if not self._handshaking:
+            self.respond("421 Others are waiting: log in as soon as you are connected.")
+        self.close()
+
+    def ftp_PASS(self, password: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
+        """Log in. The look at a password that is not known takes long: meanwhile others are served."""
+        if self.authenticated or not self.username:
+            super().ftp_PASS(password)
+            return
+        user = self.authorizer.recalled(self.username, password)
+        if user is not None:
+            self._log_in(user, password)
+            return
+        self._hold()
+
+        def looked(future: Future[User | None]) -> None:
+            if not self._closed:
+                self._log_in(future.result(), password)
+
+        self.background.run(partial(self.authorizer.known, self.username, password), looked)
+
+    def _log_in(self, user: User | None, password: str) -> None:
+        if user is None or not self.authorizer.admitted(user):
+            why = "Authentication failed." if user is None else "The directory is not there."
+            log.warning("a login failed", user=self.username, address=self.remote_ip)
+            self.username = ""
+            self._hold()
+            self.call_later(self.auth_failed_timeout, self._refuse_login, why)
+        else:
+            self.handle_auth_success(self.authorizer.get_home_dir(user.name), password, "Welcome.")
+            self._go_on()
+
+    def _refuse_login(self, why: str) -> None:
+        self.attempted_logins += 1
+        self.respond(f"530 {why}")
+        if self.attempted_logins >= self.max_login_attempts:
+            self.close_when_done()
+        else:
+            self._go_on()
+
+    def _hold(self) -> None:
+        """Look at nothing more that the client says, until ``_go_on``."""
+        self._is_on_hold = True
+        self._held += self.ac_in_buffer
+        self.ac_in_buffer = b""
+        self._wait_for(0)
+
+    def _go_on(self) -> None:
+        if self._is_on_hold and not self._closed:
+            self._is_on_hold = False
+            self._wait_for(self._wanted_io_events)
+            self.handle_read_event()
+
+    def readable(self) -> bool:
+        return not self._is_on_hold and super().readable()
+
+    def recv(self, size: int) -> bytes:
+        held, self._held = self._held, b""
+        return held or super().recv(size)
+
+    # --- files
 
     def ftp_STOR(self, path: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
         """Begin to receive a file; ``UploadChannel`` sees its end."""
@@ -175,6 +270,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     def ftp_RNFR(self, path: str) -> None:  # noqa: N802
         if os.path.basename(path).startswith(PREFIX) or not os.path.isfile(self._real.get(path, path)):
             self.respond("550 There is no such file.")
+        elif self._is_of_another(path):
+            self.respond("550 Permission denied.")
         else:
             self._rnfr = path
             self.respond("350 Say the new name.")
@@ -184,6 +281,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         refusal = self._refusal(path)
         if source is None or refusal:
             self.respond(refusal or "503 Use RNFR first.")
+        elif self._is_of_another(source):  # it came under the name since then
+            self.respond("550 Permission denied.")
         else:
             self._rename(source, path)
 
@@ -191,7 +290,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         """Remove what this session has uploaded under an ignored name; other files only when that is configured."""
         real = self._real.get(path, path)
         is_own = path in self._real or self.owners.get(path) is self
-        if not (is_own or self.may_delete):
+        if not (is_own or self.may_delete) or self._is_of_another(path):
             self.respond("550 Permission denied.")
         elif os.path.basename(path).startswith(PREFIX) or not os.path.isfile(real):
             self.respond("550 There is no such file.")
@@ -229,7 +328,11 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     def _rename(self, source: str, wanted: str) -> None:
         real = Path(self._real.get(source, source))
-        size, identity = real.stat().st_size, f"{source}{time.time_ns()}"
+        try:
+            size, identity = real.stat().st_size, f"{source}{time.time_ns()}"
+        except OSError:
+            self.respond("550 There is no such file any more.")
+            return
 
         def rename(target: Path) -> bool:
             if not rename_new(real, target):
@@ -273,11 +376,13 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         if self.is_ignored(wanted.name):
             return self._has_temporary_place(placing, wanted, other)
         if placing.rename(wanted):
+            self._own(str(wanted))
             return True
         if time.monotonic() < placing.deadline and not self._quit_pending:
             return False
         if not placing.rename(other):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(other))
+        self._own(str(other))
         return True
 
     def _has_temporary_place(self, placing: Placing, wanted: Path, other: Path) -> bool:
@@ -291,11 +396,34 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         else:
             placing.replace(other)
             self._real[placing.wanted] = str(other)
+        self._own(self._real.get(placing.wanted, placing.wanted))
         return True
 
+    def _is_of_another(self, path: str) -> bool:
+        """Whether another user, who is still here, has uploaded what lies at *path*."""
+        uploader = self.uploaders.get(self._real.get(path, path))
+        return uploader is not None and uploader[1] != self.username and not uploader[0]._closed
+
+    def _own(self, real: str) -> None:
+        self.uploaders[real] = (self, self.username)
+        self._uploaded.add(real)
+        if len(self._uploaded) >= self._look_at:  # seldom enough to cost nothing
+            self._forget({path for path in self._uploaded if not os.path.lexists(path)})
+            self._look_at = max(REMEMBERED, 2 * len(self._uploaded))
+
+    def _forget(self, paths: set[str]) -> None:
+        self._uploaded -= paths
+        for path in paths:
+            if path in self.uploaders and self.uploaders[path][0] is self:
+                del self.uploaders[path]
+
     def _disown(self, path: str) -> None:
-        if self._real.pop(path, None) is None and self.owners.get(path) is self:
-            del self.owners[path]
+        """What this session has removed or renamed is nobody's any more."""
+        real = self._real.pop(path, path)
+        if real == path:
+            self.owners.pop(path, None)
+        self.uploaders.pop(real, None)
+        self._uploaded.discard(real)
 
     def _remember(self, path: str, size: int) -> None:
         self._sizes.pop(path, None)
@@ -360,11 +488,13 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     def flush_account(self) -> None:
         self._drop_pending()
+        self._await_login()
         super().flush_account()
 
     def on_disconnect(self) -> None:
         for path in [path for path, owner in self.owners.items() if owner is self]:
             del self.owners[path]
+        self._forget(set(self._uploaded))
 
     def _drop_pending(self) -> None:
         """Forget an upload to which no data connection came."""

@@ -95,7 +95,7 @@ class TlsConnection:
             return
         super().handle_read_event()  # type: ignore[misc]
         # What is decrypted already makes no socket readable.
-        while self._is_secure and not self._closed and self.socket.pending():
+        while self._is_secure and not self._closed and self.readable() and self.socket.pending():
             super().handle_read_event()  # type: ignore[misc]
 
     def handle_write_event(self) -> None:
@@ -251,5 +251,6 @@ class TlsData(TlsConnection):
         return not self._is_secure and bool(super().use_sendfile())  # type: ignore[misc]
 
     def handle_no_handshake(self, error: OSError) -> None:
-        self.cmd_channel.respond("522 TLS could not be agreed upon for the data connection.")  # type: ignore[attr-defined]
+        # Answered when the connection is closed and nothing of the file is left.
+        self._resp = ("522 TLS could not be agreed upon for the data connection.", lambda *_: None)
         super().handle_no_handshake(error)

@@ -10,12 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from mfdata.receivers.http_refusal import Refusal, later
-from mfdata.receivers.users import User, Users
+from mfdata.receivers.users import LOOKS, User, Users
 
 #: Seconds after which a wrong password is answered.
 _WRONG_PASSWORD_S = 1.0
-#: Passwords that are looked at at one time; each look takes memory and time on purpose.
-_LOOKS = 2
 _ASK = {"WWW-Authenticate": 'Basic realm="MetWork", charset="UTF-8", Bearer realm="MetWork"'}
 
 
@@ -28,7 +26,7 @@ class Gate:
         self._per_minute = per_minute
         self._left: dict[str, tuple[float, float]] = {}
         # Of their own: who guesses passwords holds up nobody whose password is known.
-        self._threads = ThreadPoolExecutor(_LOOKS, "password")
+        self._threads = ThreadPoolExecutor(LOOKS, "password")
 
     async def user_of(self, authorization: str) -> User:
         """Whom the header *authorization* names, and proves.

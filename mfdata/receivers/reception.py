@@ -56,7 +56,17 @@ class ReceiverKeys(Section):
     key: str = option("", help="The key of the certificate, in PEM form; empty = it is in the same file.")
     max_size: int = option(10_000_000_000, unit="bytes", minimum=1, help="The largest file that is taken.")
     max_connections: int = option(200, minimum=1, help="Clients at one time.")
+    max_connections_per_address: int = option(50, minimum=1, help="Clients at one time from one address.")
     timeout: float = option(300.0, unit="s", minimum=1, help="A client that says or sends nothing for so long is left.")
+    login_timeout: float = option(
+        15.0, unit="s", minimum=1, help="A client that has not logged in after so long is left."
+    )
+    min_rate: int = option(
+        50,
+        unit="bytes",
+        minimum=0,
+        help="What must come of an upload in a second, on an average over timeout; 0 = any. Who sends less is left.",
+    )
 
 
 class Reception:

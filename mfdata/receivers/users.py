@@ -26,6 +26,8 @@ log = get_logger(__name__)
 # scrypt (RFC 7914): 16 MiB and some 50 ms a guess.
 _COST, _BLOCK, _PARALLEL = 1 << 14, 8, 1
 _FORM = "scrypt$N$R$P$SALT$KEY"
+#: Passwords that are looked at at one time, in threads: half of the machine is left to transfers.
+LOOKS = max(1, (os.cpu_count() or 1) // 2)
 #: A token is too long to be guessed, so that a quick hash of it does.
 _QUICK = "sha256$"
 

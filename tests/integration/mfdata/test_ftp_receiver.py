@@ -5,6 +5,7 @@ from __future__ import annotations
 import ftplib
 import io
 import os
+import select
 import signal
 import socket
 import ssl
@@ -397,6 +398,129 @@ def test_clients_are_limited(tmp_path: Path) -> None:
             client(receiver).__enter__()
         assert store(one, "1").startswith("226")
         assert store(other, "2").startswith("226")
+
+
+def test_who_does_not_log_in_makes_room_for_others(tmp_path: Path) -> None:
+    keys = {"max_connections": 6, "max_connections_per_address": 6}
+    with Receiver.running(tmp_path, **keys) as receiver, client(receiver) as one:
+        silent = [socket.create_connection(("127.0.0.1", receiver.port), timeout=60) for _ in range(12)]
+        with client(receiver) as other:
+            assert store(other, "2").startswith("226")
+        assert store(one, "1").startswith("226")
+        assert b"421 Others are waiting" in silent[0].recv(1000)
+        for connection in silent:
+            connection.close()
+
+
+def test_connections_from_one_address_are_limited(tmp_path: Path) -> None:
+    with Receiver.running(tmp_path, max_connections_per_address=1) as receiver, client(receiver) as one:
+        assert code_of(lambda: client(receiver).__enter__()) == "421"
+        assert store(one, "1").startswith("226")
+
+
+@pytest.mark.parametrize("tls", ["none", "implicit"])
+def test_who_does_not_log_in_in_time_is_left(tmp_path: Path, tls: str) -> None:
+    pair = certificate(tmp_path / "certificate")
+    with Receiver.running(tmp_path, login_timeout=1, tls=tls, certificate=pair[0], key=pair[1]) as receiver:
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as silent:
+            said = b""
+            while more := silent.recv(1000):
+                said += more
+        assert b"421 " in said or tls == "implicit"
+
+
+def test_what_was_said_behind_the_password_is_heeded(receiver: Receiver) -> None:
+    for _ in range(2):  # the second time the password is known
+        with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as connection:
+            connection.sendall(f"USER {USER}\r\nPASS {PASSWORD}\r\nPWD\r\nUSER x\r\nPASS x\r\nQUIT\r\n".encode())
+            said = b""
+            while more := connection.recv(1000):
+                said += more
+        assert [line[:3] for line in said.splitlines()] == [b"220", b"331", b"230", b"257", b"331", b"530", b"221"]
+
+
+def test_a_look_at_a_password_holds_up_nobody_who_is_logged_in(tmp_path: Path) -> None:
+    home = temporary_home(tmp_path)
+    slow = hashed("x").replace("$8$1$", "$8$200$")  # many seconds of work
+    (home.config / "users").touch(mode=0o600)
+    (home.config / "users").write_text(f"slow:{slow}\n")
+    with (
+        Receiver.running(tmp_path, users_file="config/users") as receiver,
+        client(receiver) as ftp,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as guess,
+    ):
+        guess.sendall(b"USER slow\r\n")
+        while not guess.recv(1000).endswith(b"password.\r\n"):
+            pass
+        guess.sendall(b"PASS wrong\r\n")
+        for count in range(20):
+            assert store(ftp, str(count)).startswith("226")
+        guess.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            guess.recv(1000)
+
+
+def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
+    with Receiver.running(tmp_path, timeout=1, min_rate=1000) as receiver, client(receiver) as ftp:
+        data = begin(ftp, "slow")
+        assert ftp.sock is not None
+        while not select.select([ftp.sock], [], [], 0.1)[0]:
+            data.sendall(b"little")
+        data.close()
+        with pytest.raises(ftplib.error_temp, match="426 Less than 1000 bytes came in a second"):
+            ftp.voidresp()
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+@pytest.fixture(scope="module")
+def two_users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    folder = tmp_path_factory.mktemp("two_users")
+    home = temporary_home(folder)
+    (home.config / "users").touch(mode=0o600)
+    (home.config / "users").write_text(f"other:{hashed('x')}\n")
+    with Receiver.running(folder, users_file="config/users", allow_delete=1) as receiver:
+        yield receiver
+
+
+@pytest.mark.parametrize("name", ["finished", "temporary.tmp"])
+def test_an_upload_is_its_users_while_he_is_there(two_users: Receiver, name: str) -> None:
+    two_users.put_away()
+    with client(two_users, "other", "x") as other:
+        with client(two_users) as owner, client(two_users) as again:
+            store(owner, name, b"the owner's")
+            for command in (f"RNFR {name}", f"DELE {name}", f"APPE {name}", f"SITE CHMOD 777 {name}"):
+                assert code_of(lambda c=command: other.voidcmd(c))[0] == "5"  # type: ignore[misc]
+            store(other, name, b"another")
+            store(other, "mine", b"over")
+            other.sendcmd("RNFR mine")
+            other.voidcmd(f"RNTO {name}")
+            assert two_users.files()[name.encode()] == b"the owner's"
+            again.rename(name, f"{name}.of the same user.tmp")
+            again.rename(f"{name}.of the same user.tmp", name)
+            assert two_users.files()[name.encode()] == b"the owner's"
+        wait_until(lambda: _can_rename(other, name), what="the end of the owner's session")
+
+
+def _can_rename(ftp: ftplib.FTP, name: str) -> bool:
+    try:
+        return ftp.sendcmd(f"RNFR {name}").startswith("350")
+    except ftplib.error_perm:
+        return False
+
+
+def test_a_file_that_came_under_the_name_since_rnfr_is_not_taken_away(two_users: Receiver) -> None:
+    two_users.put_away()
+    with client(two_users) as owner, client(two_users, "other", "x") as other:
+        store(other, "x")
+        other.sendcmd("RNFR x")
+        (two_users.incoming / "x").unlink()
+        store(owner, "x", b"the owner's")
+        assert code_of(lambda: other.voidcmd("RNTO y")) == "550"
+        assert two_users.files() == {b"x": b"the owner's"}
+        owner.sendcmd("RNFR x")
+        (two_users.incoming / "x").unlink()
+        assert code_of(lambda: owner.voidcmd("RNTO y")) == "550"
 
 
 def test_downloads_and_deletion_can_be_allowed(tmp_path: Path) -> None:
