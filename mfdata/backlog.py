@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.delays import is_delayed, undelayed
+from mfdata.delays import due_time, is_delayed, undelayed
 from mfdata.file import Tags, decode_tags, read_tags
 from mfdata.places import Places, Target, target_of_folder
-from mfdata.quarantine import files_with_reason
+from mfdata.quarantine import REASON, files_with_reason
 from mfdata.recovery import claimed_files as files_in_hand
 from mfdata.recovery import worker_folders
 from mfdata.trace import counts
 from mfext.clock import TOLERANCE_S, age
+from mfext.table import duration
 
 _QUEUE = "step."
 #: Where the time stands in a waiting name, in microseconds.
@@ -76,6 +77,40 @@ def backlog(places: Places, target: Target, recent: Counter[tuple[str, str, str]
         done=happened(_DONE),
         failed=happened(_FAILED),
     )
+
+
+def put_aside(places: Places) -> list[dict[str, Any]]:
+    """The files that no step looks at now: in quarantine, and delayed; how many, and for how long the oldest is there.
+
+    States of which there are none are left out.
+    """
+    kept = [path for target in targets_on_disk(places) for path in _reason_times(places.quarantine(target))]
+    names = [name for target in targets_on_disk(places) for name in visible(places.delayed(target)) if is_delayed(name)]
+    found: list[dict[str, Any]] = []
+    if kept:
+        found.append({"state": "quarantined", "files": len(kept), "oldest_s": round(age(min(kept)), 1)})
+    if names:
+        came = min(int(undelayed(name)[_TIME]) for name in names if undelayed(name)[_TIME].isdecimal())
+        due = round(max(0.0, due_time(min(names)) - time.time()), 1)
+        found.append(
+            {"state": "delayed", "files": len(names), "oldest_s": round(age(came / 1e6), 1), "next_try_s": due}
+        )
+    return found
+
+
+def put_aside_text(row: Mapping[str, Any]) -> str:
+    """A row of ``put_aside`` for a person (pure)."""
+    said = f"{row['state']}: {row['files']} file(s), the oldest for {duration(row['oldest_s'])}"
+    return f"{said}, next try in {duration(row['next_try_s'])}" if "next_try_s" in row else said
+
+
+def _reason_times(folder: Path) -> Iterator[float]:
+    """When the reason of each file in *folder* was written, in epoch seconds."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(REASON) and not entry.name.startswith("."):
+                with suppress(FileNotFoundError):
+                    yield entry.stat().st_mtime
 
 
 def files_on_disk(places: Places) -> Iterator[tuple[str, Target, Path]]:

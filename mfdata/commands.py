@@ -16,7 +16,7 @@ from mfdata.places import Places
 from mfdata.quarantinecommands import quarantine, seconds_of
 from mfdata.site import Site
 from mfdata.trace import encoded
-from mfext.commands import JSON, print_json
+from mfext.commands import JSON, Form, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
@@ -198,18 +198,21 @@ def diff_rules(here: Here, last: int, folder: Path | None, as_json: bool) -> Non
 
 
 @click.command()
-@JSON
+@shows_form
 @click.pass_obj
-def queues(here: Here, as_json: bool) -> None:
+def queues(here: Here, form: Form) -> None:
     """Show what waits for each step, since when, and how fast it goes."""
     from mfdata.backlog import backlogs
-    from mfext.table import duration, listing
+    from mfext.table import Column, duration, listing
 
     found = backlogs(Places(here.home), Site(here.home).steps)
-    if as_json:
+    if form.is_json:
         print_json([one.facts for one in found])
         return
-    columns = ("STEP", "WAITING", "OLDEST", "CLAIMED", "DELAYED", "QUARANTINED", "DONE/MIN", "FAILED/MIN")
+    columns = (
+        *(Column("STEP", least=16), "WAITING", "OLDEST", Column("CLAIMED", leaves=1), "DELAYED", "QUARANTINED"),
+        *(Column("DONE/MIN", leaves=2), Column("FAILED/MIN", leaves=3)),
+    )
     rows = [
         (
             str(one.target),
@@ -219,7 +222,7 @@ def queues(here: Here, as_json: bool) -> None:
         )
         for one in found
     ]
-    click.echo(listing("Queues", columns, rows, "step"))
+    click.echo(listing("Queues", columns, rows, "step", form.width))
 
 
 @click.command()

@@ -86,7 +86,7 @@ class Delays:
             for entry in entries:
                 if (
                     is_delayed(entry.name)
-                    and _due(entry.name) > now
+                    and due_time(entry.name) > now
                     and (all_of_them or _is_from_the_future(entry.path))
                 ):
                     _rename_back(Path(entry.path), queue)
@@ -101,7 +101,7 @@ class Delays:
         if not known.names:
             return 0
         now, due = time.time(), 0
-        while due < len(known.names) and _due(known.names[due]) <= now:
+        while due < len(known.names) and due_time(known.names[due]) <= now:
             due += 1
         queue = self._places.queue(target_of_folder(step))
         for name in known.names[:due]:
@@ -131,7 +131,8 @@ def undelayed(name: str) -> str:
     return name[_DUE_DIGITS + 1 :]
 
 
-def _due(name: str) -> float:
+def due_time(name: str) -> float:
+    """When the file called *name* is to be tried again, in epoch seconds."""
     return int(name[:_DUE_DIGITS]) / 1e6
 
 

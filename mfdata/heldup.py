@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from mfext.clock import age
 from mfext.environment import Home
 from mfext.mainloop import ready_facts
 
-#: The fact by which a worker says so, as ``SINCE FILE REASON``; '' = it is not held up.
+#: The fact by which a worker says so, as ``since`` (epoch seconds), ``file`` and ``reason``; none = it is not held up.
 FACT = "held_up"
 _PREFIX = "step."
 
 
-def told(since: float, file: str, reason: str) -> str:
+def stalled(since: float, file: str, reason: str) -> dict[str, Any]:
     """What a worker says of itself.
 
     Args:
@@ -22,7 +21,7 @@ def told(since: float, file: str, reason: str) -> str:
         file: its waiting name.
         reason: why it cannot go on.
     """
-    return f"{since:.0f} {file} {reason}"
+    return {"since": since, "file": file, "reason": reason}
 
 
 def held_up(home: Home) -> list[dict[str, Any]]:
@@ -32,9 +31,9 @@ def held_up(home: Home) -> list[dict[str, Any]]:
     found = []
     for process in (name for name in names if name.startswith(_PREFIX)):
         for pid, facts in ready_facts(home, process).items():
-            with suppress(ValueError):
-                since, file, reason = str(facts.get(FACT, "")).split(" ", 2)
-                seconds = round(age(float(since)), 1)
-                row = {"process": process, "pid": pid, "seconds": seconds, "file": file, "reason": reason}
+            own = facts.get(FACT)
+            if isinstance(own, dict) and own:
+                seconds = round(age(own["since"]), 1)
+                row = {"process": process, "pid": pid, "seconds": seconds, "file": own["file"], "reason": own["reason"]}
                 found.append(row)
     return sorted(found, key=lambda row: -float(row["seconds"]))

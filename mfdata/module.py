@@ -14,15 +14,15 @@ Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mfdata.config import MODULE_SECTIONS, PLUGIN_SECTIONS, Incoming, InternalPlugins, Safety
 from mfdata.metrics import METRICS
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
-from mfext.module import Module
+from mfext.module import Module, StatusRow
 from mfext.section import Config
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
-def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
+    from mfdata.backlog import put_aside, put_aside_text
     from mfdata.breaker import open_breakers
     from mfdata.deaths import deaths
     from mfdata.external import directories_of
@@ -123,18 +124,20 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[st
 
     names = {plugin.name for plugin in plugins}
     directories = [one.path for one in directories_of(Places(home), config, plugins)]
-    return {
-        "Files in hand for more than a second": in_hand(home),
-        "Workers that died on a file in the last ten minutes": deaths(
-            home, config.section("safety", Safety).max_crashes
-        ),
-        "Left in incoming directories for more than a minute": left_over(
-            directories, config.section("incoming", Incoming).ignore
-        ),
-        "Steps that cannot go on with a file": held_up(home),
-        "Intake pauses": [found] if (found := pause(home)) else [],
-        "Machines that do not answer": [one for one in open_breakers(home) if one["step"].partition("/")[0] in names],
-    }
+    breakers = [one for one in open_breakers(home) if one["step"].partition("/")[0] in names]
+    left = left_over(directories, config.section("incoming", Incoming).ignore)
+    crashes = deaths(home, config.section("safety", Safety).max_crashes)
+    aside = put_aside(Places(home))
+    is_quarantined = any(row["state"] == "quarantined" for row in aside)
+    return (
+        StatusRow("put_aside", "Files put aside", aside, list(map(put_aside_text, aside)), is_trouble=is_quarantined),
+        StatusRow("in_hand", "Files in hand for more than a second", in_hand(home)),
+        StatusRow("deaths", "Workers that died on a file in the last ten minutes", crashes, is_trouble=True),
+        StatusRow("left", "Left in incoming directories for more than a minute", left, is_trouble=True),
+        StatusRow("held_up", "Steps that cannot go on with a file", held_up(home), is_trouble=True),
+        StatusRow("pause", "Intake pauses", [found] if (found := pause(home)) else [], is_trouble=True),
+        StatusRow("away", "Machines that do not answer", breakers, is_trouble=True),
+    )
 
 
 def _samples(home: Home, _config: Config) -> Iterable[Sample]:

@@ -17,7 +17,7 @@ from mfdata.life import short
 from mfdata.places import Places
 from mfdata.quarantine import Kept, Selection, kept_files
 from mfdata.site import Site
-from mfext.commands import JSON, print_json
+from mfext.commands import JSON, Form, paint_states, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
@@ -57,17 +57,17 @@ _ALL = click.option("--all", "every", is_flag=True, help="All files that the oth
 
 
 @quarantine.command("list")
-@JSON
+@shows_form
 @_selecting
 @click.option("--limit", default=1000, show_default=True, help="The newest so many; 0 = all.")
 @click.pass_obj
-def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int, as_json: bool) -> None:
+def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int, form: Form) -> None:
     """List the files in quarantine, newest first."""
-    from mfext.table import listing
+    from mfext.table import Column, listing
 
     _check_known(here.home, plugin, kind)
     found = _newest(_kept(here.home, _selection((), plugin, kind, older_than)), limit)
-    if as_json:
+    if form.is_json:
         print_json([one.facts for one in found])
         return
     rows = [
@@ -75,13 +75,17 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
             utc(one.time)[:19],
             str(one.target),
             one.kind,
-            short(printable(one.name), 60),
+            short(printable(one.name), 1000 if form.is_wide else 60),
             one.uid,
-            short(str(one.reason.get("reason", ""))),
+            short(str(one.reason.get("reason", "")), 1000 if form.is_wide else 100),
         )
         for one in found
     ]
-    click.echo(listing("Quarantine", ("SINCE", "STEP", "KIND", "NAME", "UID", "REASON"), rows, "file"))
+    columns = (
+        *(Column("SINCE", leaves=1), Column("STEP", least=10), "KIND", Column("NAME", least=12)),
+        *(Column("UID", leaves=2), Column("REASON", least=20)),
+    )
+    click.echo(listing("Quarantine", columns, rows, "file", form.width, paint_states))
 
 
 @quarantine.command("show")

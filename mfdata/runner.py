@@ -48,7 +48,7 @@ def _serve(kind: type[Step], daemon: Daemon) -> None:
     target = Target(step.plugin, step.name)
     with Mainloop(home) as loop:
         _recover(step.places, trace, safety, target)
-        step._say = loop.ready
+        step.report_through(loop.ready)
         step.open()
         queue = LocalQueue(step.places, target, newest_first=step.config.order == "newest")
         try:

@@ -68,14 +68,18 @@ class Step:
         folder.mkdir(parents=True)
         return folder / basename
 
-    def say(self, **facts: str) -> None:
-        """Tell the supervisor facts about this process, which ``status`` shows."""
+    def say(self, **facts: object) -> None:
+        """Tell the supervisor facts about this process, any JSON values, which ``status`` shows."""
         self._say(**facts)
 
     @property
     def made_outputs(self) -> bool:
         """Whether a path for an output was asked for while the present file was processed."""
         return self._outputs > 0
+
+    def report_through(self, say: Callable[..., None]) -> None:
+        """The process says where the facts go that the step tells with ``say``."""
+        self._say = say
 
     def begin(self, claimed: str) -> None:
         """The worker says which file comes next."""
@@ -89,5 +93,5 @@ class Step:
         main(cls)
 
 
-def _say_nothing(**_facts: str) -> None:
+def _say_nothing(**_facts: object) -> None:
     return None

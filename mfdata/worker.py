@@ -302,18 +302,18 @@ class Worker:
         """A file went on; what is unfinished is still tried again after a pause."""
         if self._pause and not self._unfinished:
             self._pause = 0.0
-            self._say_held_up("")
+            self._say_held_up({})
 
     def _wait_longer(self, error: OSError, name: str) -> None:
         if not self._pause:
             self._held_up_since = time.time()
         self._pause = min(_LONGEST_PAUSE_S, 2 * self._pause or 1.0)
         self.step.log.error("a file must wait", reason=one_line(error), file=name, pause_s=self._pause)
-        self._say_held_up(heldup.told(self._held_up_since, name, one_line(error)))
+        self._say_held_up(heldup.stalled(self._held_up_since, name, one_line(error)))
 
-    def _say_held_up(self, told: str) -> None:
+    def _say_held_up(self, fact: Mapping[str, object]) -> None:
         with suppress(OSError):  # the disk may be as full for this
-            self.step.say(**{heldup.FACT: told})
+            self.step.say(**{heldup.FACT: fact})
 
 
 def committed(claim: Claim) -> Path:

@@ -8,17 +8,74 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mfext.environment import current_module, home_of
+from mfext.environment import current_module, home_of, variables
 from mfext.errors import InternalError, MetworkError, UsageError, nearest
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form in which a command shows what it found."""
+
+    is_json: bool = False
+    #: All columns, and nothing cut.
+    is_wide: bool = False
+
+    @property
+    def width(self) -> int | None:
+        """Characters that a line may have; None = any number: it is wide, or no terminal reads it."""
+        if self.is_wide:
+            return None
+        asked = variables().get("COLUMNS", "")
+        if asked.isdecimal() and int(asked):
+            return int(asked)
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def shows_form(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options ``-o wide|json`` and ``--json``, as its argument *form*."""
+
+    @JSON
+    @click.option(
+        "-o", "--output", type=click.Choice(["wide", "json"]), help="wide: all columns, nothing cut; json: as --json."
+    )
+    @wraps(command)
+    def merged(*arguments: Any, as_json: bool, output: str | None, **options: Any) -> Any:
+        return command(*arguments, form=Form(as_json or output == "json", output == "wide"), **options)
+
+    return merged
+
+
+#: What states of processes, plugins and apps look like on a terminal.
+_COLOURS = {
+    **dict.fromkeys(("failing", "refused", "rule_error", "poison"), "red"),
+    **dict.fromkeys(("starting", "drained", "degraded"), "yellow"),
+    "running": "green",
+}
+
+
+def paint_states(title: str, cell: str) -> str:
+    """*cell* of the column *title* as a terminal shows it: states have a colour, unless ``NO_COLOR`` is set."""
+    colour = _COLOURS.get(cell) if title in ("STATE", "KIND") and not variables().get("NO_COLOR") else None
+    return click.style(cell, fg=colour) if colour else cell
+
+
+def shown_path(path: str | Path) -> str:
+    """*path* as a person writes it: below the own home folder, it begins with ``~/``."""
+    text, own = os.fspath(path), os.path.expanduser("~")  # noqa: PTH111
+    return f"~{text[len(own) :]}" if own != "/" and text.startswith(f"{own}/") else text
+
 
 #: Faults of the machine rather than of ours: one line says enough.
 _MACHINE = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))

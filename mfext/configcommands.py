@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from mfext.commands import JSON, print_json, report
+from mfext.commands import JSON, Form, print_json, report, shown_path, shows_form
 from mfext.config import module_config
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, nearest, singly
@@ -15,9 +15,18 @@ from mfext.module import Module, load_module
 from mfext.plugin.installed import survey
 from mfext.plugin.manifest import override_files
 from mfext.section import DEFAULT, Row
-from mfext.table import table
+from mfext.table import Column, table
 
 MODULE = click.argument("module", default="")
+
+
+_COLUMNS = (
+    Column("PLUGIN", least=8),
+    Column("SECTION", least=10),
+    Column("KEY", least=14),
+    Column("VALUE", least=10),
+    Column("ORIGIN", least=16, keeps_end=True),
+)
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,19 @@ def config() -> None:
 
 
 @config.command()
-@JSON
+@shows_form
 @click.option("--changed", is_flag=True, help="Leave out what has its default.")
 @MODULE
-def show(module: str, as_json: bool, changed: bool) -> int:
+def show(module: str, form: Form, changed: bool) -> int:
     """Show every value of MODULE and its plugins, and where each comes from."""
     chosen, home = _chosen(module)
     sources, faults = _sources(chosen, home)
     kept = [(one.plugin, row) for one in sources for row in one.rows if not changed or row.origin != DEFAULT]
-    if as_json:
+    if form.is_json:
         print_json([{"plugin": plugin, **row._asdict()} for plugin, row in kept])
     else:
-        rows = [(plugin or "-", *row) for plugin, row in kept]
-        click.echo(table(("PLUGIN", "SECTION", "KEY", "VALUE", "ORIGIN"), rows))
+        rows = [(plugin or "-", *row[:-1], shown_path(row.origin)) for plugin, row in kept]
+        click.echo(table(_COLUMNS, rows, form.width))
     return report(faults)
 
 

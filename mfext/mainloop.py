@@ -94,7 +94,7 @@ class Mainloop:
         else:
             self.stopping = True
 
-    def ready(self, **facts: str) -> None:
+    def ready(self, **facts: object) -> None:
         """Say that the process does its work from now on. May be called again with new facts, which add up."""
         self._facts.update(facts)
         if self._file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
     from mfext.process import Process
     from mfext.section import Config, Schema
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """What a module tells in its ``status`` of one thing."""
+
+    #: Stable name of it in ``--json``, in lower case.
+    key: str
+    #: For people.
+    title: str
+    #: JSON values, one for each line; none = there is nothing to tell.
+    rows: Sequence[Any] = ()
+    #: What people read instead of the rows; none = the rows themselves.
+    lines: Sequence[str] = ()
+    #: Somebody has to look at it: with ``--strict`` the exit status tells.
+    is_trouble: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +66,8 @@ class Module:
     #: What must be on this machine for the plugins to do their work and is not, besides commands and the code of
     #: plugins: libraries, programs. It hinders the start, and ``status`` and ``plugins.check`` name it.
     missing: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
-    #: More that ``status`` shows: (title, rows) with any JSON values.
-    status: Callable[[Home, Config, Sequence[Plugin]], Mapping[str, Any]] = field(default=lambda *_: {})
+    #: More that ``status`` shows.
+    status: Callable[[Home, Config, Sequence[Plugin]], Sequence[StatusRow]] = field(default=lambda *_: ())
     #: What its processes count, and what ``samples`` gives.
     metrics: Sequence[Metric] = ()
     #: Those of its metrics that nobody counts, as they are at the moment: what waits, ages.

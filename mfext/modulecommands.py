@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import click
 
-from mfext.commands import JSON, LazyGroup, print_json, report
+from mfext.commands import Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
 from mfext.environment import Home, home_of
 from mfext.module import Module, load_module
 from mfext.owner import check_owner, is_made
@@ -87,23 +87,25 @@ def restart(target: Target, timeout: float | None) -> int:
 
 
 @click.command()
-@JSON
+@click.option("--strict", is_flag=True, help="The exit status is 1, too, when somebody has to look at something.")
+@shows_form
 @click.pass_obj
-def status(target: Target, as_json: bool) -> int:
+def status(target: Target, form: Form, strict: bool) -> int:
     """Show how the module does.
 
-    The exit status is 0 when everything runs as it is configured, else 1.
+    The exit status is 0 when everything runs as it is configured, else 1. With --strict it is 1 as well when files
+    were put aside, workers died, or whatever else is told that wants a person.
     """
     from mfext.status import as_json as json_of
     from mfext.status import as_text
     from mfext.status import status as status_of
 
     found = status_of(target.module, target.home)
-    if as_json:
+    if form.is_json:
         print_json(json_of(found))
     else:
-        click.echo(as_text(found))
-    return 1 if found.problems else 0
+        click.echo(as_text(found, form.width, paint_states, shown_path(found.home)))
+    return 1 if found.problems or (strict and found.has_trouble) else 0
 
 
 @click.command()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ from mfext.clock import age
 from mfext.environment import Home
 from mfext.errors import MetworkError
 from mfext.lifecycle import Wanted, wanted
-from mfext.module import Module
+from mfext.module import Module, StatusRow
 from mfext.output import last_lines
 from mfext.owner import check_owner
 from mfext.plugin.installed import Installed
@@ -20,11 +21,22 @@ from mfext.plugin.listing import entry
 from mfext.process import Process
 from mfext.processstate import ProcessState
 from mfext.supervisor import Supervisor
-from mfext.table import duration, size, table
+from mfext.table import Column, Paint, duration, size, table
 from mfext.version import software_build
 
 #: Titles of the lines that ``status`` prints for the processes.
-COLUMNS = ("PROCESS", "STATE", "PIDS", "RESTARTS", "UPTIME", "MEMORY", "LAST EXIT", "REASON")
+COLUMNS = (
+    Column("PROCESS", least=12),
+    "STATE",
+    Column("PIDS", least=6),
+    Column("RESTARTS", leaves=2),
+    Column("UPTIME", leaves=1),
+    Column("MEMORY", leaves=3),
+    "LAST EXIT",
+    "REASON",
+)
+#: So many of the last columns say what the sentences below the table say too.
+_SAID_BELOW = 2
 #: States of processes, the worst first.
 STATES = ("failing", "starting", "drained", "running", "stopped")
 
@@ -44,8 +56,13 @@ class Status:
     problems: Sequence[str] = ()
     #: What is as configured now, but was not for a while.
     notes: Sequence[str] = ()
-    #: What the module itself tells: JSON values by title.
-    more: Mapping[str, Any] = field(default_factory=dict)
+    #: What the module itself tells.
+    more: Sequence[StatusRow] = ()
+
+    @property
+    def has_trouble(self) -> bool:
+        """Whether somebody has to look at something, though all may run as configured."""
+        return bool(self.problems) or any(row.rows for row in self.more if row.is_trouble)
 
 
 def status(module: Module, home: Home) -> Status:
@@ -66,7 +83,7 @@ def status(module: Module, home: Home) -> Status:
     except MetworkError as error:
         states = []
         problems.append(error.message)
-    more = module.status(home, plan.config, plan.accepted.plugins) if plan else {}
+    more = module.status(home, plan.config, plan.accepted.plugins) if plan else ()
     state = "failing" if problems else "running"
     told = notes(states, time.time(), partial(_last_words, home))
     return replace(found, state=state, processes=states, problems=problems, notes=told, more=more)
@@ -121,7 +138,7 @@ def as_json(found: Status) -> dict[str, Any]:
         "plugins": [entry(one, plugin_states(found.processes)) for one in found.plugins],
         "problems": list(found.problems),
         "notes": list(found.notes),
-        **({"more": found.more} if found.more else {}),
+        "more": {row.key: list(row.rows) for row in found.more},
     }
 
 
@@ -133,18 +150,29 @@ def plugin_states(states: Iterable[ProcessState]) -> dict[str, str]:
     return worst
 
 
-def as_text(found: Status) -> str:
-    """The status for a person: a line for each process, then what is wrong (pure)."""
-    parts = [f"{found.module} {found.version} in {found.home}: {found.state}"]
+def as_text(
+    found: Status, width: int | None = None, paint: Paint = lambda _title, cell: cell, place: str | None = None
+) -> str:
+    """The status for a person: a line for each process, then what is wrong (pure).
+
+    Args:
+        found: the status.
+        width: characters that a line may have; None = any number. Where there is one, what is said below of a process
+            is left out of its line.
+        paint: as for a table.
+        place: the home as it is shown; None = as it is.
+    """
+    parts = [f"{found.module} {found.version} in {place or found.home}: {paint('STATE', found.state)}"]
     if found.processes:
-        parts.append(table(COLUMNS, [_row(one) for one in found.processes]))
-    parts += [f"{title}:\n{_lines(value)}" for title, value in found.more.items() if value]
+        shown = len(COLUMNS) if width is None else len(COLUMNS) - _SAID_BELOW
+        parts.append(table(COLUMNS[:shown], [_row(one)[:shown] for one in found.processes], width, paint))
+    parts += [_list(row.title, row.lines or map(_line, row.rows), width, "  ") for row in found.more if row.rows]
     if found.state != "stopped" and found.problems:
-        parts.append(_list("Not as configured", found.problems))
+        parts.append(_list("Not as configured", found.problems, width))
     elif found.problems:
         parts.append("\n".join(found.problems))
     if found.notes:
-        parts.append(_list("Worth a look", found.notes))
+        parts.append(_list("Worth a look", found.notes, width))
     return "\n\n".join(parts)
 
 
@@ -159,8 +187,12 @@ def _planned(module: Module, home: Home) -> tuple[Wanted | None, list[str]]:
     return plan, faults + missing
 
 
-def _list(title: str, sentences: Sequence[str]) -> str:
-    return f"{title}:\n" + "\n".join(f"- {sentence}" for sentence in sentences)
+def _list(title: str, sentences: Iterable[str], width: int | None, mark: str = "- ") -> str:
+    lines = [f"{mark}{sentence}" for sentence in sentences]
+    if width is not None:
+        wrapped = textwrap.TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False, break_long_words=False)
+        lines = [wrapped.fill(line) for line in lines]
+    return "\n".join([f"{title}:", *lines])
 
 
 def _since(state: ProcessState) -> str:
@@ -196,15 +228,6 @@ def _row(state: ProcessState) -> tuple[str, ...]:
         str(state.last_exit) if state.last_exit and not state.last_exit.asked else "",
         state.reason,
     )
-
-
-def _lines(value: Any) -> str:
-    """Any JSON value as plain lines."""
-    if isinstance(value, Mapping):
-        return "\n".join(f"  {key}: {one}" for key, one in value.items())
-    if isinstance(value, (list, tuple)):
-        return "\n".join(f"  {_line(one)}" for one in value)
-    return f"  {value}"
 
 
 def _line(value: Any) -> str:

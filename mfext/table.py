@@ -3,19 +3,100 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from mfext.log import printable
 
+#: Where something is cut.
+_CUT = "…"
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A grid with a line of *columns* above *rows*, without a newline at its end."""
-    lines = [[printable(cell) for cell in row] for row in (columns, *rows)]
-    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-    padded = [[cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    grid = [f"| {' | '.join(line)} |" for line in padded]
-    grid.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table that may have to fit a terminal."""
+
+    title: str
+    #: It may be cut to so many characters, at its end; 0 = never while there is another way.
+    least: int = 0
+    #: Cut at its beginning instead: of a path, the end says most.
+    keeps_end: bool = False
+    #: Left out where there is no room for it: the highest number first; 0 = never.
+    leaves: int = 0
+
+
+#: Makes of a cell, and of the title of its column, what a terminal shows in colour; both are plain before.
+Paint = Callable[[str, str], str]
+
+
+def table(
+    columns: Sequence[str | Column],
+    rows: Iterable[Sequence[str]],
+    width: int | None = None,
+    paint: Paint = lambda _title, cell: cell,
+) -> str:
+    """A grid with a line of *columns* above *rows*, without a newline at its end.
+
+    Args:
+        columns: their titles, and what may happen to them where there is little room.
+        rows: a cell for each column.
+        width: characters that a line may have; None = any number.
+        paint: gives the cells their colour.
+    """
+    declared = [one if isinstance(one, Column) else Column(one) for one in columns]
+    lines = [[printable(cell) for cell in row] for row in ([one.title for one in declared], *rows)]
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
+    shown = _fitted(declared, widths, width)
+    grid = []
+    for number, line in enumerate(lines):
+        cells = [_padded(line[at], room, paint if number else None, declared[at]) for at, room in sorted(shown.items())]
+        grid.append(f"| {' | '.join(cells)} |")
+    grid.insert(1, "|" + "|".join("-" * (room + 2) for _, room in sorted(shown.items())) + "|")
     return "\n".join(grid)
+
+
+def _fitted(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> dict[int, int]:
+    """The numbers of the columns that are shown, each with the room that it has (pure)."""
+    shown = dict(enumerate(widths))
+    if width is None:
+        return shown
+
+    def excess() -> int:
+        return sum(shown.values()) + 3 * len(shown) + 1 - width
+
+    leaving = sorted((one for one in shown if columns[one].leaves), key=lambda one: columns[one].leaves)
+    least = {at: min(room, columns[at].least or room) for at, room in shown.items()}
+    while leaving and sum(least[at] for at in shown) + 3 * len(shown) + 1 > width:
+        del shown[leaving.pop()]
+    if sum(least[at] for at in shown) + 3 * len(shown) + 1 > width:
+        least = dict.fromkeys(shown, 4)  # a line that is broken is worse than a word that is
+    while excess() > 0:
+        widest = max((at for at in shown if shown[at] > least[at]), key=lambda at: shown[at], default=None)
+        if widest is None:
+            break
+        others = [shown[at] for at in shown if at != widest and shown[at] > least[at]]
+        next_widest = max(others, default=0)
+        shown[widest] = max(least[widest], shown[widest] - excess(), min(next_widest, shown[widest] - 1))
+    return shown
+
+
+def _padded(cell: str, room: int, paint: Paint | None, column: Column) -> str:
+    if _width(cell) > room:
+        cell = _cut(cell, room, keeps_end=column.keeps_end)
+    padding = " " * (room - _width(cell))
+    return (paint(column.title, cell) if paint else cell) + padding
+
+
+def _cut(text: str, room: int, *, keeps_end: bool) -> str:
+    """*text* in *room* columns of a terminal, with a mark where something is missing."""
+    kept: list[str] = []
+    left = room - 1
+    for character in reversed(text) if keeps_end else text:
+        left -= _width(character)
+        if left < 0:
+            break
+        kept.append(character)
+    return _CUT + "".join(reversed(kept)) if keeps_end else "".join(kept) + _CUT
 
 
 def _width(text: str) -> int:
@@ -26,9 +107,16 @@ def _width(text: str) -> int:
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
-def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], noun: str) -> str:
-    """A titled grid that ends with ``Total: 3 noun(s)``."""
-    return f"{title}:\n\n{table(columns, rows)}\n\nTotal: {len(rows)} {noun}(s)"
+def listing(
+    title: str,
+    columns: Sequence[str | Column],
+    rows: Sequence[Sequence[str]],
+    noun: str,
+    width: int | None = None,
+    paint: Paint = lambda _title, cell: cell,
+) -> str:
+    """A titled grid that ends with ``Total: 3 noun(s)``; other arguments as those of ``table``."""
+    return f"{title}:\n\n{table(columns, rows, width, paint)}\n\nTotal: {len(rows)} {noun}(s)"
 
 
 def duration(seconds: float | None) -> str:

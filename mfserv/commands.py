@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfext.commands import JSON, print_json
+from mfext.commands import Form, paint_states, print_json, shows_form
 from mfext.environment import Home
+from mfext.module import StatusRow
 from mfext.section import Config
 from mfserv.app import App, apps_of
 from mfserv.jobs.commands import counts_by_process, jobs
@@ -28,9 +29,9 @@ def _site(here: Here) -> tuple[Config, list[App]]:
 
 
 @click.command()
-@JSON
+@shows_form
 @click.pass_obj
-def routes(here: Here, as_json: bool) -> None:
+def routes(here: Here, form: Form) -> None:
     """List the routes in the order in which they are looked at, and the app that answers each."""
     from mfserv.routes import routing_table
 
@@ -48,13 +49,13 @@ def routes(here: Here, as_json: bool) -> None:
         }
         for route in routing_table(_site(here)[1])
     ]
-    _show("Routes", found, "route", as_json)
+    _show("Routes", found, "route", form)
 
 
 @click.command()
-@JSON
+@shows_form
 @click.pass_obj
-def apps(here: Here, as_json: bool) -> None:
+def apps(here: Here, form: Form) -> None:
     """Show how each app does: versions, workers, what waits, requests a second, p95, and what failed last.
 
     Rate, p95 and failed are of the last minute. With --json, each worker by itself, too.
@@ -62,10 +63,10 @@ def apps(here: Here, as_json: bool) -> None:
     from mfserv.appstate import app_states, failures, summary
 
     found = app_states(here.home, _site(here)[1])
-    if as_json:
+    if form.is_json:
         print_json(found)
         return
-    _show("Apps", [summary(one) for one in found], "app", as_json)
+    _show("Apps", [summary(one) for one in found], "app", form)
     for line in (line for one in found for line in failures(one)):
         click.echo(line)
 
@@ -88,9 +89,9 @@ def reload(here: Here, names: Sequence[str]) -> None:
 
 
 @click.command()
-@JSON
+@shows_form
 @click.pass_obj
-def clients(here: Here, as_json: bool) -> None:
+def clients(here: Here, form: Form) -> None:
     """List the clients that are configured, how they are known, and how much they asked of late."""
     from mfserv.clients import clients as clients_of
 
@@ -113,13 +114,13 @@ def clients(here: Here, as_json: bool) -> None:
                 "requests_10s": int(used.get(name, {}).get("http_req_rate(10000)", 0)),
             }
         )
-    _show("Clients", found, "client", as_json)
+    _show("Clients", found, "client", form)
 
 
 @click.command()
-@JSON
+@shows_form
 @click.pass_obj
-def limits(here: Here, as_json: bool) -> None:
+def limits(here: Here, form: Form) -> None:
     """Show for each app and class the places it may have, those in use, and the requests that wait."""
     from mfserv.appstate import router_counts
     from mfserv.clients import classes_of
@@ -143,28 +144,29 @@ def limits(here: Here, as_json: bool) -> None:
                     "app_rate": app.settings.rate,
                 }
             )
-    _show("Limits", found, "limit", as_json)
+    _show("Limits", found, "limit", form)
 
 
 COMMANDS = (routes, apps, reload, clients, limits, jobs)
 
 
-def state(home: Home, config: Config, found_apps: Sequence[App]) -> Mapping[str, Any]:
+def state(home: Home, config: Config, found_apps: Sequence[App]) -> Sequence[StatusRow]:
     """What ``status`` tells of the router."""
     from mfserv.appstate import app_states, summary
     from mfserv.certificate import state as certificate_state
     from mfserv.config import Tls
     from mfserv.putinforce import ports
 
-    told: dict[str, Any] = {
-        "Router": [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in ports(config)],
-        "Apps": [summary(one) for one in app_states(home, found_apps)],
-    }
+    listening = [f"[{address}]:{port}" if ":" in address else f"{address}:{port}" for address, port in ports(config)]
+    told = [
+        StatusRow("router", "Router", listening),
+        StatusRow("apps", "Apps", [summary(one) for one in app_states(home, found_apps)]),
+    ]
     if any(app.settings.async_ != "off" for app in found_apps):
-        told["Jobs"] = _jobs(home, config)
+        told.append(StatusRow("jobs", "Jobs", _jobs(home, config)))
     certificate = config.section("tls", Tls).certificate
     if certificate:
-        told["Certificate"] = [certificate_state(home, certificate)]
+        told.append(StatusRow("certificate", "Certificate", [certificate_state(home, certificate)]))
     return told
 
 
@@ -177,15 +179,17 @@ def _jobs(home: Home, config: Config) -> list[dict[str, Any]]:
         return [{"away": error.message}]
 
 
-def _show(title: str, found: Sequence[Mapping[str, Any]], noun: str, as_json: bool) -> None:
-    from mfext.table import listing
+def _show(title: str, found: Sequence[Mapping[str, Any]], noun: str, form: Form) -> None:
+    from mfext.table import Column, listing
 
-    if as_json:
+    if form.is_json:
         print_json(list(found))
         return
-    columns = list(found[0]) if found else [noun]
-    rows = [[_cell(one[column]) for column in columns] for one in found]
-    click.echo(listing(title, [column.upper().replace("_", " ") for column in columns], rows, noun))
+    keys = list(found[0]) if found else [noun]
+    rows = [[_cell(one[key]) for key in keys] for one in found]
+    # Where there is little room, the last of them leave first.
+    columns = [Column(key.upper().replace("_", " "), least=8, leaves=max(0, at - 1)) for at, key in enumerate(keys)]
+    click.echo(listing(title, columns, rows, noun, form.width, paint_states))
 
 
 def _cell(value: Any) -> str:

@@ -20,13 +20,13 @@ Beside the path: appstate.py and traffic.py, what operators see; reload.py; jobs
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
-from mfext.module import Module
+from mfext.module import Module, StatusRow
 from mfext.process import Process
 from mfext.section import Config, Schema
 from mfserv.app import apps_of, faults
@@ -95,7 +95,7 @@ def _commands() -> Sequence[click.Command]:
     return COMMANDS
 
 
-def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Mapping[str, Any]:
+def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
     from mfserv.commands import state
 
     return state(home, config, apps_of(plugins))

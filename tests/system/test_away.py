@@ -43,7 +43,7 @@ def test_files_wait_for_a_server_that_is_away_without_using_up_their_tries(flow:
 
 
 def status(flow: Flow) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = flow.ask("mfdata.status").get("more", {}).get("Machines that do not answer", [])
+    found: list[dict[str, str]] = flow.ask("mfdata.status").get("more", {}).get("away", [])
     return found
 
 

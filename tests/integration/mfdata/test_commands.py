@@ -19,11 +19,14 @@ from mfdata.external import ExternalDirectory
 from mfdata.file import discard, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
 from mfdata.flow import Wanted, follow
 from mfdata.intake import Intake
+from mfdata.module import MODULE
 from mfdata.places import Places, Target
 from mfdata.quarantine import keep
 from mfdata.trace import Trace, events
 from mfext.commands import run
+from mfext.config import module_config
 from mfext.environment import Home
+from mfext.module import StatusRow
 from mfext.testing import temporary_home
 
 SWITCH, ARCHIVE = Target("switch", "main"), Target("archive", "main")
@@ -639,3 +642,53 @@ def test_the_trace_shows_a_reason_to_its_end(home: Home, capsys: pytest.CaptureF
     with closing(Trace(home, "step.switch.main", "switch", "main")) as trace:
         trace.write({"event": "quarantined", "uid": uid, "name": "a.png", "reason": reason})
     assert reason in Output(capsys, "trace", uid).out
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+@pytest.mark.parametrize("arguments", [["mfdata", "queues"], ["mfdata", "quarantine", "list"], ["config", "show"]])
+def test_no_table_is_broken_by_a_terminal(
+    home: Home,
+    places: Places,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    columns: int,
+) -> None:
+    path = places.queue(ARCHIVE) / waiting_name(b"a" * 100)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    name = b"a_file_with_quite_a_long_name_of_a_model_run_20261129T000000.grib2"
+    keep(places, path, ARCHIVE, first_tags(new_uid(), name, b"i"), {"reason": "no room " * 30, "kind": "failed"})
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(line.startswith("|") for line in lines)
+    assert run([*arguments, "-o", "wide"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) > columns or arguments[-1] == "queues"
+    assert run([*arguments, "-o", "json"]) == 0
+    as_json = capsys.readouterr().out
+    assert run([*arguments, "--json"]) == 0
+    assert capsys.readouterr().out == as_json
+
+
+def test_status_tells_of_files_that_were_put_aside(home: Home, places: Places) -> None:
+    def told() -> StatusRow:
+        rows = MODULE.status(home, module_config(MODULE, home), [])
+        return next(row for row in rows if row.key == "put_aside")
+
+    assert (list(told().rows), told().is_trouble) == ([], False)
+    delayed = places.delayed(ARCHIVE) / f"{int(time.time() + 60) * 1_000_000:016d}-{waiting_name(b'a')}"
+    delayed.parent.mkdir(parents=True)
+    delayed.touch()
+    assert ([row["state"] for row in told().rows], told().is_trouble) == (["delayed"], False)
+    path = places.queue(ARCHIVE) / waiting_name(b"a")
+    path.parent.mkdir(parents=True)
+    path.touch()
+    kept = keep(places, path, ARCHIVE, first_tags(new_uid(), b"a", b"i"), {"reason": "x", "kind": "failed"})
+    os.utime(f"{kept}.json", (time.time() - 3700,) * 2)
+    found = told()
+    assert [(row["state"], row["files"]) for row in found.rows] == [("quarantined", 1), ("delayed", 1)]
+    assert 3700 <= found.rows[0]["oldest_s"] < 3800
+    assert found.is_trouble
+    assert found.lines[0] == "quarantined: 1 file(s), the oldest for 1h 1m"

@@ -264,7 +264,7 @@ def test_https_speaks_http_2(serv: Serv, tls_port: int) -> None:
 
 def test_a_new_certificate_is_taken_without_a_connection_lost_and_a_bad_one_is_not(serv: Serv, tls_port: int) -> None:
     def shown() -> Mapping[str, object]:
-        return dict(serv.ask("mfserv.status")["more"]["Certificate"][0])
+        return dict(serv.ask("mfserv.status")["more"]["certificate"][0])
 
     def name() -> str:
         asked = subprocess.run(["curl", "-skv", f"https://127.0.0.1:{tls_port}/echo/"], capture_output=True, text=True)
@@ -294,7 +294,7 @@ def router_log(serv: Serv) -> str:
 
 def test_the_router_listens_on_ipv6_too(serv: Serv) -> None:
     assert Service(("::1", serv.port)).get("/echo/").json()["headers"]["x-metwork-client"] == "address:::1"
-    assert f"[::1]:{serv.port}" in serv.ask("mfserv.status")["more"]["Router"]
+    assert f"[::1]:{serv.port}" in serv.ask("mfserv.status")["more"]["router"]
 
 
 def test_what_is_configured_can_be_looked_at(serv: Serv) -> None:

@@ -176,7 +176,7 @@ def test_the_command_lists_shows_and_dismisses(async_serv: Serv) -> None:
     assert "maybe.main" in async_serv.run("mfserv.jobs")
     not_failed = async_serv.try_to("mfserv.jobs", "retry", job)
     assert (not_failed.returncode, "expected a job that failed" in not_failed.stderr) == (2, True)
-    (status,) = [one for one in async_serv.ask("mfserv.status")["more"]["Jobs"] if one["process"] == "maybe.main"]
+    (status,) = [one for one in async_serv.ask("mfserv.status")["more"]["jobs"] if one["process"] == "maybe.main"]
     assert status["submitted"] == counted["maybe.main"]["submitted"]
     refused = async_serv.try_to("mfserv.jobs", "show", "nosuch")
     assert (refused.returncode, "there is no job" in refused.stderr) == (2, True)

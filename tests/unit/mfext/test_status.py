@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mfext.errors import PluginError
 from mfext.exits import Exit
+from mfext.module import StatusRow
 from mfext.plugin.installed import Installed
 from mfext.process import Process
 from mfext.processstate import ProcessState
@@ -21,6 +22,9 @@ FAILING = ProcessState(
     last_exit=Exit(11, 0.0, 0.5, status=1),
     reason="failed 4 times in a row",
 )
+
+
+DEPTH = [StatusRow("depth", "Depth", [{"a": 3}]), StatusRow("nothing", "Nothing")]
 
 
 def silent(_: ProcessState) -> str:
@@ -81,9 +85,7 @@ def test_a_plugin_does_as_its_worst_process() -> None:
 
 
 def test_the_json_holds_processes_plugins_and_problems() -> None:
-    found = Status(
-        "mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], [broken()], ["something"], ["a note"], {"depth": 3}
-    )
+    found = Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], [broken()], ["something"], ["a note"], DEPTH)
     value = json.loads(json.dumps(as_json(found)))
     assert value["state"] == "failing"
     assert [one["name"] for one in value["processes"]] == ["observer", "step.a.main"]
@@ -91,21 +93,36 @@ def test_the_json_holds_processes_plugins_and_problems() -> None:
     assert value["plugins"][0]["error"] == "it is broken"
     assert value["problems"] == ["something"]
     assert value["notes"] == ["a note"]
-    assert value["more"] == {"depth": 3}
+    assert value["more"] == {"depth": [{"a": 3}], "nothing": []}
 
 
 def test_the_text_has_a_line_for_each_process_and_says_what_is_wrong() -> None:
-    text = as_text(
-        Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], (), ["something"], more={"Depth": {"a": 3}})
-    )
+    text = as_text(Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], (), ["something"], more=DEPTH))
     lines = text.splitlines()
     assert lines[0] == "mfdata 1.0 in /h: failing"
     assert any("observer" in line and "1m 1s" in line and "25.0 MB" in line for line in lines)
     assert any("step.a.main" in line and "exit status 1" in line for line in lines)
-    assert "  a: 3" in lines
+    assert lines[lines.index("Depth:") + 1] == "  a: 3"
     assert lines[-2:] == ["Not as configured:", "- something"]
 
 
 def test_the_text_of_a_stopped_module_says_so() -> None:
     text = as_text(Status("mfdata", "1.0", "/h", "stopped", problems=["mfdata is not running"]))
     assert text == "mfdata 1.0 in /h: stopped\n\nmfdata is not running"
+
+
+def test_on_a_narrow_terminal_each_thing_is_said_once_and_no_table_is_broken() -> None:
+    sentence = f"step.a.main is failing: {FAILING.reason}"
+    found = Status("mfdata", "1.0", "/h", "failing", [RUNNING, FAILING], (), [sentence], more=DEPTH)
+    text = as_text(found, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.count(FAILING.reason) == 1
+    assert as_text(found).count(FAILING.reason) == 2
+
+
+def test_what_somebody_has_to_look_at_is_told_apart() -> None:
+    found = Status("mfdata", "1.0", "/h", "running", more=DEPTH)
+    assert not found.has_trouble
+    assert replace(found, more=[StatusRow("lost", "Lost", ["x"], is_trouble=True)]).has_trouble
+    assert not replace(found, more=[StatusRow("lost", "Lost", is_trouble=True)]).has_trouble
+    assert replace(found, problems=["x"]).has_trouble

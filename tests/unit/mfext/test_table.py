@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfext.table import duration, listing, size, table
+from mfext.table import Column, duration, listing, size, table
 
 
 def test_a_listing_has_title_grid_and_total() -> None:
@@ -57,3 +57,46 @@ def test_a_size_has_a_readable_unit(count: float | None, expected: str) -> None:
 
 def test_a_byte_that_is_not_utf_8_is_shown_as_such() -> None:
     assert "| caf\\xe9 |" in table(("NAME",), [("caf\udce9",)])
+
+
+COLUMNS = (
+    Column("STEP", least=6),
+    "COUNT",
+    Column("UID", leaves=1),
+    Column("REASON", least=8),
+    Column("PATH", 8, True),
+)
+ROW = ("archive/main", "3", "0123456789abcdef", "the disk is full, and stays so", "/a/long/way/to/config.ini:12")
+
+
+def test_where_there_is_room_or_no_terminal_a_table_is_whole() -> None:
+    for width in (None, 120):
+        assert all(cell in table(COLUMNS, [ROW], width) for cell in ROW)
+
+
+@pytest.mark.parametrize("width", [100, 80, 60, 50, 40])
+def test_a_table_fits_the_terminal(width: int) -> None:
+    lines = table(COLUMNS, [ROW], width).splitlines()
+    assert {len(line) for line in lines} <= set(range(width + 1))
+    assert len({len(line) for line in lines}) == 1
+    assert "| 3 " in lines[2]
+
+
+def test_a_column_is_cut_before_another_leaves_and_a_path_keeps_its_end() -> None:
+    text = table(COLUMNS, [ROW], 84)
+    assert "0123456789abcdef" in text
+    assert "the disk" in text
+    assert "…" in text
+    assert "config.ini:12 |" in text
+    assert "UID" not in table(COLUMNS, [ROW], 50)
+
+
+def test_colour_does_not_change_the_grid() -> None:
+    plain = table(("A", "B"), [("x", "y")])
+    coloured = table(("A", "B"), [("x", "y")], paint=lambda title, cell: f"<{cell}>" if title == "A" else cell)
+    assert coloured == plain.replace("x", "<x>")
+
+
+def test_wide_characters_are_cut_by_their_width() -> None:
+    lines = table((Column("NAME", least=4), "N"), [("雲图雲图雲图", "1")], 15).splitlines()
+    assert lines[2] == "| 雲图雲… | 1 |"
