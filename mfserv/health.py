@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import suppress
 
 from mfext.environment import Home
 
@@ -20,13 +19,20 @@ async def healthy(home: Home, socket: str, path: str) -> bool:
             reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{socket}")
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
-                line = await reader.readline()
+                return 200 <= await _status(reader) < 400
             finally:
                 writer.close()
-    except (OSError, TimeoutError):
+    except (OSError, TimeoutError, ValueError, IndexError):
         return False
     finally:
         os.close(folder)
-    with suppress(IndexError, ValueError):
-        return int(line.split()[1]) < 400
-    return False
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    """The status of the answer that counts: what comes before it (1xx) says only that there will be one."""
+    while True:
+        status = int((await reader.readline()).split()[1])
+        if status >= 200 or status == 101:
+            return status
+        while (await reader.readline()).strip():
+            pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import socket
 import threading
@@ -96,15 +97,12 @@ class Call:
         connection.putheader("X-Metwork-Progress", f"/jobs/{job.id}/progress/{job.token}")
         if job.body_size or job.method in ("POST", "PUT", "PATCH"):
             connection.putheader("Content-Length", str(job.body_size))
-        if not job.in_spool:
-            connection.endheaders(self._body or None)
-            return
-        with self._spool.body(job.id).open("rb") as body:
+        body = self._spool.body(job.id).open("rb") if job.in_spool else io.BytesIO(self._body)
+        # A service may answer, with a refusal, before it has read all.
+        with body, suppress(BrokenPipeError, ConnectionResetError):
             connection.endheaders()
-            # A service may answer, with a refusal, before it has read all.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                while data := body.read(CHUNK):
-                    connection.send(data)
+            while data := body.read(CHUNK):
+                connection.send(data)
 
     def _receive(self, answer: http.client.HTTPResponse) -> Outcome:
         length = answer.length

@@ -203,6 +203,10 @@ def _result_of(job: Job) -> Result:
     Raises:
         Problem: there is none.
     """
+    if job.result and job.result.http_status < 200:
+        raise Problem(
+            500, "The result is lost", "An interim answer of the service was taken for it, by a former version."
+        )
     if job.result:
         return job.result
     if job.status is Status.DISMISSED:

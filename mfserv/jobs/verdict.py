@@ -10,8 +10,8 @@ from mfserv.jobs.job import Job, Result
 
 #: Answers that mean: not now. The router sheds, the service has no room.
 _BUSY = (429, 503)
-#: Answers that mean: the service is gone or did not answer, another attempt may well succeed.
-_BROKEN = (502, 504)
+#: Answers that mean: the service is gone, did not answer or did not get all, another attempt may well succeed.
+_BROKEN = (408, 502, 504)
 
 
 @dataclass(frozen=True)

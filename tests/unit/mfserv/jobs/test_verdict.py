@@ -37,6 +37,11 @@ def test_an_answer_is_the_result(status: int) -> None:
     assert decided(answered(status)) == Keep(answered(status).result)
 
 
+@pytest.mark.parametrize("status", [408, 502, 504])
+def test_an_answer_that_says_that_the_service_had_not_the_whole_request_is_tried_again(status: int) -> None:
+    assert decided(answered(status)) == TryAgain(f"the service answered {status}", 5.0, counts=True)
+
+
 @pytest.mark.parametrize(
     ("attempts", "expected"),
     [(1, 5.0), (2, 10.0)],
