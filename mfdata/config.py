@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mfext.option import option
+from mfext.plugin.daemon import Daemon
+from mfext.plugin.process_options import ProcessOptions
 from mfext.section import FreeSection, Schema, Section
 
 
@@ -118,52 +120,16 @@ class Trace(Section):
 
 
 @dataclass(frozen=True)
-class CommandConfig(Section):
-    """A process of a plugin: what runs, how often, within which limits."""
+class StepConfig(ProcessOptions):
+    """A step: which files it wants, how it runs, what happens when it fails."""
 
-    cmd: str = option(
-        "{PYTHON} main.py",
-        help="The command, started in the plugin's folder without a shell; {PYTHON} is MetWork's Python.",
-    )
-    numprocesses: int = option(1, minimum=0, help="Number of processes; 0 starts none.")
-    autostart: bool = option(True, help="Start with the module.")
-    respawn: bool = option(True, help="Start again when it ends.")
-    graceful_timeout: float = option(
-        30.0, unit="s", minimum=0, help="Time to finish the work in hand when asked to stop."
-    )
     max_age: float = option(
         0.0, unit="s", minimum=0, help="Age at which a process leaves between two files and is started anew; 0 = never."
     )
     max_age_variance: float = option(
         0.0, unit="s", minimum=0, help="Random time added to max_age, so that processes do not all leave at once."
     )
-    rlimit_as: int = option(0, unit="bytes", minimum=0, help="Limit of the address space of a process; 0 = none.")
-    rlimit_nofile: int = option(0, minimum=0, help="Limit of open files of a process; 0 = none.")
-    rlimit_stack: int = option(0, unit="bytes", minimum=0, help="Limit of the stack of a process; 0 = none.")
-    rlimit_fsize: int = option(
-        0, unit="bytes", minimum=0, help="Limit of the size of a file that a process writes; 0 = none."
-    )
-    memory_max: int = option(
-        0,
-        unit="bytes",
-        minimum=0,
-        help="Memory of all processes together, and of what they start; what goes over it is killed; 0 = no limit. "
-        "This and the next three are in force where systemd has delegated a cgroup; else status says that they are "
-        "not, and rlimit_as is what is left.",
-    )
-    cpu_max: float = option(
-        0.0, unit="cores", minimum=0, help="Cores that all processes together may use: 0.5 = half of one; 0 = any."
-    )
-    cpu_weight: int = option(
-        0, minimum=0, maximum=10000, help="Share of a busy machine, beside the 100 of others; 0 = 100."
-    )
-    tasks_max: int = option(0, minimum=0, help="Processes and threads, all together; 0 = any number.")
     debug: bool = option(False, help="Log at level DEBUG.")
-
-
-@dataclass(frozen=True)
-class StepConfig(CommandConfig):
-    """A step: which files it wants, how it runs, what happens when it fails."""
 
     switch_logical_condition: str = option(
         "False",
@@ -237,21 +203,12 @@ class StepConfig(CommandConfig):
 
 
 @dataclass(frozen=True)
-class ExtraDaemonConfig(CommandConfig):
+class DaemonConfig(Daemon):
     """A process of a plugin that is not a step."""
 
-    reports_ready: bool = option(
-        False,
-        help="The command says itself when it is ready, with mfext.mainloop; otherwise it is taken for ready when "
-        "it has lived for a second.",
-    )
-    stalled_after: float = option(
-        600.0,
-        unit="s",
-        minimum=0,
-        help="Time for which the loop of the command may stand still, although it has something to do, before it is "
-        "killed and started again, where it waits by mfext.mainloop; 0 = for ever.",
-    )
+    max_age: float = option(0.0, unit="s", minimum=0, help="Without effect, as it always was; to be left out.")
+    max_age_variance: float = option(0.0, unit="s", minimum=0, help="Without effect, as it always was.")
+    debug: bool = option(False, help="Without effect, as it always was.")
 
 
 MODULE_SECTIONS = Schema(
@@ -266,5 +223,5 @@ MODULE_SECTIONS = Schema(
 )
 
 PLUGIN_SECTIONS = Schema(
-    {"step_*": StepConfig, "extra_daemon_*": ExtraDaemonConfig, "switch_rules:*": FreeSection},
+    {"step_*": StepConfig, "extra_daemon_*": DaemonConfig, "switch_rules:*": FreeSection},
 )

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mfdata.config import CommandConfig, ExtraDaemonConfig, InternalPlugins, StepConfig
+from mfdata.config import DaemonConfig, InternalPlugins, StepConfig
 from mfdata.external import AUTO
 from mfext.environment import Home
-from mfext.plugin.requirements import plugin_environment
-from mfext.plugin.running import command_words, fingerprint
+from mfext.plugin.daemon import daemon_processes
+from mfext.plugin.process_options import plugin_process
+from mfext.plugin.running import fingerprint
 from mfext.process import Process
 from mfext.section import Config
 
@@ -37,48 +38,25 @@ def processes_of(plugin: Plugin, config: Config) -> Iterator[Process]:
         ConfigError: a command is empty, or a layer is not on this machine.
     """
     changes_with = fingerprint(plugin)
-    for name in (*plugin.config.names("step_*"), *plugin.config.names("extra_daemon_*")):
-        kind: type[CommandConfig] = StepConfig if name.startswith("step_") else ExtraDaemonConfig
-        settings = plugin.config.section(name, kind)
-        prefix = "step" if kind is StepConfig else "extra_daemon"
-        own = name.removeprefix(f"{prefix}_")
-        yield Process(
-            name=f"{prefix}.{plugin.name}.{own}",
-            command=command_words(
-                settings.cmd,
-                {"PYTHON": sys.executable, "plugin_name": plugin.name, "step_name": own},
-                f"{plugin.config.origin(name, 'cmd')} [{name}] cmd",
-            ),
-            folder=plugin.folder,
-            plugin=plugin.name,
-            numprocesses=_numprocesses(plugin, settings, config),
-            autostart=settings.autostart,
-            respawn=settings.respawn,
-            reports_ready=not isinstance(settings, ExtraDaemonConfig) or settings.reports_ready,
-            graceful_timeout=settings.graceful_timeout,
-            # The guardian looks after steps: it knows how long one file may take.
-            stalled_after=settings.stalled_after if isinstance(settings, ExtraDaemonConfig) else 0.0,
-            rlimits={
-                "as": settings.rlimit_as,
-                "nofile": settings.rlimit_nofile,
-                "stack": settings.rlimit_stack,
-                "fsize": settings.rlimit_fsize,
-            },
-            cgroup={
-                "memory_max": settings.memory_max,
-                "cpu_max": settings.cpu_max,
-                "cpu_weight": settings.cpu_weight,
-                "tasks_max": settings.tasks_max,
-            },
-            environment=plugin_environment(plugin),
-            fingerprint=changes_with,
+    for section in plugin.config.names("step_*"):
+        name = section.removeprefix("step_")
+        yield plugin_process(
+            plugin,
+            section,
+            plugin.config.section(section, StepConfig),
+            f"step.{plugin.name}.{name}",
+            changes_with,
+            words={"step_name": name},
+            numprocesses=_switches(plugin, config),
         )
+    yield from daemon_processes(plugin, kind=DaemonConfig)
 
 
-def _numprocesses(plugin: Plugin, settings: CommandConfig, config: Config) -> int:
+def _switches(plugin: Plugin, config: Config) -> int | None:
+    """The number of processes of the built-in switch, which the module's configuration says; None of any other."""
     if plugin.builtin and plugin.name == "switch":
         return config.section("internal_plugins", InternalPlugins).switch_numprocesses
-    return settings.numprocesses
+    return None
 
 
 def _observed(config: Config, plugins: Sequence[Plugin]) -> str:

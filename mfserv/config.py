@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mfext.option import option
 from mfext.plugin.daemon import Daemon
+from mfext.plugin.process_options import ProcessLimits
 from mfext.section import FreeSection, Schema, Section
 
 #: What a rate looks like: requests in a period.
@@ -149,8 +150,8 @@ class ClientConfig(Section):
 
 
 @dataclass(frozen=True)
-class AppConfig(Section):
-    """An app: what it is (by one of app, cmd, static and upstream), where it answers, its workers, its limits."""
+class AppOptions(Section):
+    """What an app says of itself, besides the limits of its processes."""
 
     app: str = option(
         "",
@@ -282,9 +283,15 @@ class AppConfig(Section):
     max_age: float = option(
         0.0, unit="s", minimum=0, help="Age at which a worker leaves, without losing a request; 0 = never."
     )
-    rlimit_as: int = option(0, unit="bytes", minimum=0, help="Limit of the address space of a worker; 0 = none.")
-    rlimit_nofile: int = option(0, minimum=0, help="Limit of open files of a worker; 0 = none.")
     debug: bool = option(False, help="Log at level DEBUG.")
+
+
+@dataclass(frozen=True)
+class AppConfig(ProcessLimits, AppOptions):
+    """An app: what it is (by one of app, cmd, static and upstream), where it answers, its workers, its limits.
+
+    Limits of processes, also those of all together, hold for each worker with what it starts.
+    """
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mfext.errors import ConfigError, MetworkError, nearest
-from mfext.plugin.daemon import daemon_processes
+from mfext.plugin.daemon import daemon_names, daemon_processes
 from mfext.plugin.requirements import plugin_environment
 from mfext.plugin.running import command_words, fingerprint
 from mfext.process import Process
@@ -70,7 +70,8 @@ def _workers(app: App, plugin: Plugin, changes_with: str, job_timeout: float) ->
             autostart=one.autostart,
             graceful_timeout=one.graceful_timeout,
             stalled_after=app.stalled_after(job_timeout),
-            rlimits={"as": one.rlimit_as, "nofile": one.rlimit_nofile},
+            rlimits=one.rlimits,
+            cgroup=one.cgroup,
             environment=environment,
             fingerprint=changes_with,
         )
@@ -83,8 +84,7 @@ def worker_name(app: App, slot: int) -> str:
 
 def daemons(plugin: Plugin) -> list[Process]:
     """The daemons of *plugin*."""
-    names = [section.removeprefix("extra_daemon_") for section in plugin.config.names("extra_daemon_*")]
-    return daemon_processes(plugin, {name: environment_of(plugin, name) for name in names})
+    return daemon_processes(plugin, {name: environment_of(plugin, name) for name in daemon_names(plugin)})
 
 
 def environment_of(plugin: Plugin, name: str) -> dict[str, str]:
@@ -98,7 +98,7 @@ def environment_of(plugin: Plugin, name: str) -> dict[str, str]:
 
 def process_faults(plugin: Plugin, apps: Mapping[str, App]) -> Iterator[MetworkError]:
     """What is wrong with commands and environments of *plugin*, whose apps are *apps* by name."""
-    names = {*apps, *(section.removeprefix("extra_daemon_") for section in plugin.config.names("extra_daemon_*"))}
+    names = {*apps, *daemon_names(plugin)}
     for section in plugin.config.names(f"{_ENVIRONMENT}*"):
         origin = plugin.config.section(section, FreeSection).origin
         name = section.removeprefix(_ENVIRONMENT).removeprefix("_")

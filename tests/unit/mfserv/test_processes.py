@@ -72,3 +72,11 @@ def test_a_worker_is_told_who_it_is(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told_where_it_stands(tmp_path: Path, text: str, said: str) -> None:
     (fault,) = faults_of(plugin_with(tmp_path, text))
     assert re.search(said, fault, re.DOTALL)
+
+
+def test_workers_and_daemons_have_every_limit(tmp_path: Path) -> None:
+    limits = "rlimit_stack = 1000000\nrlimit_fsize = 5\nmemory_max = 100\ncpu_max = 0.5\ntasks_max = 9\n"
+    plugin = plugin_with(tmp_path, f"[app_main]\napp = main:app\n{limits}[extra_daemon_filler]\n{limits}")
+    for process in plugin_processes(plugin, apps_of([plugin])):
+        assert process.rlimits == {"as": 0, "nofile": 0, "stack": 1_000_000, "fsize": 5}
+        assert process.cgroup == {"memory_max": 100, "cpu_max": 0.5, "cpu_weight": 0, "tasks_max": 9}
