@@ -16,12 +16,12 @@ setup: .venv/ready  ## make .venv with every command in .venv/bin (quick when al
 demo: setup  ## watch the framework do its job; KEEP=1 leaves it running
 	@.venv/bin/python -m demo $(if $(KEEP),--keep)
 
-test: setup  ## run every test
+test: setup  ## run every test, on all cores; ONLY=mfserv (mfext, mfdata, system, ...) runs those of a part
 	@tools/system-packages serv rpm test load
-	@.venv/bin/python -m pytest
+	@tools/test $(ONLY)
 
 unit: setup  ## run the tests that need no process and no server
-	@.venv/bin/python -m pytest tests/unit
+	@tools/test unit
 
 lint: setup  ## check style, types, security, known vulnerabilities, generated pages, fragments of the changelog
 	@tools/lint

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
 
@@ -21,6 +20,9 @@ from mfext.testing import wait_until
 
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _EPMD = "epmd"
+#: How many ports a process that runs tests takes for itself at once.
+_BLOCK = 100
+_claims: list[socket.socket] = []
 
 
 class Server:
@@ -189,21 +191,37 @@ def is_open(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback at which nobody listens, each given once."""
-    ports = _ports_of_nobody()
-    return [next(port for port in ports if _may_be_bound(port)) for _ in range(count)]
+    """Ports of loopback at which nobody listens, each given once to one of all processes that run tests here."""
+    return [next(port for port in _own_ports() if _may_be_bound(port)) for _ in range(count)]
 
 
 @cache
-def _ports_of_nobody() -> Iterator[int]:
+def _own_ports() -> Iterator[int]:
     """Ports that the kernel gives to no client, so that none is taken before its server binds it or while it is away.
 
     A client that tries a port of the kernel's own again and again may even be connected to itself.
     """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    ports = range(10_000, first) if first > 12_000 else range(10_000, 65_536)
-    start = SystemRandom().randrange(len(ports))
-    return cycle([*ports[start:], *ports[:start]])
+    blocks = range(10_000, (first if first > 12_000 else 65_536) - _BLOCK, _BLOCK)
+    start = SystemRandom().randrange(len(blocks))
+    return (
+        port
+        for block in [*blocks[start:], *blocks[:start]]
+        if _is_claimed(block)
+        for port in range(block, block + _BLOCK)
+    )
+
+
+def _is_claimed(block: int) -> bool:
+    """Whether the ports from *block* on are this process's till its end: only one can have the socket of that name."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0metwork-tests-ports-{block}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def _may_be_bound(port: int) -> bool:

@@ -16,6 +16,7 @@ import pytest
 
 from mfdata.places import Places, Target
 from mfext.environment import Home
+from tests.shared import made_once
 from tests.system.installed import NAMES, PYTHON, build
 
 BIN = Path(sys.executable).parent
@@ -167,7 +168,9 @@ def rpms(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.skip(f"there is no {program}: tools/system-packages")
     if b"Python 3.1" not in subprocess.run([PYTHON, "--version"], capture_output=True).stdout:
         pytest.skip(f"{PYTHON} is too old")
-    folder = tmp_path_factory.mktemp("rpms")
-    for release in ("1", "2"):
-        build(folder / release, release, *NAMES, "metwork-mfserv")
-    return folder
+
+    def make(folder: Path) -> None:
+        for release in ("1", "2"):
+            build(folder / release, release, *NAMES, "metwork-mfserv")
+
+    return made_once(tmp_path_factory, "rpms", make)

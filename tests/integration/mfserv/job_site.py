@@ -72,7 +72,10 @@ class Service(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.gate = threading.Event()
         self.gate.set()
         self.sizes: list[int] = []
-        super().__init__(str(path), _Handler)
+        # The path may be longer than the 107 bytes of an address.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        super().__init__(f"/proc/self/fd/{folder}/{path.name}", _Handler)
+        os.close(folder)
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def handle_error(self, _request: object, _client_address: object) -> None:

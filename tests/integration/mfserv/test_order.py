@@ -35,9 +35,19 @@ def serv(new_serv: Callable[[str], Serv]) -> Serv:
         folder = write(serv, name, delay=delay, **settings)
         (serv.home.plugins / name).symlink_to(folder)
     serv.run("metwork", "apply", "mfserv")
-    # A router that was taught nothing cannot teach its counters to the next one in its first five seconds.
-    started = time.monotonic()
-    wait_until(lambda: time.monotonic() > started + 5.5, what="the router is old enough")
+    return serv
+
+
+@pytest.fixture(scope="module", autouse=True)
+def applied(serv: Serv) -> float:
+    """When the router had its first configuration, by the monotonic clock."""
+    return time.monotonic()
+
+
+@pytest.fixture
+def teaching(serv: Serv, applied: float) -> Serv:
+    """One whose router can teach its counters to the next: a router that was taught nothing cannot for ten seconds."""
+    wait_until(lambda: time.monotonic() > applied + 10.5, what="the router is old enough")
     return serv
 
 
@@ -53,7 +63,8 @@ def test_batch_leaves_places_to_others_and_is_refused_when_too_much_waits(serv: 
     assert queued[3] < 50, f"a place is free at once, and the others are for 400 ms: {queued}"
 
 
-def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
+def test_what_is_counted_survives_a_reload(teaching: Serv) -> None:
+    serv = teaching
     key = {"X-API-Key": "key-slow"}
     assert {serv.service.get("/fast/", key).status for _ in range(15)} == {200}
     serv.configure(CONFIG + "[client_new]\nkeys = key-new\n")
@@ -62,7 +73,8 @@ def test_what_is_counted_survives_a_reload(serv: Serv) -> None:
     assert (answers.count(200), answers.count(429)) == (5, 5)
 
 
-def test_a_client_of_twice_its_rate_gets_its_rate_over_a_reload_as_well(serv: Serv) -> None:
+def test_a_client_of_twice_its_rate_gets_its_rate_over_a_reload_as_well(teaching: Serv) -> None:
+    serv = teaching
     serv.configure(CONFIG.replace("20/60s", "30/2s"))
     serv.run("metwork", "apply", "mfserv")
     serv.configure(CONFIG.replace("20/60s", "30/2s") + "[client_newer]\nkeys = key-newer\n")

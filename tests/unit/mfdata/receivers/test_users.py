@@ -100,13 +100,13 @@ def test_a_file_that_is_broken_leaves_who_was_known(file: Path) -> None:
     [
         ("one:plain\n", ':1: the password of "one" is not hashed'),
         ("one\n", ':1: the password of "one" is not hashed'),
-        (f":{hashed('1')}\n", ":1: the line does not begin with a name"),
-        (f" one:{hashed('1')}\n", ":1: the line does not begin with a name"),
-        (f"#\none:{hashed('1')}\none:{hashed('2')}\n", ':3: "one" stands in two lines'),
+        (":HASH\n", ":1: the line does not begin with a name"),
+        (" one:HASH\n", ":1: the line does not begin with a name"),
+        ("#\none:HASH\none:HASH\n", ':3: "one" stands in two lines'),
     ],
 )
 def test_a_bad_line_is_named(file: Path, text: str, said: str) -> None:
-    file.write_text(text)
+    file.write_text(text.replace("HASH", hashed("1")))
     with pytest.raises(ConfigError) as caught:
         read_users(file)
     assert said in caught.value.message
