@@ -19,10 +19,15 @@ _TAGS_MAX = 1 << 20
 class Answers:
     """Looks at the answers of the steps of one plugin."""
 
-    def __init__(self, places: Places, plugin: str) -> None:
+    def __init__(self, places: Places, plugin: str, required: frozenset[str] = frozenset()) -> None:
+        """*required*: the plugins that *plugin* declares that it requires; files for them wait for them."""
         self._places = places
         self._plugin = plugin
+        self._required = required
+        self._rules = os.fspath(places.rules / "rules.json")
+        #: The steps that are there, as long as what is in force is the same.
         self._known: set[Target] = set()
+        self._stamp: tuple[int, int] | None = None
 
     def checked(self, answer: Any) -> Outcome | None:
         """*answer* itself, or the failure that it is."""
@@ -47,22 +52,41 @@ class Answers:
 
     def _step_fault(self, name: str) -> str:
         target = Target.of(name, self._plugin)
-        if target in self._known:
+        stamp = self._stamp_of_published()
+        if stamp != self._stamp:
+            self._known.clear()
+            self._stamp = stamp
+        if target in self._known or target.plugin in self._required:
             return ""
         if name.startswith("/"):
             return f'"{name}" is no step; a place in the file system is given as a Path'
-        if not self._places.queue(target).is_dir() and str(target) not in self._published():
+        if not self._is_there(target):
             return f'there is no step "{target}"'
         self._known.add(target)
         return ""
 
-    def _published(self) -> list[str]:
-        """Every ``plugin/step`` that is in force, also those whose processes have not begun."""
+    def _is_there(self, target: Target) -> bool:
+        """Whether *target* is in force, be its processes begun or not, or its plugin is there and has a fault."""
+        steps = self._published()
+        if steps is not None and str(target) in steps:
+            return True
+        is_installed = steps is None or (self._places.home.plugins / target.plugin).exists()
+        return is_installed and self._places.queue(target).is_dir()
+
+    def _published(self) -> list[str] | None:
+        """Every ``plugin/step`` that is in force; None when nothing is."""
         try:
-            steps: list[str] = json.loads((self._places.rules / "rules.json").read_bytes())["steps"]
+            steps: list[str] = json.loads(Path(self._rules).read_bytes())["steps"]
         except (OSError, ValueError, KeyError):
-            return []
+            return None
         return steps
+
+    def _stamp_of_published(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._rules)
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
 
 def wrong_tag(tags: dict[Any, Any]) -> str:

@@ -111,10 +111,17 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
+def _warnings(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
+    from mfdata.destinations import unknown_destinations
+
+    return unknown_destinations(config, plugins)
+
+
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
     from mfdata.backlog import put_aside, put_aside_text
     from mfdata.breaker import open_breakers
     from mfdata.deaths import deaths
+    from mfdata.destinations import unknown_destinations
     from mfdata.external import directories_of
     from mfdata.heldup import held_up
     from mfdata.inhand import in_hand
@@ -129,6 +136,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
     crashes = deaths(home, config.section("safety", Safety).max_crashes)
     aside = put_aside(Places(home))
     is_quarantined = any(row["state"] == "quarantined" for row in aside)
+    unknown = [{"where": one.where, "reason": one.found} for one in unknown_destinations(config, plugins)]
     return (
         StatusRow("put_aside", "Files put aside", aside, list(map(put_aside_text, aside)), is_trouble=is_quarantined),
         StatusRow("in_hand", "Files in hand for more than a second", in_hand(home)),
@@ -136,6 +144,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
         StatusRow("left", "Left in incoming directories for more than a minute", left, is_trouble=True),
         StatusRow("held_up", "Steps that cannot go on with a file", held_up(home), is_trouble=True),
         StatusRow("pause", "Intake pauses", [found] if (found := pause(home)) else [], is_trouble=True),
+        StatusRow("unknown", "Destinations that are not there", unknown, is_trouble=True),
         StatusRow("away", "Machines that do not answer", breakers, is_trouble=True),
     )
 
@@ -165,6 +174,7 @@ MODULE = Module(
     missing=_missing,
     publish=_publish,
     commands=_commands,
+    warnings=_warnings,
     status=_status,
     metrics=METRICS,
     samples=_samples,

@@ -8,6 +8,7 @@ from pathlib import Path
 from mfdata.batch import BatchStep
 from mfdata.config import Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
+from mfdata.destinations import required_plugins
 from mfdata.metrics import EventCounter
 from mfdata.module import MODULE
 from mfdata.places import Places, Target
@@ -76,7 +77,9 @@ def made(kind: type[Step], plugin: Plugin, name: str, home: Home) -> Step:
         ConfigError: the plugin has no such step, or [custom] is not as *kind* declares it.
     """
     config = plugin.config.section(f"step_{name}", StepConfig)
-    return kind(home, plugin.name, name, config, plugin.config.section("custom", kind.Custom))
+    step = kind(home, plugin.name, name, config, plugin.config.section("custom", kind.Custom))
+    step.required = required_plugins(plugin.general.requires)
+    return step
 
 
 def _recover(places: Places, trace: Trace, safety: Safety, target: Target) -> None:

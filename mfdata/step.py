@@ -35,6 +35,8 @@ class Step:
         self.custom = custom
         self.log: Logger = get_logger(f"{plugin}.{name}")
         self.places = Places(home)
+        #: The plugins that its plugin declares in ``requires``.
+        self.required: frozenset[str] = frozenset()
         self._claimed = ""
         self._outputs = 0
         self._say: Callable[..., None] = _say_nothing

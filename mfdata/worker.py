@@ -77,7 +77,7 @@ class Worker:
         self._sidecars = os.fspath(step.places.sidecars)
         self._safety = safety
         self._policy = policy_of(step.config)
-        self._answers = Answers(step.places, step.plugin)
+        self._answers = Answers(step.places, step.plugin, step.required)
         self._delivery = Delivery(step.places, durable=safety.durability == "power")
         self._deadline = _deadline_of(self.target, step.config)
         self._legs = Legs(step.plugin)

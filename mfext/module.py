@@ -66,6 +66,9 @@ class Module:
     #: What must be on this machine for the plugins to do their work and is not, besides commands and the code of
     #: plugins: libraries, programs. It hinders the start, and ``status`` and ``plugins.check`` name it.
     missing: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
+    #: What is valid and does not work as it stands, of the module's configuration and of the plugins: ``develop``,
+    #: ``plugins.install`` and ``plugins.check`` warn of it.
+    warnings: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
     #: More that ``status`` shows.
     status: Callable[[Home, Config, Sequence[Plugin]], Sequence[StatusRow]] = field(default=lambda *_: ())
     #: What its processes count, and what ``samples`` gives.

@@ -57,6 +57,17 @@ def new_faults(
     return [error for error in _errors_together(home, module, config, after) if error.message not in known]
 
 
+def new_warnings(
+    plugin: Plugin, home: Home, module: Module, config: Config, others: Sequence[Plugin]
+) -> list[MetworkError]:
+    """What is worth a warning of *plugin* among *others*, and is not without it."""
+    rest = [other for other in others if other.name != plugin.name]
+    # Their mends may well differ.
+    known = {(error.where, error.found) for error in module.warnings(home, config, rest)}
+    found = module.warnings(home, config, [*rest, plugin])
+    return [error for error in found if (error.where, error.found) not in known]
+
+
 def code_faults(folder: Path) -> Iterator[MetworkError]:
     """What Python cannot compile of the files in *folder*."""
     for file in sorted(folder.rglob("*.py")):

@@ -84,10 +84,11 @@ for command in COMMANDS:
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 def develop_command(folder: Path) -> None:
     """Dev-link the plugin in FOLDER: it runs from there, and restarts when its files change."""
-    from mfext.plugin.develop import develop
+    from mfext.plugin.develop import develop, warnings_of
 
     module, home = here()
     plugin, result = develop(folder, module, home, progress)
+    warn(warnings_of(plugin, module, home))
     _raise_failures(result.problems, plugin.name, home)
     if result.changed:
         click.echo(f"INFO : The plugin {plugin.name} is dev-linked and runs")
@@ -149,8 +150,9 @@ def info_command(as_json: bool, which: str) -> None:
 
 @plugins.command("check")
 @JSON
+@click.option("--strict", is_flag=True, help="What is worth a warning is a fault.")
 @click.argument("which", metavar="PATH|NAME|FILE", default=".")
-def check_command(as_json: bool, which: str) -> int:
+def check_command(as_json: bool, strict: bool, which: str) -> int:
     """Check a plugin: configuration, code, commands, and how it goes with the installed ones.
 
     Of an installed release also whether its files are as they were in its archive; of an archive, whether it is in
@@ -167,6 +169,8 @@ def check_command(as_json: bool, which: str) -> int:
         for line in found.differences.lines():
             click.echo(line)
     status = report(found.faults) if not as_json else found.faults[0].exit_code if found.faults else 0
+    if strict and found.warnings and not status:
+        return found.warnings[0].exit_code
     if not found.faults and not as_json:
         click.echo(f"INFO : The plugin {found.name} is correct")
     return status

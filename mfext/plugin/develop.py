@@ -61,6 +61,16 @@ def develop(folder: Path, module: Module, home: Home, say: Callable[[str], None]
     return plugin, result
 
 
+def warnings_of(plugin: Plugin, module: Module, home: Home) -> list[MetworkError]:
+    """What is worth a warning of *plugin* among those that are installed."""
+    from mfext.config import module_config
+    from mfext.plugin.check import new_warnings
+
+    config = module_config(module, home)
+    others = [one.plugin for one in survey(home, module, config) if one.plugin]
+    return new_warnings(plugin, home, module, config, others)
+
+
 def uninstall(
     which: str, module: Module, home: Home, *, move_to: str = "", quarantine: bool = False
 ) -> tuple[str, Result]:

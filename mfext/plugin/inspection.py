@@ -44,7 +44,7 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     from mfext.config import module_config
     from mfext.owner import check_owner
     from mfext.plugin.archive import is_archive
-    from mfext.plugin.check import faults
+    from mfext.plugin.check import faults, new_warnings
     from mfext.plugin.installed import chosen, survey
     from mfext.plugin.repair import interrupted
 
@@ -61,7 +61,8 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     differences = _differences(plugin, home) if installed else Differences()
     if differences.is_damaged:
         found.append(_damaged(plugin, differences))
-    return Inspection(plugin.name, tuple(found), (*told, *plugin.unused), differences)
+    warnings = new_warnings(plugin, home, module, config, others)
+    return Inspection(plugin.name, tuple(found), (*told, *plugin.unused, *warnings), differences)
 
 
 def _of_archive(path: Path, module: Module, home: Home) -> Inspection:

@@ -265,7 +265,7 @@ def _validate(
         MetworkError: what is wrong, all of it at once.
     """
     from mfext.config import module_config
-    from mfext.plugin.check import faults
+    from mfext.plugin.check import faults, new_warnings
 
     module, home = transaction.module, transaction.home
     config = module_config(module, home)
@@ -278,7 +278,11 @@ def _validate(
             retold(fault, place, taken.given) for fault in faults(plugin, home, module, config, [*stay, *plugins])
         ]
     raise_all(found)
-    return [unused for plugin in plugins for unused in plugin.unused]
+    worth: list[MetworkError] = [unused for plugin in plugins for unused in plugin.unused]
+    for plugin, (taken, place) in zip(plugins, staged, strict=True):
+        others = [*stay, *plugins]
+        worth += [retold(one, place, taken.given) for one in new_warnings(plugin, home, module, config, others)]
+    return worth
 
 
 def _loaded(taken: Taken, place: Path, module: Module, home: Home) -> Plugin:

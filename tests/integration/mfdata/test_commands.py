@@ -23,6 +23,7 @@ from mfdata.module import MODULE
 from mfdata.places import Places, Target
 from mfdata.quarantine import keep
 from mfdata.trace import Trace, events
+from mfext import lifecycle
 from mfext.commands import run
 from mfext.config import module_config
 from mfext.environment import Home
@@ -692,3 +693,36 @@ def test_status_tells_of_files_that_were_put_aside(home: Home, places: Places) -
     assert 3700 <= found.rows[0]["oldest_s"] < 3800
     assert found.is_trouble
     assert found.lines[0] == "quarantined: 1 file(s), the oldest for 1h 1m"
+
+
+def test_a_destination_that_is_not_there_is_named(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home.config / "config.ini").write_text("[incoming]\ndestination = swich/main\n")
+    (folder := tmp_path / "mine").mkdir()
+    config = folder / "config.ini"
+    config.write_text(
+        "[general]\nname = mine\nrequires = wanted >= 1.0\n[step_main]\ncmd = true\nfailure_policy = move:gone/main\n"
+        "[step_other]\ncmd = true\nfailure_policy = move:wanted/main\n[custom]\ndestination = archve/main\n"
+    )
+    own = [
+        f'{config}:11 [custom] destination: there is no step "archve/main". Did you mean "archive/main"?',
+        f'{config}:6 [step_main] failure_policy: there is no step "gone/main"',
+    ]
+    assert run(["plugins", "check", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert all(f"WARNING : {one}" in said.err for one in own)
+    assert "is correct" in said.out
+    assert run(["plugins", "check", "--strict", str(folder)]) != 0
+    capsys.readouterr()
+    assert run(["plugins", "develop", str(folder)]) == 0
+    assert all(f"WARNING : {one}" in capsys.readouterr().err for one in own[:1])
+    plan = lifecycle.wanted(MODULE, home)
+    rows = MODULE.status(home, plan.config, plan.accepted.plugins)
+    (unknown,) = (row for row in rows if row.key == "unknown")
+    assert unknown.is_trouble
+    assert [row["reason"] for row in unknown.rows] == [
+        'there is no step "swich/main"',
+        'there is no step "archve/main"',
+        'there is no step "gone/main"',
+    ]
