@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mfext.errors import ConfigError
+from mfext.metrics.listener import SOCKET as METRICS_SOCKET
 from mfext.section import Config
 from mfserv.app import App
 from mfserv.clients import Clients, clients
@@ -21,7 +22,6 @@ from mfserv.haproxynames import (
     CONFIG,
     GATEWAY,
     INTERNAL,
-    METRICS,
     PEERS,
     SIZED,
     forgeable,
@@ -136,7 +136,7 @@ def _settings(config: Config) -> dict[str, Any]:
             "internal": INTERNAL,
             "peers": PEERS,
             "gateway": GATEWAY,
-            "metrics": METRICS,
+            "metrics": METRICS_SOCKET,
             "bodies": BODIES,
             "sized": SIZED,
         },

@@ -9,13 +9,12 @@ from mfext.environment import Home
 #: The configuration and the certificate, in the router's folder; the maps lie beside them.
 CONFIG, CERTIFICATE = "haproxy.cfg", "certificate.pem"
 #: Sockets of the router, in the home's folder of run-time state.
-ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, METRICS, BODIES, SIZED = (
+ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, BODIES, SIZED = (
     "router-admin.sock",
     "router-master.sock",
     "router-internal.sock",
     "router-peers.sock",
     "gateway.sock",
-    "router-metrics.sock",
     "bodies.sock",
     "router-sized.sock",
 )

@@ -1,11 +1,49 @@
-"""Metrics: requests by route, class and status, how long they took, and what waits: for Prometheus (pure)."""
+"""Metrics of mfserv: requests, as the access log tells them, and jobs; ``current_metrics.py`` looks up the others."""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+
+from mfext.metrics.instrument import Instruments
+from mfext.metrics.metric import counter, gauge, histogram
+from mfserv.jobs.tally import BOUNDS
+
+REQUESTS = counter("metwork_requests_total", "Requests answered.", "app", "route", "class", "status")
+REQUEST_SECONDS = histogram(
+    "metwork_request_seconds",
+    "Time from the whole request to the end of its answer.",
+    *("app", "route", "class"),
+)
+WAITING = gauge(
+    "metwork_requests_waiting", "Requests that wait: in the lane of a class, or for a worker.", "app", "queue"
+)
+IN_HAND = gauge("metwork_requests_in_hand", "Requests that an app has in hand or that wait for it.", "app")
+WORKERS = gauge("metwork_app_workers", "Workers that take requests.", "app")
+
+JOBS_ACCEPTED = counter("metwork_jobs_accepted_total", "Jobs that were accepted.", "process")
+JOBS_FINISHED = counter("metwork_jobs_finished_total", "Jobs that were done.", "process")
+JOBS_FAILED = counter("metwork_jobs_failed_total", "Jobs that failed.", "process")
+JOBS_DISMISSED = counter("metwork_jobs_dismissed_total", "Jobs that were dismissed before they had ended.", "process")
+JOBS_GIVEN_BACK = counter("metwork_jobs_given_back_total", "Attempts after which a job waited again.", "process")
+JOBS_EXPIRED = counter("metwork_jobs_expired_total", "Jobs that were forgotten after their time.", "process")
+JOBS_WAITING = gauge("metwork_jobs_waiting", "Jobs that wait.", "process")
+JOBS_RUNNING = gauge("metwork_jobs_running", "Jobs that are being done.", "process")
+JOBS_OLDEST = gauge(
+    "metwork_jobs_oldest_waiting_seconds", "Age of the job that waits longest; 0 = none waits.", "process"
+)
+JOB_WAIT = histogram(
+    "metwork_job_wait_seconds", "Time from submission to the first attempt.", "process", buckets=BOUNDS
+)
+JOB_DURATION = histogram(
+    "metwork_job_duration_seconds", "Time from the first attempt to the end.", "process", buckets=BOUNDS
+)
+
+METRICS = (
+    *(REQUESTS, REQUEST_SECONDS, WAITING, IN_HAND, WORKERS),
+    *(JOBS_ACCEPTED, JOBS_FINISHED, JOBS_FAILED, JOBS_DISMISSED, JOBS_GIVEN_BACK, JOBS_EXPIRED),
+    *(JOBS_WAITING, JOBS_RUNNING, JOBS_OLDEST, JOB_WAIT, JOB_DURATION),
+)
 
 #: Of a line of the access log; what clients say stands between quotes that they cannot close.
 _LINE = re.compile(
@@ -13,85 +51,16 @@ _LINE = re.compile(
 )
 #: What HAProxy logs of what there is not.
 _NOTHING = b"-"
-#: Upper bounds of the histogram, in milliseconds.
-BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000)
-
-_Labels = tuple[str, ...]
 
 
-class Tally:
-    """What was answered since the router's keeper started."""
-
-    def __init__(self) -> None:
-        #: By app, route, class and status.
-        self.requests: Counter[_Labels] = Counter()
-        #: By app, route and class: requests in each bucket, the last one without a bound.
-        self.buckets: dict[_Labels, list[int]] = {}
-        self.milliseconds: Counter[_Labels] = Counter()
-
-    def count(self, lines: bytes) -> None:
-        """Take lines of the access log in."""
-        for (class_, app, route, status, took), number in Counter(_LINE.findall(lines)).items():
-            known = app != _NOTHING
-            labels = (_word(app), (_word(route) or "/") if known else "", _word(class_))
-            milliseconds = max(0, int(took))
-            self.requests[(*labels, status.decode())] += number
-            self.milliseconds[labels] += milliseconds * number
-            buckets = self.buckets.setdefault(labels, [0] * (len(BOUNDS) + 1))
-            buckets[bisect_left(BOUNDS, milliseconds)] += number
-
-    def exposition(self) -> Iterator[str]:
-        """The lines for Prometheus."""
-        yield from _head("metwork_requests_total", "counter", "Requests answered.")
-        for (app, route, class_, status), number in sorted(self.requests.items()):
-            labels = _labels({"app": app, "route": route, "class": class_, "status": status})
-            yield f"metwork_requests_total{labels} {number}"
-        yield from _head(
-            "metwork_request_seconds", "histogram", "Time from the whole request to the end of its answer."
-        )
-        for (app, route, class_), buckets in sorted(self.buckets.items()):
-            names = {"app": app, "route": route, "class": class_}
-            total = 0
-            for bound, number in zip([*(f"{one / 1000:g}" for one in BOUNDS), "+Inf"], buckets, strict=True):
-                total += number
-                yield f"metwork_request_seconds_bucket{_labels({**names, 'le': bound})} {total}"
-            yield f"metwork_request_seconds_sum{_labels(names)} {self.milliseconds[app, route, class_] / 1000:g}"
-            yield f"metwork_request_seconds_count{_labels(names)} {total}"
-
-
-def queues(statistics: Iterable[Mapping[str, str]]) -> Iterator[str]:
-    """What waits and what is in hand, by app, of what HAProxy counts."""
-    waiting, in_hand, workers = [], [], []
-    for row in statistics:
-        kind, _, name = row["pxname"].partition(".")
-        if row["svname"] != "BACKEND" or kind not in ("app", "lane"):
-            continue
-        # The queue of a lane is that of its class; all then wait in the queue of the workers.
-        class_, app = name.split(".", 1) if kind == "lane" else ("", name)
-        waiting.append(
-            f"metwork_requests_waiting{_labels({'app': app, 'queue': class_ or 'workers'})} {row['qcur'] or 0}"
-        )
-        if kind == "app":
-            in_hand.append(f"metwork_requests_in_hand{_labels({'app': app})} {row['scur'] or 0}")
-            workers.append(f"metwork_app_workers{_labels({'app': app})} {row['act'] or 0}")
-    yield from _head(
-        "metwork_requests_waiting", "gauge", "Requests that wait: in the lane of a class, or for a worker."
-    )
-    yield from waiting
-    yield from _head("metwork_requests_in_hand", "gauge", "Requests that an app has in hand or that wait for it.")
-    yield from in_hand
-    yield from _head("metwork_app_workers", "gauge", "Workers that take requests.")
-    yield from workers
+def count_requests(instruments: Instruments, lines: bytes) -> None:
+    """Count what *lines* of the access log tell."""
+    for (class_, app, route, status, took), number in Counter(_LINE.findall(lines)).items():
+        known = app != _NOTHING
+        labels = (_word(app), (_word(route) or "/") if known else "", _word(class_))
+        instruments.add(REQUESTS, (*labels, status.decode()), number)
+        instruments.observe(REQUEST_SECONDS, labels, max(0, int(took)) / 1000, number)
 
 
 def _word(field: bytes) -> str:
     return "" if field == _NOTHING else field.decode()
-
-
-def _head(name: str, kind: str, meaning: str) -> Iterator[str]:
-    yield f"# HELP {name} {meaning}"
-    yield f"# TYPE {name} {kind}"
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"

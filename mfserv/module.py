@@ -20,7 +20,7 @@ Beside the path: appstate.py and traffic.py, what operators see; reload.py; jobs
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,11 +33,13 @@ from mfserv.app import apps_of, faults
 from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
 from mfserv.jobs import description
 from mfserv.jobs.config import JobsConfig, job_processes
+from mfserv.metrics import METRICS
 from mfserv.processes import plugin_processes, process_faults
 
 if TYPE_CHECKING:
     import click
 
+    from mfext.metrics.metric import Sample
     from mfext.plugin.manifest import Plugin
 
 
@@ -89,6 +91,12 @@ def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     put_in_force(home, config, apps)
 
 
+def _samples(home: Home, config: Config) -> Iterable[Sample]:
+    from mfserv.current_metrics import samples
+
+    return samples(home, config)
+
+
 def _commands() -> Sequence[click.Command]:
     from mfserv.commands import COMMANDS
 
@@ -113,5 +121,7 @@ MODULE = Module(
     publish=_publish,
     commands=_commands,
     status=_status,
+    metrics=METRICS,
+    samples=_samples,
     replaces_while_running=True,
 )

@@ -27,13 +27,13 @@ from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.mainloop import Mainloop
+from mfext.metrics.instrument import Instruments, metrics_folder
 from mfext.module import load_module
 from mfserv.certificate import refresh
 from mfserv.config import Tls
-from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, METRICS, folder
-from mfserv.metrics import Tally, queues
+from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, folder
+from mfserv.metrics import count_requests
 from mfserv.routerlink import RouterLink
-from mfserv.sockets import listen
 
 #: Seconds that HAProxy may take to listen.
 _START = 10.0
@@ -46,9 +46,6 @@ _LOOK, _WATCH = 0.02, 5.0
 #: Seconds that HAProxy must have lived for its death to be an accident.
 _SHORT_LIFE = 1.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
-#: Seconds that a request for metrics may take, and how its answer begins.
-_METRICS = 2.0
-_METRICS_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\n"
 _PR_SET_PDEATHSIG = 1
 #: Where HAProxy is when it is not among the commands.
 _PLACES = (os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin")
@@ -67,8 +64,7 @@ class Router:
         self.certificate: Path | None = None
         self.link = RouterLink(home)
         self.access = AppendFile(home.log / "access.log", _LOG_SIZE, _LOG_KEEP)
-        self.tally = Tally()
-        self.metrics = listen(METRICS)
+        self.instruments = Instruments(metrics_folder(home))
         self.process = self._spawn()
         self._seen = (0, 0), (0, 0)
 
@@ -114,10 +110,7 @@ class Router:
             if leaves:  # it would wait for idle connections of clients, too
                 idle = 0 if self.link.requests() else idle + 1
             timeout = _WATCH if is_ready and not loop.draining else _LOOK
-            ready = loop.wait(self.output, self.metrics.fileno(), timeout=timeout)
-            if self.metrics.fileno() in ready:
-                self.tell_metrics()
-            if self.output in ready:
+            if loop.wait(self.output, timeout=timeout):
                 self.keep_log()
                 loop.wait(timeout=_GATHER)
             self._look_at_certificate()
@@ -151,22 +144,9 @@ class Router:
                 other = b"".join(line for line in lines if not line.startswith(b"{"))
                 if other:
                     os.write(2, other)
-                self.tally.count(data)
+                count_requests(self.instruments, data)
                 with suppress(OSError):  # a full disk must not stop the router
                     self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
-
-    def tell_metrics(self) -> None:
-        """Answer one request for metrics."""
-        self.keep_log()
-        with suppress(OSError):
-            connection = self.metrics.accept()[0]
-            with connection:
-                connection.settimeout(_METRICS)
-                connection.recv(65536)
-                with suppress(ServiceUnavailable):
-                    lines = [*self.tally.exposition(), *queues(self.link.statistics())]
-                    body = "".join(f"{line}\n" for line in lines).encode()
-                    connection.sendall(f"{_METRICS_HEAD}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def _look_at_certificate(self) -> None:
         """Let HAProxy read a new certificate, if there is one and it is good."""

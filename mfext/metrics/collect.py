@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mfext.config import module_config
 from mfext.environment import Home
-from mfext.errors import MetworkError
 from mfext.log import get_logger
 from mfext.metrics.exposition import samples_of
 from mfext.metrics.instrument import add_up_dead, metrics_folder, read_counts
@@ -78,9 +77,9 @@ class ModuleMetrics:
         for part, look_up in parts.items():
             failed = 0.0
             try:
-                yield from [*look_up()]
-            except (MetworkError, OSError) as error:
-                _log.error("metrics could not be looked up", part=part, error=error)
+                yield from look_up()
+            except Exception:  # a fault of one part hides no other
+                _log.exception("metrics could not be looked up", part=part)
                 failed = 1.0
             yield Sample(FAILED, (part,), (failed,))
 

@@ -60,13 +60,13 @@ class Instruments:
         with self._lock:
             series.add(0, amount)
 
-    def observe(self, metric: Metric, labels: tuple[str, ...], value: float) -> None:
-        """Take *value* into the histogram."""
+    def observe(self, metric: Metric, labels: tuple[str, ...], value: float, times: int = 1) -> None:
+        """Take *value* into the histogram, *times* times."""
         bounds = metric.buckets
         series = self._series.get((metric, labels)) or self._made(metric, labels, len(bounds) + 2)
         with self._lock:
-            series.add(bisect_left(bounds, value), 1.0)
-            series.add(len(bounds) + 1, value)
+            series.add(bisect_left(bounds, value), times)
+            series.add(len(bounds) + 1, value * times)
 
     def close(self) -> None:
         """Count no more; what was counted is kept."""

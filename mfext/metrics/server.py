@@ -39,7 +39,7 @@ class MetricsHandler(RequestHandler):
         """Args: what is shown."""
         self.metrics = metrics
 
-    async def get(self) -> None:
+    async def get(self, *_path: str) -> None:
         """Answer with the metrics, in the format that the client takes."""
         samples = await asyncio.get_running_loop().run_in_executor(None, self.metrics.samples)
         body, media_type = expose(self.metrics.metrics, samples, self.request.headers.get("Accept", ""))
@@ -55,7 +55,7 @@ class MetricsServer:
 
     def __init__(self, metrics: ModuleMetrics) -> None:
         self._asked = asyncio.Event()
-        handlers = [(r"/_{0,2}metrics", MetricsHandler, {"metrics": metrics})]
+        handlers = [(r"(/__metrics|/metrics)(/jobs)?", MetricsHandler, {"metrics": metrics})]
         self._server = HTTPServer(
             Application(handlers, log_function=lambda _handler: self._asked.set()),
             max_body_size=_MAX_REQUEST,

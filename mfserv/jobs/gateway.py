@@ -185,7 +185,6 @@ def application(gateway: Gateway) -> Application:
         [
             (r"/", processpages.Landing, shared),
             (r"/__api", processpages.Api, shared),
-            (r"/__metrics/jobs", processpages.Metrics, shared),
             (r"/conformance", processpages.Conformance, shared),
             (r"/processes/?", processpages.Processes, shared),
             (r"/processes/([^/]+)", processpages.Process, shared),

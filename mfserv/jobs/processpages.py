@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mfserv.jobs import metrics, processes
+from mfserv.jobs import processes
 from mfserv.jobs.handler import Handler
 from mfserv.jobs.openapi import openapi
 from mfserv.jobs.problem import Problem, no_such_process
@@ -55,17 +55,6 @@ class Process(Handler):
         if route is None:
             raise no_such_process(name)
         self.give(processes.process_description(route))
-
-    head = get
-
-
-class Metrics(Handler):
-    """``/__metrics/jobs``, which the router shows to operators only."""
-
-    async def get(self) -> None:
-        tallies, now = await self.gateway.ask(lambda store: (store.tallies(), store.now()))
-        self.set_header("Content-Type", metrics.MEDIA_TYPE)
-        self.finish(metrics.exposition(tallies, now))
 
     head = get
 

@@ -131,12 +131,18 @@ def test_a_job_may_take_longer_than_a_request(async_serv: Serv) -> None:
 
 def test_jobs_are_counted_for_prometheus(async_serv: Serv) -> None:
     ended(async_serv, submit(async_serv, "/maybe").headers["location"])
-    told = async_serv.service.get("/__metrics/jobs").body.decode()
-    lines = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
-    assert int(lines['metwork_jobs_finished_total{process="maybe.main"}']) >= 1
-    assert lines['metwork_jobs_waiting{process="maybe.main"}'] == "0"
-    count = lines['metwork_job_duration_seconds_count{process="maybe.main"}']
-    assert lines['metwork_job_duration_seconds_bucket{process="maybe.main",le="+Inf"}'] == count != "0"
+
+    def values() -> dict[str, float]:
+        text = async_serv.service.get("/__metrics/jobs").body.decode()
+        lines = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in lines}
+
+    finished = 'metwork_jobs_finished_total{process="maybe.main"}'
+    wait_until(lambda: values().get(finished, 0) >= 1, what="a finished job is counted")
+    found = values()
+    assert found['metwork_jobs_waiting{process="maybe.main"}'] == 0
+    count = found['metwork_job_duration_seconds_count{process="maybe.main"}']
+    assert found['metwork_job_duration_seconds_bucket{le="+Inf",process="maybe.main"}'] == count >= 1
 
 
 def test_a_process_that_is_described_wrongly_is_refused(serv: Serv) -> None:

@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -199,11 +200,15 @@ def test_what_is_answered_and_what_waits_is_told_to_prometheus(serv: Serv) -> No
     def told() -> str:
         return serv.service.get("/__metrics").body.decode()
 
-    labels = 'app="two.main",route="/two",class="interactive"'
-    lines = wait_until(lambda: f'metwork_requests_total{{{labels},status="200"}} ' in told() and told(), what="metrics")
-    assert f'metwork_request_seconds_bucket{{{labels},le="0.1"}} ' in str(lines)
-    assert 'metwork_requests_waiting{app="two.main",queue="batch"} 0\n' in str(lines)
-    assert 'metwork_app_workers{app="two.main"} 2\n' in str(lines)
+    labels = 'app="two.main",class="interactive"'
+    answered = f'metwork_requests_total{{{labels},route="/two",status="200"}} '
+    lines = wait_until(lambda: answered in told() and told(), what="metrics")
+    assert f'metwork_request_seconds_bucket{{{labels},le="0.1",route="/two"}} ' in str(lines)
+    assert 'metwork_requests_waiting{app="two.main",queue="batch"} 0.0\n' in str(lines)
+    assert 'metwork_app_workers{app="two.main"} 2.0\n' in str(lines)
+    assert 'metwork_process_ready{plugin="",process="router"} 1.0\n' in str(lines)
+    checked = subprocess.run(["promtool", "check", "metrics"], input=str(lines), capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
     assert "haproxy_frontend_http_requests_total" in serv.service.get("/__metrics/haproxy").body.decode()
     assert serv.service.get("/__metrics/other").status == 404
 
