@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from mfext.errors import ServiceUnavailable
 from mfext.log import get_logger
+from mfserv.conditional import FAILED, NOT_MODIFIED, NotSatisfiable, Version, asked_part, http_date, verdict
 from mfserv.jobs.job import Job, Result, Status
 from mfserv.jobs.prefer import come_back
 from mfserv.jobs.problem import MEDIA_TYPE, NOT_READY, Problem, no_such_job, not_allowed, unavailable
@@ -27,7 +29,6 @@ log = get_logger(__name__)
 
 #: Begins what the router calls a client of whom it knows no more than the address.
 ADDRESS = "address:"
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class Handler(RequestHandler):
@@ -36,6 +37,8 @@ class Handler(RequestHandler):
     gateway: Gateway
     #: Methods that are for this place.
     methods: tuple[str, ...] = ("GET", "HEAD")
+    #: What tells the answer from another one is said already.
+    _has_version = False
 
     def initialize(self, gateway: Gateway) -> None:
         self.gateway = gateway
@@ -104,16 +107,23 @@ class Handler(RequestHandler):
     async def give_result(self, job: Job) -> None:
         """Answer with what the service answered."""
         result = _result_of(job)
-        first, last = self._asked_range(result)
+        version = _version(job, result)
+        first, last = self._asked_range(result, version)
         self.set_status(206 if (first, last) != (0, result.size - 1) else result.http_status)
         self.clear_header("Content-Type")
         for name, value in result.headers:
             self.add_header(name, value)
+        self._has_version = True
         if result.http_status == 200:
             self.set_header("Accept-Ranges", "bytes")
+            self.set_header("Etag", version.etag)
+        if self._is_known(result, version):
+            self.set_status(304)
+            self.finish()
+            return
         if self.get_status() == 206:
             self.set_header("Content-Range", f"bytes {first}-{last}/{result.size}")
-        if self.get_status() != 204:
+        if self.get_status() not in (204, 304):
             self.set_header("Content-Length", str(last - first + 1))
         if self.request.method == "HEAD" or not result.size:
             self.finish()
@@ -124,18 +134,34 @@ class Handler(RequestHandler):
             content = await self.gateway.ask(lambda store: store.content(job.id))
             self.finish(content[first : last + 1])
 
-    def _asked_range(self, result: Result) -> tuple[int, int]:
+    def compute_etag(self) -> str | None:
+        """Tornado's own is of what was written, which is nothing for HEAD: a result has one already."""
+        return None if self._has_version else super().compute_etag()
+
+    def _is_known(self, result: Result, version: Version) -> bool:
+        """Whether the client has the result already.
+
+        Raises:
+            Problem: it wants another one.
+        """
+        if not (200 <= result.http_status < 300 and self.request.method in ("GET", "HEAD")):
+            return False
+        found = verdict(self.request.method, self.request.headers, version)
+        if found == FAILED:
+            raise Problem(412, "The result is not the one that was asked for")
+        return found == NOT_MODIFIED
+
+    def _asked_range(self, result: Result, version: Version) -> tuple[int, int]:
         """First and last byte to send."""
         whole = (0, result.size - 1)
-        match = _RANGE.fullmatch(self.request.headers.get("Range", ""))
-        if result.http_status != 200 or not result.size or not match or match.groups() == ("", ""):
+        if result.http_status != 200 or self._is_known(result, version):
             return whole
-        if not match[1]:
-            return max(0, result.size - int(match[2])), result.size - 1
-        first, last = int(match[1]), min(int(match[2] or result.size), result.size - 1)
-        if first >= result.size or last < first:
-            raise Problem(416, "The result has no such part", headers={"Content-Range": f"bytes */{result.size}"})
-        return first, last
+        try:
+            part = asked_part(self.request.method or "", self.request.headers, version, result.size, time.time())
+        except NotSatisfiable:
+            headers = {"Content-Range": f"bytes */{result.size}", "Etag": version.etag}
+            raise Problem(416, "The result has no such part", headers=headers) from None
+        return part or whole
 
     async def _stream(self, path: Path, first: int, size: int) -> None:
         try:
@@ -214,6 +240,13 @@ def _result_of(job: Job) -> Result:
     if job.status is Status.FAILED:
         raise Problem(500, "The job failed", job.message)
     raise Problem(404, "There is no result yet", f"The job is {job.status}.", NOT_READY)
+
+
+def _version(job: Job, result: Result) -> Version:
+    """What tells *result* from another one: what the service says, or else of which job and which end of it it is."""
+    said = {name.lower(): value for name, value in result.headers}
+    etag = said.get("etag") or f'"{job.id}.{int(job.finished * 1000)}"'
+    return Version(etag, http_date(said.get("last-modified")))
 
 
 def _is_address(client: str) -> bool:

@@ -36,6 +36,8 @@ _NOT_PASSED_ON = frozenset(
         *("x-metwork-class", "x-metwork-job", "x-metwork-attempt", "x-metwork-progress"),
     )
 )
+#: Headers of one who reads: they are for the result, which others may ask for later without them.
+_OF_RESULTS = frozenset(("if-none-match", "if-modified-since"))
 #: Largest execute request, which is read into memory.
 _MAX_EXECUTE = 1_000_000
 _MAX_KEY = 255
@@ -186,7 +188,7 @@ class Taking(Receiving):
             process=route.id,
             method=self.request.method or "",
             uri=self.request.uri or "",
-            headers=passed_on(headers),
+            headers=passed_on(headers, self.request.method or ""),
             created=time.time(),
             in_spool=size > SMALL,
             body_size=size,
@@ -283,7 +285,7 @@ class Execution(Taking):
     def _called_with(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """How the service is called: inputs go into the query of a GET, and are the JSON body of anything else."""
         path = self.route.execute or self.route.path
-        kept = tuple((name, value) for name, value in passed_on(self.request.headers) if name != "Content-Type")
+        kept = tuple((name, value) for name, value in passed_on(self.request.headers, "POST") if name != "Content-Type")
         if self.route.method == "GET":
             query = urlencode({name: _text(value) for name, value in inputs.items()}, doseq=True)
             return {"method": "GET", "uri": f"{path}?{query}" if query else path, "headers": kept}
@@ -298,9 +300,10 @@ class Execution(Taking):
         return 0.0 if is_async else self.gateway.settings.sync_wait
 
 
-def passed_on(headers: HTTPHeaders) -> tuple[tuple[str, str], ...]:
+def passed_on(headers: HTTPHeaders, method: str) -> tuple[tuple[str, str], ...]:
     """The headers that the service gets."""
-    return tuple((name, value) for name, value in headers.get_all() if name.lower() not in _NOT_PASSED_ON)
+    ended = _NOT_PASSED_ON | (_OF_RESULTS if method == "GET" else frozenset())
+    return tuple((name, value) for name, value in headers.get_all() if name.lower() not in ended)
 
 
 def fingerprint(job: Job, body_digest: str) -> str:

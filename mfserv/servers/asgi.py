@@ -125,6 +125,9 @@ class AsgiServer:
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer; that its client has left is no fault of it."""
+        if "\0" in scope["path"]:
+            await send_nothing(scope["type"], send)
+            return
         exchange = Exchange(receive, send)
         scope["asgi"] = {**scope["asgi"], "spec_version": "2.4"}  # send raises OSError once the client has left
         try:
@@ -143,6 +146,16 @@ class AsgiServer:
             await send(message)
 
         await self.app(scope, receive, noted)
+
+
+async def send_nothing(kind: str, send: Send) -> None:
+    """Answer a request of a path that no app can have: many would take it for a fault of their own."""
+    if kind == "websocket":
+        await send({"type": "websocket.close"})
+        return
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"10")]
+    await send({"type": "http.response.start", "status": 404, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Not Found\n"})
 
 
 class _Http(HttpToolsProtocol):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import time
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tornado.web import Application, HTTPError, StaticFileHandler
+
+from mfserv.conditional import FAILED, NOT_MODIFIED, Version, range_holds, verdict
 
 _PIECE = 1 << 20
 _REMEMBERED = 10_000
@@ -33,17 +36,47 @@ class StaticFiles(StaticFileHandler):
 
     async def get(self, path: str, include_body: bool = True) -> None:
         """Answer with the file."""
-        # What is above the folder, or not there, is refused where the handler looks itself.
-        file = Path(self.root) / self.parse_url_path(path)
+        if "\0" in path or _is_hidden(path):
+            raise HTTPError(404)
+        try:
+            await self._look_at(Path(self.root) / self.parse_url_path(path))
+        except PermissionError:
+            raise HTTPError(403, "it may not be read") from None
+        except OSError:  # no file has a name as long as this
+            raise HTTPError(404) from None
+        await super().get(path, include_body)
+
+    async def _look_at(self, file: Path) -> None:
+        """Find out the version of *file*; what is not there, or above the folder, is refused by the handler itself."""
         if file.is_dir() and self.default_filename:
             file /= self.default_filename
         if file.is_file() and _state(file) not in self.digests:
             await asyncio.to_thread(_remember, file, self.digests)
-        await super().get(path, include_body)
 
     def head(self, path: str) -> Awaitable[None]:
         """Answer as to get, without the file."""
         return self.get(path, include_body=False)
+
+    def should_return_304(self) -> bool:
+        """Whether the client has the file already; a part that does not fit to what it has is not sent.
+
+        Raises:
+            HTTPError: it wants another one (412).
+        """
+        modified = int(self.modified.timestamp()) if self.modified else None
+        version = Version(self.compute_etag() or "", modified)
+        found = verdict(self.request.method or "", self.request.headers, version)
+        if found == FAILED:
+            raise HTTPError(412)
+        if self.request.method != "GET" or not range_holds(self.request.headers.get("If-Range"), version, time.time()):
+            self.request.headers.pop("Range", None)
+        return found == NOT_MODIFIED
+
+    def write_error(self, status_code: int, **details: Any) -> None:
+        """Say why there is no file."""
+        if status_code == 405:
+            self.set_header("Allow", "GET, HEAD")
+        super().write_error(status_code, **details)
 
     @classmethod
     def _get_cached_version(cls, abspath: str) -> str | None:
@@ -71,6 +104,12 @@ class StaticFiles(StaticFileHandler):
     def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
         """Lead on, from below the route to the route."""
         super().redirect(self.request.headers.get("X-Forwarded-Prefix", "") + url, permanent, status)
+
+
+def _is_hidden(path: str) -> bool:
+    """Whether a part of *path* has a name that is not for others (RFC 8615 has the exception)."""
+    parts = path.split("/")
+    return any(part.startswith(".") and part not in (".", "..", ".well-known") for part in parts)
 
 
 def _state(file: Path) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream, StreamClosedError
+from tornado.web import Application
 
 from mfserv.requestid import enter
 
@@ -18,6 +19,8 @@ from mfserv.requestid import enter
 _RESTART = b"\x88\x02\x03\xf4"
 #: Seconds that clients get to answer it.
 _FAREWELL = 1.0
+#: An app that has nothing.
+_NOTHING = Application(log_function=lambda _handler: None)
 
 
 class TornadoServer(HTTPServer):
@@ -92,7 +95,11 @@ class TornadoServer(HTTPServer):
 
         request_conn.finish = finished  # type: ignore[method-assign]
         request_conn.detach = detached  # type: ignore[attr-defined]
-        return _Identified(super().start_request(server_conn, request_conn), lambda: self.in_hand.add(server_conn))
+        return _Identified(
+            super().start_request(server_conn, request_conn),
+            began=lambda: self.in_hand.add(server_conn),
+            nothing=lambda: _NOTHING.start_request(server_conn, request_conn),
+        )
 
     def on_close(self, server_conn: object) -> None:
         """Forget a connection."""
@@ -103,9 +110,16 @@ class TornadoServer(HTTPServer):
 class _Identified(HTTPMessageDelegate):
     """Notes the id of the request before its app hears of it."""
 
-    def __init__(self, inner: HTTPMessageDelegate, began: Callable[[], None]) -> None:
-        self.inner = inner
+    def __init__(
+        self, inner: HTTPMessageDelegate, began: Callable[[], None], nothing: Callable[[], HTTPMessageDelegate]
+    ) -> None:
+        """*nothing* gives who answers for a path that no app can have: many would take it for a fault of their own."""
         self.began = began
+        self.nothing = nothing
+        self._follow(inner)
+
+    def _follow(self, inner: HTTPMessageDelegate) -> None:
+        self.inner = inner
         self.data_received = inner.data_received  # type: ignore[method-assign]
         self.finish = inner.finish  # type: ignore[method-assign]
         self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
@@ -113,6 +127,8 @@ class _Identified(HTTPMessageDelegate):
     def headers_received(self, start_line: Any, headers: Any) -> Any:
         self.began()
         enter(headers.get("X-Request-Id", ""))
+        if "%00" in start_line.path.partition("?")[0]:
+            self._follow(self.nothing())
         return self.inner.headers_received(start_line, headers)
 
 

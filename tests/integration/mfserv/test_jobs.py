@@ -515,6 +515,31 @@ def test_a_part_of_a_result_may_be_asked_for(site: Site) -> None:
     assert (whole.headers["Content-Length"], whole.body) == ("10", b"")
 
 
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_result_is_given_as_the_conditions_of_the_request_say(site: Site, size: int) -> None:
+    job = site.submit("/only?echo=1", b"0123456789" * (size // 10)).job
+    site.ended(job)
+    whole = site.ask("GET", f"{job}/results")
+    etag = whole.headers["Etag"]
+    assert site.ask("HEAD", f"{job}/results").headers["Etag"] == etag
+    for headers, status in (
+        ({"If_None_Match": f"W/{etag}"}, 304),
+        ({"If_None_Match": '"other"'}, 200),
+        ({"If_Match": etag}, 200),
+        ({"If_Match": '"other"'}, 412),
+        ({"If_Range": etag, "Range": "bytes=2-4"}, 206),
+        ({"If_Range": '"other"', "Range": "bytes=2-4"}, 200),
+        ({"If_Match": '"other"', "Range": "bytes=2-4"}, 412),
+        ({"If_None_Match": etag, "Range": "bytes=2-4"}, 304),
+        ({"Range": "bytes=-0"}, 416),
+    ):
+        answer = site.ask("GET", f"{job}/results", None, **headers)
+        assert answer.status == status, headers
+        if status in (200, 206, 304):
+            assert answer.headers["Etag"] == etag
+            assert answer.body == {200: whole.body, 206: b"234", 304: b""}[status]
+
+
 def test_no_room_for_a_body_is_told(made: Site) -> None:
     gateway = made.start("gateway")
     resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (2 * MB, 2 * MB))

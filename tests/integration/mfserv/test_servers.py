@@ -317,6 +317,90 @@ def test_entity_tags_follow_the_content_and_a_folder_leads_below_the_route(tmp_p
         assert (moved.status, moved.headers["location"]) == (301, "/route/docs/")
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("files")
+    for name in ("page.txt", ".git/config", ".hidden", "a/.b/c", ".well-known/security.txt", "empty", ".well-known/.x"):
+        (folder / "site" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "site" / name).write_text("" if name == "empty" else "0123456789")
+        os.utime(folder / "site" / name, (784111777, 784111777))
+    with serving("site", "static", folder) as service:
+        yield service
+
+
+LAST_MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "body"),
+    [
+        ({"If-Match": '"other"'}, 412, None),
+        ({"If-Match": "ETAG"}, 200, b"0123456789"),
+        ({"If-Match": "W/ETAG"}, 412, None),
+        ({"If-Unmodified-Since": "Sun, 06 Nov 1994 08:49:36 GMT"}, 412, None),
+        ({"If-Unmodified-Since": LAST_MODIFIED, "Range": "bytes=2-3"}, 206, b"23"),
+        ({"If-None-Match": "W/ETAG"}, 304, b""),
+        ({"If-None-Match": '"other"', "If-Modified-Since": LAST_MODIFIED}, 200, b"0123456789"),
+        ({"If-Modified-Since": LAST_MODIFIED}, 304, b""),
+        ({"If-Range": "ETAG", "Range": "bytes=2-3"}, 206, b"23"),
+        ({"If-Range": LAST_MODIFIED, "Range": "bytes=2-3"}, 206, b"23"),
+        ({"If-Range": '"other"', "Range": "bytes=2-3"}, 200, b"0123456789"),
+        ({"If-Range": "W/ETAG", "Range": "bytes=2-3"}, 200, b"0123456789"),
+        ({"If-None-Match": "ETAG", "Range": "bytes=2-3"}, 304, b""),
+        ({"Range": "bytes=10-"}, 416, None),
+    ],
+)
+def test_files_are_sent_as_the_conditions_of_a_request_say(
+    files: Service, headers: dict[str, str], status: int, body: bytes | None
+) -> None:
+    etag = files.get("/page.txt").headers["etag"]
+    asked = {name: value.replace("ETAG", etag) for name, value in headers.items()}
+    answer = files.get("/page.txt", asked)
+    assert answer.status == status
+    assert body is None or answer.body == body
+    expected = 200 if status in (206, 416) else status
+    assert files.ask("HEAD", "/page.txt", asked).status == expected
+    if status in (200, 206, 304):
+        assert answer.headers["etag"] == etag
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/.git/config", 404),
+        ("/%2egit/config", 404),
+        ("/.git", 404),
+        ("/.hidden", 404),
+        ("/a/.b/c", 404),
+        ("/a/../.hidden", 404),
+        ("/.well-known/.x", 404),
+        ("/.well-known/security.txt", 200),
+        ("/page.txt%00", 404),
+        ("/%00", 404),
+        ("/" + "x" * 300, 404),
+        ("/nothing", 404),
+        ("/../x", 403),
+    ],
+)
+def test_what_is_hidden_or_cannot_be_there_is_not_found(files: Service, path: str, status: int) -> None:
+    assert files.get(path).status == status
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
+def test_a_folder_says_which_methods_it_has(files: Service, method: str) -> None:
+    answer = files.ask(method, "/page.txt")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("kind", ["asgi", "starlette", "wsgi", "tornado"])
+def test_a_path_that_no_app_can_have_is_not_found(tmp_path: Path, kind: str) -> None:
+    code = ENDLESS[kind].replace("MIDDLEWARE", "False")
+    with serving("main:app", folder=folder_with(tmp_path, main_py=code)) as service:
+        assert service.get("/x%00y").status == 404
+        assert service.post("/x%00y", b"body").status == 404
+        assert service.get("/x?y=%00").status == 200
+
+
 PROGRAM = """
 import sys, http.server, socketserver, os
 class Hello(http.server.BaseHTTPRequestHandler):
