@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills conformance rpm model crash-matrix bad-day soak systemd clean
+.PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills conformance rpm deb model crash-matrix bad-day soak systemd clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench: setup  ## measure, beside the reference
 rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository for dnf
 	@tools/system-packages rpm
 	@tools/rpm
+
+deb: setup  ## build the same as .deb, for a Debian, into dist/
+	@tools/rpm --deb
 
 model:  ## search every state of the claim-commit-recover protocol (needs spin)
 	@tools/model

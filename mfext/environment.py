@@ -13,6 +13,9 @@ from mfext.errors import UsageError
 #: The folder that holds the packages: the top of a checkout, or the site folder of an installed module.
 SOFTWARE = Path(__file__).resolve().parent.parent
 
+#: The variable by which systemd says where it wants to hear from what it starts.
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+
 
 @dataclass(frozen=True)
 class Home:
@@ -121,6 +124,8 @@ def child_variables(home: Home) -> dict[str, str]:
     environment = dict(os.environ)
     environment["METWORK_HOME"] = str(home.path.parent)
     environment["MFMODULE"] = home.module.upper()
+    # The module speaks to systemd, not what it runs.
+    environment.pop(NOTIFY_SOCKET, None)
     return environment
 
 

@@ -16,6 +16,7 @@ from mfext.fs.atomic import replace_file
 from mfext.lock import exclusive
 from mfext.metrics.config import metrics_processes
 from mfext.module import Module
+from mfext.notify import notify_ready
 from mfext.owner import check_owner
 from mfext.plugin.installed import Installed, survey
 from mfext.process import Process
@@ -123,7 +124,10 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
         # Processes read at their start what is in force.
         remember(home, plan.accepted.plugins, plan.processes)
         supervisor.start(plan.processes)
-    return Result(True, (*unprovided, *problems, *_unready(supervisor, None, timeout)))
+    unready = _unready(supervisor, None, timeout)
+    # One faulty plugin is no reason to have all others ended.
+    notify_ready(supervisor.pid())
+    return Result(True, (*unprovided, *problems, *unready))
 
 
 def stop(home: Home, *, timeout: float | None = None) -> Result:

@@ -66,6 +66,10 @@ class Supervisor:
         finally:
             os.close(lock)
 
+    def pid(self) -> int:
+        """Pid of the arbiter, which is running."""
+        return int(self._lock.read_text(encoding="ascii"))
+
     def start(self, processes: Sequence[Process]) -> None:
         """Start the arbiter and *processes*; whether they become ready is for ``wait_ready``.
 
@@ -261,7 +265,7 @@ class Supervisor:
         while self.is_running():
             if time.monotonic() > deadline:
                 with suppress(OSError, ValueError):
-                    os.kill(int(self._lock.read_text(encoding="ascii")), signal.SIGKILL)
+                    os.kill(self.pid(), signal.SIGKILL)
             time.sleep(_POLL)
 
 

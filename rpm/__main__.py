@@ -8,16 +8,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mfext.errors import MetworkError
 from mfext.lock import exclusive
 from rpm.contents import LAYERS, MODULES, ROOT, Facts, LayerPackage, ModulePackage
+from rpm.deb import build_deb
 from rpm.package import Built, build
-from rpm.repository import publish
+from rpm.repository import publish, published
 from rpm.staging import version
 from rpm.target import Target, target_of
+
+#: Makes a package in a folder.
+Builder = Callable[[ModulePackage | LayerPackage, Facts, Target, Path], Built]
 
 #: Seconds to wait for another build in the same folder.
 _TURN = 3600.0
@@ -37,7 +41,11 @@ def main(arguments: Sequence[str]) -> int:
     facts = Facts(options.version or version(), options.release or _release(), "BSD-3-Clause", _epoch())
     options.work.mkdir(parents=True, exist_ok=True)
     with exclusive(options.work / ".lock", str(options.work), "tools/rpm", timeout=_TURN):
-        built = [_built(package, facts, target, options.work) for package in chosen]
+        if options.deb:
+            debs = [_built(package, facts, target, options.work, build_deb) for package in chosen]
+            print(*published(debs, options.dist), sep="\n")
+            return 0
+        built = [_built(package, facts, target, options.work, build) for package in chosen]
         if options.twice:
             with tempfile.TemporaryDirectory(prefix="metwork-rpm.") as elsewhere:
                 twins = [build(package, facts, target, Path(elsewhere)) for package in chosen]
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _built(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Built:
+def _built(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path, build: Builder) -> Built:
     """Build *package*, and say so: a layer takes minutes."""
     print(f"rpm: {package.name} {facts.build}", end=" ", flush=True)
     begin = time.monotonic()
@@ -67,6 +75,7 @@ def _check_same(rpms: Sequence[Path], others: Sequence[Path]) -> None:
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/rpm", description=__doc__)
+    parser.add_argument("--deb", action="store_true", help="make packages for a Debian instead, from the same trees")
     parser.add_argument("names", nargs="*", metavar="NAME", help="for example metwork-mfdata; by default all")
     parser.add_argument("--version", default="", help="by default that of setup.cfg")
     parser.add_argument("--release", default="", help="by default the number of commits, so that a later one upgrades")

@@ -48,10 +48,12 @@ class ModulePackage:
     #: Packages of the distribution that the module is of use with; dnf brings them, rpm does not insist.
     #: Debian's rpm knows nothing of what dpkg installed, so that nothing of the system may be required.
     recommends: tuple[str, ...] = ()
+    #: What it needs of a Debian, whose dpkg knows what is there.
+    debian: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """Name of the RPM."""
+        """Name of the package."""
         return f"metwork-{self.module}"
 
     def dependencies(self, build: str, python: Path) -> Dependencies:
@@ -86,9 +88,17 @@ MODULES = (
         "mfext",
         "MetWork framework: configuration, supervision, plugins, third-party software",
         recommends=("bash", "make", "util-linux"),
+        debian=("bash", "util-linux", "passwd", "rpm"),
     ),
-    ModulePackage("mfdata", "MetWork mfdata: custom actions on incoming files", recommends=("file-libs",)),
-    ModulePackage("mfserv", "MetWork mfserv: web services and their router", recommends=("haproxy",)),
+    ModulePackage(
+        "mfdata",
+        "MetWork mfdata: custom actions on incoming files",
+        recommends=("file-libs",),
+        debian=("libmagic1",),
+    ),
+    ModulePackage(
+        "mfserv", "MetWork mfserv: web services and their router", recommends=("haproxy",), debian=("haproxy",)
+    ),
 )
 LAYERS = (
     LayerPackage("scientific", "MetWork layer: Python software for meteorology and other sciences of the earth"),

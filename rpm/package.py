@@ -42,7 +42,7 @@ def build(package: ModulePackage | LayerPackage, facts: Facts, target: Target, w
     made = next((folder / "RPMS").rglob("*.rpm"), None)
     if made and noted.is_file() and noted.read_text("ascii") == inputs:
         return Built(made, is_new=False)
-    tree = staged(package, facts, target, work)
+    tree = staged(package, facts, target, work, folder)
     spec = folder / f"{package.name}.spec"
     spec.write_text(spec_of(package, facts, target, tree), "utf-8")
     _rpmbuild(spec, folder, facts.epoch)
@@ -51,9 +51,11 @@ def build(package: ModulePackage | LayerPackage, facts: Facts, target: Target, w
     return Built(next((folder / "RPMS").rglob("*.rpm")), is_new=True)
 
 
-def staged(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Path:
-    """A folder, below *work*, with all that *package* brings, as it will lie below ``/``; it is made anew."""
-    folder = work / package.name
+def staged(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path, folder: Path) -> Path:
+    """A folder in *folder*, which is made anew, with all that *package* brings, as it will lie below ``/``.
+
+    What was fetched for it is in *work*.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     tree = folder / "tree"
     tree.mkdir(parents=True)

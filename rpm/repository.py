@@ -11,27 +11,39 @@ from rpm.package import Built
 
 
 def publish(built: Iterable[Built], folder: Path) -> list[Path]:
-    """Put what was *built* into *folder*, each in place of what it was before, and describe what is there for dnf.
+    """Put the RPMs that were *built* into *folder*, and describe what is there for dnf."""
+    before = _times(folder)
+    files = published(built, folder)
+    if _times(folder) != before or not (folder / "repodata" / "repomd.xml").is_file():
+        subprocess.run(["createrepo_c", "--quiet", folder], check=True)
+    return files
+
+
+def published(built: Iterable[Built], folder: Path) -> list[Path]:
+    """Put what was *built* into *folder*, each in place of what it was before; the files there.
 
     What is there already stays as it is, signatures included.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    published, changed = [], not (folder / "repodata" / "repomd.xml").is_file()
+    files = []
     for one in built:
         place = folder / one.file.name
-        published.append(place)
+        files.append(place)
         if place.is_file() and not one.is_new:
             continue
-        for older in folder.glob("*.rpm"):
+        for older in folder.glob(f"*{place.suffix}"):
             if _name_of(older) == _name_of(place):
                 older.unlink()
         shutil.copy2(one.file, place)
-        changed = True
-    if changed:
-        subprocess.run(["createrepo_c", "--quiet", folder], check=True)
-    return published
+    return files
 
 
-def _name_of(rpm: Path) -> str:
-    """``metwork-mfdata`` of ``metwork-mfdata-1.0-1.noarch.rpm`` (pure)."""
-    return rpm.name.rsplit("-", 2)[0]
+def _times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.glob("*.rpm")}
+
+
+def _name_of(package: Path) -> str:
+    """``metwork-mfdata`` of ``metwork-mfdata-1.0-1.noarch.rpm`` or ``metwork-mfdata_1.0-1_all.deb`` (pure)."""
+    if package.suffix == ".deb":
+        return package.name.partition("_")[0]
+    return package.name.rsplit("-", 2)[0]

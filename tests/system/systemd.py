@@ -87,6 +87,17 @@ def test_the_target_runs_all_modules(running: Booted) -> None:
     assert running.run("rpm -V metwork-mfext metwork-mfdata metwork-mfserv") == ""
 
 
+def test_a_module_says_itself_when_it_is_ready_and_has_no_rights_to_spare(running: Booted) -> None:
+    shown = running.run("systemctl show --property=Type,NotifyAccess metwork-mfdata metwork-mfserv").split()
+    assert sorted(shown) == ["NotifyAccess=all"] * 2 + ["Type=notify"] * 2
+    # Not those of a session of the user.
+    pids = running.run("pgrep -u mfdata --full /opt/metwork").split()
+    assert len(pids) > 3
+    assert "NoNewPrivs:\t1" in running.run(f"cat /proc/{arbiter(running)}/status")
+    told = running.try_to(f"grep -l NOTIFY_SOCKET /proc/[0-9]*/environ | grep -E '/({'|'.join(pids)})/'").stdout
+    assert told == ""
+
+
 def test_restart_kill_stop_and_start_under_a_flow_lose_nothing(running: Booted) -> None:
     start_flow(running)
     first = arbiter(running)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -141,6 +142,27 @@ def test_start_returns_when_all_is_ready(home: Home) -> None:
     found = status_of(home)
     assert (found.state, list(found.problems)) == ("running", [])
     assert len(found.processes[0].ready) == 2
+
+
+def test_systemd_is_told_when_all_is_ready_and_who_is_to_be_watched(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(home, "one")
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        ready: list[bool] = []
+
+        def hear() -> None:
+            assert systemd.recv(100) == f"MAINPID={Supervisor(home).pid()}\nREADY=1".encode()
+            ready.append(all(state.is_well for state in Supervisor(home).states()))
+            os.close(socket.recv_fds(systemd, 100, 1)[1][0])
+
+        thread = threading.Thread(target=hear)
+        thread.start()
+        start(home)
+        thread.join()
+    assert ready == [True]
 
 
 def test_a_second_start_does_nothing(home: Home) -> None:
