@@ -2,8 +2,47 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 #: Bytes that the line before a chunk may have, its extensions included.
 _LONGEST_LINE = 4096
+
+
+class Body(Protocol):
+    """A body on its way."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are known to come, or have come."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of it has come."""
+
+    def pass_on(self, data: bytes) -> bytes:
+        """What belongs to it of the next bytes.
+
+        Raises:
+            ValueError: this is no body.
+        """
+
+
+class Sized:
+    """A body whose length is said."""
+
+    def __init__(self, size: int) -> None:
+        self.size = self._left = size
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all of it has come."""
+        return not self._left
+
+    def pass_on(self, data: bytes) -> bytes:
+        """What belongs to it of the next bytes."""
+        passed = data[: self._left]
+        self._left -= len(passed)
+        return passed
 
 
 class Chunked:

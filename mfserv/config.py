@@ -42,6 +42,13 @@ class Http(Section):
         0, minimum=0, help="Connections of one address at the same time; more are closed; 0 = no limit."
     )
     header_timeout: float = option(10.0, unit="s", minimum=1, help="Time that the headers of a request may take.")
+    body_spool: int = option(
+        1_000_000_000,
+        unit="bytes",
+        minimum=0,
+        help="Bytes on disk, in var/router, of bodies that are gathered until they are whole, a quarter of them of one "
+        "address; beyond, one body of an address takes a worker, and others are refused with 503.",
+    )
     body_timeout: float = option(
         30.0, unit="s", minimum=1, help="Time without a byte of a body after which a client is given up."
     )

@@ -26,7 +26,7 @@ from mfserv.haproxynames import (
     SIZED,
     forgeable,
 )
-from mfserv.limits import Rate, lane, rate
+from mfserv.limits import Rate, lane, passing, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
 from mfserv.tokens import issuers
@@ -189,6 +189,7 @@ def _maps(
         "app_periods": [(name, one.period) for name, one in app_rates],
         "app_waits": [(name, one.wait) for name, one in app_rates],
         "bodies": [(app.id, app.settings.max_body) for app in apps],
+        "passing": [(app.id, passing(app.places)) for app in apps],
         "auth": [(app.id, "named" if app.settings.clients else "known") for app in apps if app.settings.auth != "none"],
         "allowed": [(f"{app.id}|{client}", 1) for app in apps for client in app.settings.clients],
         "cors": [(f"{app.id}|{origin}", 1) for app in apps for origin in app.settings.cors_origins],

@@ -46,3 +46,8 @@ def lane(places: int, share: int) -> int:
     if share >= 100:
         return places
     return max(1, min(places - 1, places * share // 100))
+
+
+def passing(places: int) -> int:
+    """Places out of *places* that one address may hold by bodies that are not whole yet: most are free for others."""
+    return places // 4

@@ -8,7 +8,7 @@ The path of a request, in the order in which to read the sources::
     haproxy.py    table, clients, limits -> the router's configuration; haproxy.cfg.j2 is its template
     putinforce.py checks it with HAProxy, and puts it in force without losing a request
     router.py     keeps HAProxy running, and its access log
-    bodies.py     counts bodies whose length is not said; chunked.py: how
+    bodies.py     gathers and counts bodies that did not come with their requests; chunked.py, gathered.py: how
     processes.py  what must run for it: workers and daemons, with their environments
     sockets.py    holds the listening socket of every worker
     runner.py     a worker: an app on its socket; servers/ has one file for each kind of app
@@ -51,7 +51,7 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
     apps = apps_of(plugins)
     own = [
         Process(name="sockets", command=(sys.executable, "-m", "mfserv.sockets"), folder=home.path),
-        Process(name="bodies", command=(sys.executable, "-m", "mfserv.bodies"), folder=home.path),
+        Process(name="bodies", command=(sys.executable, "-m", "mfserv.bodies"), folder=home.path, fingerprint="2"),
         Process(
             name="router",
             command=(sys.executable, "-m", "mfserv.router"),

@@ -48,7 +48,9 @@ class JobsConfig(Section):
         1_000, minimum=1, help="Jobs of one client that may wait; one more is refused with 429."
     )
     max_body: int = option(1_000_000_000, unit="bytes", minimum=0, help="Largest body of a request.")
-    body_timeout: float = option(600.0, unit="s", minimum=0.1, help="Time in which the body of a request must come.")
+    body_timeout: float = option(
+        600.0, unit="s", minimum=0.1, help="Time without a byte of a body after which a request is given up."
+    )
     max_result: int = option(10_000_000_000, unit="bytes", minimum=0, help="Largest result; a larger one is a failure.")
     result_ttl: float = option(86_400.0, unit="s", minimum=1, help="Time that a job and its result are kept once done.")
     max_wait: float = option(

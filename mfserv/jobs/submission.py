@@ -55,7 +55,7 @@ class Receiving(Handler):
     def prepare(self) -> None:
         super().prepare()
         self.size = 0
-        self._slow = asyncio.get_running_loop().call_later(self.gateway.settings.body_timeout, self._too_slow)
+        self._wait()
         self.expect()
         # Tornado's own limit knows one answer only; ours is in data_received.
         self.request.connection.set_max_body_size(_UNLIMITED)  # type: ignore[union-attr]
@@ -72,6 +72,8 @@ class Receiving(Handler):
     async def data_received(self, chunk: bytes) -> None:
         if self._finished:
             return
+        self._slow.cancel()
+        self._wait()
         self.size += len(chunk)
         try:
             if self.size > self.limit:
@@ -99,12 +101,16 @@ class Receiving(Handler):
         """The body is all there."""
         self._slow.cancel()
 
+    def _wait(self) -> None:
+        """Give up when nothing comes for too long."""
+        self._slow = asyncio.get_running_loop().call_later(self.gateway.settings.body_timeout, self._too_slow)
+
     def _too_large(self) -> Problem:
         return Problem(413, "The body is too large", f"It may have {self.limit} bytes.")
 
     def _too_slow(self) -> None:
         seconds = self.gateway.settings.body_timeout
-        self.refuse(Problem(408, "The body did not come in time", f"It may take {seconds:g} seconds."))
+        self.refuse(Problem(408, "The body did not come in time", f"It may be silent for {seconds:g} seconds."))
 
 
 class Taking(Receiving):

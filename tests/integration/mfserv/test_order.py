@@ -115,7 +115,9 @@ def test_an_app_that_takes_too_long_is_given_up(serv: Serv) -> None:
 def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
     serv.configure(CONFIG)
     text = (serv.home.config / "config.ini").read_text()
-    (serv.home.config / "config.ini").write_text(text.replace("[http]\n", "[http]\nheader_timeout = 1\n"))
+    (serv.home.config / "config.ini").write_text(
+        text.replace("[http]\n", "[http]\nheader_timeout = 1\nbody_timeout = 2\n")
+    )
     serv.run("metwork", "apply", "mfserv")
     begin = time.monotonic()
     with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
@@ -123,18 +125,15 @@ def test_who_sends_slowly_holds_no_worker(serv: Serv) -> None:
         assert b" 408 " in (answer := connection.recv(4096))
         assert b'{"title":"the request did not come in time","status":408}' in answer
         assert b"x-request-id: " in answer
-    assert 0.5 < time.monotonic() - begin < 9.5, "without the key it takes ten"
+    assert 0.5 < time.monotonic() - begin < 9.5, "without the keys it takes thirty"
     with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
         connection.sendall(b"GET /fast/ HTTP/1.1\r\nHost:")
         assert b" 408 " in connection.recv(4096)
 
 
-@pytest.mark.parametrize(
-    "begin", [b"GET /fast/ HTTP/1.1\r\nX: ", b"POST /fast/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"]
-)
-def test_a_byte_now_and_then_does_not_hold_a_connection(serv: Serv, begin: bytes) -> None:
+def test_a_byte_of_the_headers_now_and_then_does_not_hold_a_connection(serv: Serv) -> None:
     with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
-        connection.sendall(begin)
+        connection.sendall(b"GET /fast/ HTTP/1.1\r\nX: ")
         connection.settimeout(0.1)
         answer = b""
         for _ in range(200):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfserv.chunked import Chunked
+from mfserv.chunked import Chunked, Sized
 
 BODY = b"5\r\nhello\r\n0a;note=1\r\n0123456789\r\n0\r\nTrailer: 99\r\n\r\n"
 
@@ -36,3 +36,10 @@ def test_the_size_is_known_before_the_chunk_has_come() -> None:
 def test_what_is_no_chunk_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         Chunked().pass_on(data)
+
+
+@pytest.mark.parametrize("step", [1, 2, 7])
+def test_a_body_whose_length_is_said_ends_there(step: int) -> None:
+    seen, whole = Sized(5), b"helloGET / HTTP/1.1"
+    assert b"".join(seen.pass_on(whole[at : at + step]) for at in range(0, len(whole), step)) == b"hello"
+    assert (seen.size, seen.has_ended) == (5, True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfserv.limits import Rate, lane, rate
+from mfserv.limits import Rate, lane, passing, rate
 
 
 def test_a_rate_is_requests_in_a_period() -> None:
@@ -23,3 +23,8 @@ def test_who_waits_as_told_is_served(text: str, wait: int) -> None:
 )
 def test_a_lane_has_a_place_and_leaves_one(places: int, share: int, of_lane: int) -> None:
     assert lane(places, share) == of_lane
+
+
+@pytest.mark.parametrize(("places", "spared"), [(1, 0), (3, 0), (4, 1), (32, 8)])
+def test_slow_bodies_of_one_address_hold_a_quarter_of_the_places(places: int, spared: int) -> None:
+    assert passing(places) == spared
