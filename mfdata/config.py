@@ -19,7 +19,7 @@ class Incoming(Section):
     )
     destination: str = option("switch/main", help="The step that gets every accepted file, as PLUGIN/STEP.")
     ignore: tuple[str, ...] = option(
-        (".*", "*.tmp", "*.t", "*.part", "*.filepart", "*.working", "*.crdownload"),
+        (".*", "*.tmp", "*.t", "*.part", "*.partial", "*.filepart", "*.working", "*.crdownload"),
         help="Names that are left alone, as shell patterns: files that are still being written.",
     )
     stable_for: float = option(

@@ -13,7 +13,8 @@ from pyftpdlib.servers import FTPServer
 from mfdata.receivers.ftp_authorizer import Authorizer
 from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import UploadChannel
-from mfdata.receivers.ftp_session import Session
+from mfdata.receivers.ftp_session import Session, commands
+from mfdata.receivers.received import Memories
 from mfdata.receivers.reception import ReceiverKeys, Reception, run_receiver
 from mfdata.receivers.users import LOOKS
 from mfext.errors import ConfigError
@@ -135,6 +136,8 @@ class FtpReceiver:
             "sidecars": reception.sidecars,
             "owners": {},
             "uploaders": {},
+            "memories": Memories(),
+            "proto_cmds": commands(download=keys.allow_download, tls=keys.tls != "none"),
             "max_size": keys.max_size,
             "may_delete": keys.allow_delete,
             "pressure": staticmethod(reception.refusal),

@@ -12,9 +12,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,13 +24,14 @@ from typing import Any, ClassVar
 from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyncore says
 
 # isort: split
-from pyftpdlib.filesystems import AbstractedFS
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
 from mfdata.file import discard
 from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
+from mfdata.receivers.ftp_folder import Folder
 from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
+from mfdata.receivers.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
@@ -40,17 +43,27 @@ log = get_logger(__name__)
 
 #: Seconds to wait for a taken name to become free, and between two looks.
 PATIENCE, LOOK_AGAIN = 1.0, 0.02
-#: Uploads of a session whose size it may still ask for when they have been taken already.
-REMEMBERED = 100
-#: What an incoming directory is not for, or would not do what the client thinks.
-NOT_OFFERED = ("APPE", "STOU", "MKD", "XMKD", "RMD", "XRMD", "MFMT", "SITE CHMOD")
+#: Uploads of a session after which it looks which of them are still there.
+LOOK_AFTER = 100
+#: What an incoming directory is not for, or would not do what the client thinks, and why.
+_FOLDERS = "Folders are not kept here: send the files alone, without their folders."
+_WHOLE = "is not offered: send each file whole, with STOR."
+NOT_OFFERED = {
+    **dict.fromkeys(("MKD", "XMKD", "RMD", "XRMD"), _FOLDERS),
+    **{command: f"{command} {_WHOLE}" for command in ("APPE", "STOU")},
+    "SITE CHMOD": "Rights are not changed here.",
+}
+#: What a client may do with its own files; pyftpdlib asks for it anew at each.
+_OWN = ("DELE", "MFMT")
 
 
-class Folder(AbstractedFS):  # type: ignore[misc]
-    """What a session sees: one folder, without the files that are being received."""
-
-    def listdir(self, path: str) -> list[str]:
-        return [name for name in super().listdir(path) if not name.startswith(PREFIX)]
+def commands(*, download: bool, tls: bool) -> dict[str, dict[str, Any]]:
+    """The commands that work, as pyftpdlib describes them."""
+    offered = {name: what for name, what in TLS_COMMANDS.items() if name not in NOT_OFFERED}
+    for name in _OWN:
+        offered[name] = {**offered[name], "perm": "w"}
+    left_out = (*(() if download else ("RETR", "REST")), *(() if tls else ("AUTH", "PBSZ", "PROT")))
+    return {name: what for name, what in offered.items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     dtp_handler = UploadChannel
     abstracted_fs = Folder
-    # A client may remove what is its own, see ftp_DELE.
-    proto_cmds: ClassVar[dict[str, dict[str, Any]]] = {**TLS_COMMANDS, "DELE": {**TLS_COMMANDS["DELE"], "perm": "w"}}
+    # Overridden by those that work with the keys that are set, see ``commands``.
+    proto_cmds: ClassVar[dict[str, dict[str, Any]]] = TLS_COMMANDS
     banner = "MetWork FTP receiver."
     use_sendfile = False
     #: Seconds after which a wrong password is answered.
@@ -104,8 +117,11 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     #: Bytes that must come of an upload in a second.
     min_rate: int
     background: Background
+    memories: Memories
     # What FTPHandler gives.
     username: str
+    _current_facts: list[str]
+    _available_facts: list[str]
     _restart_position: int
     _rnfr: str | None
     _in_dtp_queue: tuple[Upload, str] | None
@@ -127,20 +143,48 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         self._is_placing = False
         #: Where a file really lies that this session knows by another path.
         self._real: dict[str, str] = {}
-        self._sizes: dict[str, int] = {}
+        #: What this client has sent a moment ago.
+        self.received = Memory()
         self._uploaded: set[str] = set()
-        self._look_at = REMEMBERED
+        self._look_at = LOOK_AFTER
         super().__init__(*arguments, **options)
 
     # --- what is offered
 
     def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        full = f"{cmd} {arg.split(' ')[0].upper()}" if cmd == "SITE" else cmd
         if "\0" in line:
             self.respond("501 There is a NUL in it.")
-        elif cmd in NOT_OFFERED or f"{cmd} {arg[:5].upper()}" in NOT_OFFERED:
-            self.respond(f"502 {cmd} is not offered: send each file whole, with STOR.")
+        elif cmd in ("MKD", "XMKD") and self.fs is not None and self.fs.ftp2fs(arg) == self.fs.root:
+            self.respond("550 It is there already.")
+        elif full in NOT_OFFERED:
+            self.respond(f"502 {NOT_OFFERED[full]}")
+        elif cmd == "REST" and self.authenticated and arg:
+            self.ftp_REST(arg)  # whether downloads are offered or not: STOR says why it does not help
+        elif cmd in TLS_COMMANDS and cmd not in self.proto_cmds:
+            self._refuse(cmd)
         else:
             super().pre_process_command(line, cmd, arg)
+
+    def _refuse(self, cmd: str) -> None:
+        if cmd == "RETR":
+            self.respond("550 Files are not given out here.")
+        else:
+            self.respond(f"502 {'TLS is not set up here' if cmd in ('AUTH', 'PBSZ', 'PROT') else 'Not offered here'}.")
+
+    def ftp_FEAT(self, _line: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
+        """What of the later RFCs works here (RFC 2389)."""
+        facts = "".join(f"{fact}{'*' if fact in self._current_facts else ''};" for fact in self._available_facts)
+        words = ["EPRT", "EPSV", "MDTM", "MFMT", f"MLST {facts}", "SIZE", "TVFS", *self._extra_feats]
+        words += ["UTF8"] if self.encoding.lower() in ("utf8", "utf-8") else []
+        words += ["REST STREAM"] if "REST" in self.proto_cmds else []
+        self.push("211-These work:\r\n" + "".join(f" {word}\r\n" for word in sorted(words)))
+        self.respond("211 End.")
+
+    def ftp_TYPE(self, line: str) -> None:  # noqa: N802
+        """Text or bytes; "non-print" (RFC 959) is what there is, with and without saying it."""
+        words = line.upper().split()
+        super().ftp_TYPE(words[0] if words[1:] == ["N"] else line)
 
     def push(self, text: str) -> None:
         AsyncChat.push(self, text.encode(self.encoding, self.unicode_errors))
@@ -150,6 +194,9 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     def handle(self) -> None:
         self._await_login()
         super().handle()
+
+    def on_login(self, username: str) -> None:
+        self.received = self.memories.join(username, self.remote_ip)
 
     def _await_login(self) -> None:
         self._login_is_due_at = time.monotonic() + self.login_timeout
@@ -259,16 +306,39 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         else:
             self.respond("202 Send the file.")
 
-    def ftp_SIZE(self, path: str) -> None:  # noqa: N802
-        """The size of a file, of one too that was received a moment ago and has been taken already."""
-        real = self._real.get(path, path)
-        if path in self._sizes and self._current_type == "i" and not os.path.lexists(real):
-            self.respond(f"213 {self._sizes[path]}")
+    def ftp_LIST(self, path: str) -> None:  # noqa: N802
+        """As for MLSD; NLST, which is used to see what still waits, has only what is there."""
+        with self._listing():
+            super().ftp_LIST(path)
+
+    def ftp_MLSD(self, path: str) -> None:  # noqa: N802
+        """With what was received a moment ago: clients look in there whether it has arrived."""
+        with self._listing():
+            super().ftp_MLSD(path)
+
+    @contextmanager
+    def _listing(self) -> Iterator[None]:
+        folder = self.fs
+        folder.lists_received = True
+        try:
+            yield
+        finally:
+            folder.lists_received = False
+
+    def ftp_MFMT(self, path: str, timeval: str) -> None:  # noqa: N802
+        """Note when a file was changed last: the client is told so if it asks; the file itself goes its way."""
+        try:
+            changed = datetime.strptime(timeval[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            self.respond("501 This is no time: YYYYMMDDHHMMSS is.")
+            return
+        if self._is_of_another(path) or not self.received.set_changed(path, changed):
+            self.respond("550 You have not sent this file a moment ago.")
         else:
-            super().ftp_SIZE(real)
+            self.respond(f"213 Modify={timeval[:14]}; {self.fs.fs2ftp(path)}")
 
     def ftp_RNFR(self, path: str) -> None:  # noqa: N802
-        if os.path.basename(path).startswith(PREFIX) or not os.path.isfile(self._real.get(path, path)):
+        if os.path.basename(path).startswith(PREFIX) or not os.path.isfile(self.real(path)):
             self.respond("550 There is no such file.")
         elif self._is_of_another(path):
             self.respond("550 Permission denied.")
@@ -288,7 +358,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     def ftp_DELE(self, path: str) -> None:  # noqa: N802
         """Remove what this session has uploaded under an ignored name; other files only when that is configured."""
-        real = self._real.get(path, path)
+        real = self.real(path)
         is_own = path in self._real or self.owners.get(path) is self
         if not (is_own or self.may_delete) or self._is_of_another(path):
             self.respond("550 Permission denied.")
@@ -297,6 +367,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         else:
             discard(real, self.sidecars)
             self._disown(path)
+            self.received.forget(path)
             self.respond("250 The file is removed.")
 
     def _refusal_for_now(self) -> str:
@@ -320,14 +391,14 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
         def ended() -> None:
             upload.close()
-            self._remember(upload.name, upload.size)
+            self.received.remember(upload.name, upload.size)
 
         answer = "226 The file is received."
         deadline = time.monotonic() + PATIENCE
         self._place(Placing(upload.name, upload.uid, upload.publish, upload.replace, ended, answer, deadline))
 
     def _rename(self, source: str, wanted: str) -> None:
-        real = Path(self._real.get(source, source))
+        real = Path(self.real(source))
         try:
             size, identity = real.stat().st_size, f"{source}{time.time_ns()}"
         except OSError:
@@ -347,7 +418,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
         def ended() -> None:
             self._disown(source)
-            self._remember(wanted, size)
+            self.received.rename(source, wanted, size)
 
         answer = "250 The file is renamed."
         self._place(Placing(wanted, identity, rename, replace, ended, answer, time.monotonic() + PATIENCE))
@@ -396,12 +467,16 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         else:
             placing.replace(other)
             self._real[placing.wanted] = str(other)
-        self._own(self._real.get(placing.wanted, placing.wanted))
+        self._own(self.real(placing.wanted))
         return True
+
+    def real(self, path: str) -> str:
+        """Where the file really lies that this session knows as *path*."""
+        return self._real.get(path, path)
 
     def _is_of_another(self, path: str) -> bool:
         """Whether another user, who is still here, has uploaded what lies at *path*."""
-        uploader = self.uploaders.get(self._real.get(path, path))
+        uploader = self.uploaders.get(self.real(path))
         return uploader is not None and uploader[1] != self.username and not uploader[0]._closed
 
     def _own(self, real: str) -> None:
@@ -409,7 +484,7 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         self._uploaded.add(real)
         if len(self._uploaded) >= self._look_at:  # seldom enough to cost nothing
             self._forget({path for path in self._uploaded if not os.path.lexists(path)})
-            self._look_at = max(REMEMBERED, 2 * len(self._uploaded))
+            self._look_at = max(LOOK_AFTER, 2 * len(self._uploaded))
 
     def _forget(self, paths: set[str]) -> None:
         self._uploaded -= paths
@@ -424,12 +499,6 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
             self.owners.pop(path, None)
         self.uploaders.pop(real, None)
         self._uploaded.discard(real)
-
-    def _remember(self, path: str, size: int) -> None:
-        self._sizes.pop(path, None)
-        self._sizes[path] = size
-        if len(self._sizes) > REMEMBERED:
-            del self._sizes[next(iter(self._sizes))]
 
     # --- the end
 
@@ -489,12 +558,18 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     def flush_account(self) -> None:
         self._drop_pending()
         self._await_login()
+        self._forget_client()
         super().flush_account()
 
     def on_disconnect(self) -> None:
         for path in [path for path, owner in self.owners.items() if owner is self]:
             del self.owners[path]
         self._forget(set(self._uploaded))
+        self._forget_client()
+
+    def _forget_client(self) -> None:
+        self.memories.leave(self.received)
+        self.received = Memory()
 
     def _drop_pending(self) -> None:
         """Forget an upload to which no data connection came."""

@@ -288,7 +288,14 @@ def test_a_client_may_remove_its_own_temporary_file_only(receiver: Receiver) -> 
         ("STOU", "502"),
         ("MKD folder", "502"),
         ("RMD folder", "502"),
-        ("MFMT 20200101000000 waiting", "502"),
+        ("MFMT 20200101000000 waiting", "550"),
+        ("MFMT yesterday waiting", "501"),
+        ("MKD /", "550"),
+        ("TYPE A N", "200"),
+        ("TYPE a n", "200"),
+        ("TYPE I", "200"),
+        ("TYPE A T", "504"),
+        ("PROT P", "502"),
         ("SITE CHMOD 777 waiting", "502"),
         ("STOR folder/x", "553"),
         ("STOR ../x", "226"),
@@ -324,6 +331,40 @@ def test_what_is_not_offered_is_refused_clearly(receiver: Receiver, command: str
         assert ftp.voidcmd("NOOP").startswith("200")
     (receiver.incoming / "folder").rmdir()
     assert (receiver.incoming / "waiting").read_bytes() == b"waits"
+
+
+def test_only_what_works_is_named(tmp_path: Path, receiver: Receiver) -> None:
+    refused = {"APPE", "STOU", "MKD", "XMKD", "RMD", "XRMD", "CHMOD", "REST", "RETR", "AUTH", "PBSZ", "PROT"}
+    with client(receiver) as ftp:
+        named = " ".join(ftp.sendcmd(command) for command in ("FEAT", "HELP", "SITE HELP")).replace("*", " ").split()
+        assert not refused & set(named)
+        assert {"MFMT", "MLST", "SIZE", "MDTM", "STOR", "EPSV"} <= set(named)
+    pair = certificate(tmp_path / "certificate")
+    keys = {"tls": "allowed", "certificate": pair[0], "key": pair[1], "allow_download": 1}
+    with Receiver.running(tmp_path, **keys) as other, client(other) as ftp:
+        assert {" AUTH TLS", " REST STREAM"} <= set(ftp.sendcmd("FEAT").splitlines())
+        assert {"RETR", "REST", "AUTH"} <= set(ftp.sendcmd("HELP").split())
+
+
+def test_what_was_sent_is_known_over_every_connection_of_the_client_and_to_nobody_else(two_users: Receiver) -> None:
+    two_users.put_away()
+    with client(two_users, "other", "x") as other:
+        with client(two_users) as one, client(two_users) as two:
+            store(one, "name")
+            (two_users.incoming / "name").unlink()
+            assert two.sendcmd("MFMT 20260102030405 name").startswith("213")
+            assert one.sendcmd("MDTM name") == "213 20260102030405"
+            assert code_of(lambda: other.sendcmd("MDTM name")) == "550"
+            assert code_of(lambda: other.sendcmd("MFMT 20260102030405 name")) == "550"
+        wait_until(lambda: _is_forgotten(two_users, "name"), what="the end of the client")
+
+
+def _is_forgotten(receiver: Receiver, name: str) -> bool:
+    with client(receiver) as ftp:
+        try:
+            return not ftp.sendcmd(f"MLST {name}")
+        except ftplib.error_perm:
+            return True
 
 
 def test_an_upload_is_not_resumed(receiver: Receiver) -> None:
