@@ -81,7 +81,9 @@ def make_home(module: Module, home: Home) -> bool:
     """
     check_owner(home)
     is_new = not home.path.exists()
-    for folder in (home.path, home.var, home.plugins, home.log, home.tmp, home.config, home.config / "plugins"):
+    # Configuration holds passwords, files may be anybody's: neither is for other users of the machine.
+    _make(home.path, mode=0o750)
+    for folder in (home.var, home.plugins, home.log, home.tmp, home.config, home.config / "plugins"):
         _make(folder)
     _make(home.run, mode=0o700)
     _write_default_config(module, home)

@@ -12,6 +12,7 @@ from typing import Any
 from mfext.clock import age
 from mfext.environment import Home
 from mfext.errors import MetworkError
+from mfext.exposed import exposed_secrets
 from mfext.lifecycle import Wanted, wanted
 from mfext.module import Module, StatusRow
 from mfext.output import last_lines
@@ -58,11 +59,13 @@ class Status:
     notes: Sequence[str] = ()
     #: What the module itself tells.
     more: Sequence[StatusRow] = ()
+    #: What works and should not stay as it is.
+    warnings: Sequence[str] = ()
 
     @property
     def has_trouble(self) -> bool:
         """Whether somebody has to look at something, though all may run as configured."""
-        return bool(self.problems) or any(row.rows for row in self.more if row.is_trouble)
+        return bool(self.problems or self.warnings) or any(row.rows for row in self.more if row.is_trouble)
 
 
 def status(module: Module, home: Home) -> Status:
@@ -74,7 +77,11 @@ def status(module: Module, home: Home) -> Status:
     check_owner(home)
     plan, problems = _planned(module, home)
     supervisor = Supervisor(home)
-    found = Status(module.name, software_build(), str(home.path), "stopped", plugins=plan.installed if plan else ())
+    found = Status(module.name, software_build(), str(home.path), "stopped")
+    if plan:
+        configs = [plan.config, *(plugin.config for plugin in plan.accepted.plugins)]
+        exposed = [error.message for error in exposed_secrets(configs)]
+        found = replace(found, plugins=plan.installed, warnings=exposed)
     if not supervisor.is_running():
         return replace(found, problems=[f"{module.name} is not running", *problems])
     try:
@@ -138,6 +145,7 @@ def as_json(found: Status) -> dict[str, Any]:
         "plugins": [entry(one, plugin_states(found.processes)) for one in found.plugins],
         "problems": list(found.problems),
         "notes": list(found.notes),
+        "warnings": list(found.warnings),
         "more": {row.key: list(row.rows) for row in found.more},
     }
 
@@ -171,8 +179,8 @@ def as_text(
         parts.append(_list("Not as configured", found.problems, width))
     elif found.problems:
         parts.append("\n".join(found.problems))
-    if found.notes:
-        parts.append(_list("Worth a look", found.notes, width))
+    if found.notes or found.warnings:
+        parts.append(_list("Worth a look", [*found.warnings, *found.notes], width))
     return "\n\n".join(parts)
 
 

@@ -57,10 +57,18 @@ class General(Section):
     )
 
 
+#: Letters of the name of a plugin, and of what runs of it: files and processes are named by both together.
+LONGEST_NAME = 100
+
+
 def name_fault(name: str) -> str:
     """What is wrong with *name* as the name of a plugin; '' when nothing is."""
     if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
         return "only letters, digits, _ and - are allowed"
+    if name.startswith("-"):
+        return "a name may not start with -, as options do"
+    if len(name) > LONGEST_NAME:
+        return f"it has {len(name)} letters, more than {LONGEST_NAME}"
     if name in RESERVED:
         return "this name is reserved"
     for start in RESERVED_STARTS:

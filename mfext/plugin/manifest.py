@@ -12,7 +12,7 @@ from mfext.configfile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
 from mfext.plugin.developed import environments_folder
-from mfext.plugin.general import General, name_fault
+from mfext.plugin.general import LONGEST_NAME, General, name_fault
 from mfext.plugin.marker import Marker, read_marker
 from mfext.section import Config, FreeSection, Schema, variable_name
 from mfext.version import software_version
@@ -175,14 +175,15 @@ def running_sections(schema: Schema) -> list[str]:
 
 def _is_clean(section: str, pattern: str) -> bool:
     """Whether what follows the ``step_`` of *section* can be a part of file names and process names."""
-    return re.fullmatch(r"[A-Za-z0-9_]+", section.removeprefix(pattern.removesuffix("*"))) is not None
+    name = section.removeprefix(pattern.removesuffix("*"))
+    return len(name) <= LONGEST_NAME and re.fullmatch(r"[A-Za-z0-9_]+", name) is not None
 
 
 def _section_error(section: str, file: str) -> MetworkError:
     return ConfigError(
         f'"{section}" cannot be the name of a section',
         where=file,
-        expected="only letters, digits and _ in it",
+        expected=f"only letters, digits and _ in it, {LONGEST_NAME} at most",
     )
 
 

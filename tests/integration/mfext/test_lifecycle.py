@@ -126,6 +126,15 @@ def test_init_makes_folders_and_a_commented_configuration_and_starts_nothing(hom
     assert not Supervisor(home).is_running()
 
 
+def test_a_new_home_is_not_for_other_users_and_an_old_one_stays_as_it_is(home: Home) -> None:
+    lifecycle.init(MODULE, home)
+    assert home.path.stat().st_mode & 0o777 == 0o750
+    assert (home.config / "config.ini").stat().st_mode & 0o777 == 0o640
+    home.path.chmod(0o755)
+    lifecycle.init(MODULE, home)
+    assert home.path.stat().st_mode & 0o777 == 0o755
+
+
 def test_init_leaves_what_is_there(home: Home) -> None:
     lifecycle.init(MODULE, home)
     (home.config / "config.ini").write_text("[place]\nfolder = elsewhere\n")
@@ -410,3 +419,15 @@ def test_nothing_is_started_or_stopped_while_something_that_must_be_there_is_mis
     found = status(lacking, home)
     assert (found.state, list(found.problems)) == ("failing", ["libfoo is not there. Install foo."])
     assert [error.found for error in lifecycle.apply(lacking, home, timeout=60.0).problems] == ["libfoo is not there"]
+
+
+def test_a_secret_that_others_may_read_is_a_warning_of_status(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = install(home, "a", main=WORKER)
+    with (folder / "config.ini").open("a") as config:
+        config.write("[custom]\npassword = s3cret\n")
+    monkeypatch.setattr("mfext.exposed.may_be_read_by_others", lambda _: True)
+    found = status_of(home)
+    assert [warning.partition(": ")[2].partition(".")[0] for warning in found.warnings] == [
+        "a secret that every user of this machine may read"
+    ]
+    assert found.has_trouble
