@@ -41,11 +41,13 @@ class Pack(BatchStep):
             return path
         made = self.output(path.name)
         names: set[str] = set()
-        with tarfile.open(made, "w") as packed:
+        # dereference: of two names of one content, the second would be a mere link.
+        with tarfile.open(made, "w", dereference=True) as packed:
             for file in files:
                 name = file.basename if file.basename not in names else marked(file.basename, file.uid)
                 names.add(name)
-                packed.add(file.path, name)
+                with open(file.path, "rb") as content:
+                    packed.addfile(packed.gettarinfo(arcname=name, fileobj=content), content)
         return Done(made, to=self.custom.destination)
 
 

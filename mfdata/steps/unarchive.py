@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, cast
 
 from mfdata import Done, Failed, File, Step
+from mfdata.steps.naming import fitted
+from mfdata.steps.ziplist import check_list
 from mfext.option import option
 from mfext.section import Section
 
@@ -25,6 +27,11 @@ _LARGEST_READ = 4 * 1024 * 1024
 _ENCRYPTED = 0x1
 #: Others are not read in bounded memory.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DOS_FOLDER = 0x10
+#: What GNU tar notes of an archive, which is none of the files in it: its label (-V), and names of a folder (-g).
+_NOTES = (b"V", b"D")
+#: The rest of a file that began in another volume (-M).
+_CONTINUED = b"M"
 
 
 @dataclass(frozen=True)
@@ -138,12 +145,32 @@ class Untar(Unarchive):
             while (info := archive.next()) is not None:
                 # It remembers all that it has met.
                 archive.members = []  # type: ignore[attr-defined]
+                if info.type == _CONTINUED or "GNU.volume.offset" in info.pax_headers:
+                    raise Unreadable(f"{info.name!r} in it began in another volume: it is a part of an archive")
                 if info.isreg():
                     content = archive.extractfile(info)
                     assert content is not None  # it is a regular file
                     yield Member(info.name, cast(BinaryIO, content))
-                elif not info.isdir():
+                elif not info.isdir() and info.type not in _NOTES:
                     self.skip(info.name)
+            _check_end(source, archive.offset)
+
+
+def _check_end(source: BinaryIO, offset: int) -> None:
+    """Make sure that the end mark of a tar file stands at *offset*, and nothing behind it.
+
+    Python's reader ends at what it cannot read as well: then files behind it would be lost.
+    """
+    source.seek(offset)
+    found = source.read(CHUNK)
+    if len(found) < tarfile.BLOCKSIZE:
+        raise Unreadable("it is cut off: it has no end mark")
+    if found[: tarfile.BLOCKSIZE].strip(b"\0"):
+        raise Unreadable(f"the header at byte {offset} is damaged")
+    while found:
+        if found.strip(b"\0"):
+            raise Unreadable("something stands behind its end, or a header in it is damaged")
+        found = source.read(CHUNK)
 
 
 class Unzip(Unarchive):
@@ -151,8 +178,9 @@ class Unzip(Unarchive):
 
     def members(self, source: BinaryIO) -> Iterator[Member]:
         with zipfile.ZipFile(source) as archive:
+            check_list(archive, source)
             for info in archive.infolist():
-                if info.is_dir():
+                if _is_folder(info):
                     continue
                 # The file type of Unix, if its maker told one: 0o100000 is a regular file.
                 if (info.external_attr >> 28) not in (0, 0o10):
@@ -163,6 +191,15 @@ class Unzip(Unarchive):
                 if info.compress_type not in _METHODS:
                     raise Unreadable(f"{info.filename!r} in it is compressed by a method that is not read")
                 yield Member(info.filename, cast(BinaryIO, archive.open(info)))
+
+
+def _is_folder(info: zipfile.ZipInfo) -> bool:
+    """Whether *info* is of a folder: old .NET ends its name with a backslash, others tell by its attributes alone."""
+    if info.file_size:
+        if info.is_dir():
+            raise Unreadable(f"{info.filename!r} in it is a folder with content")
+        return False
+    return info.is_dir() or info.filename.endswith("\\") or bool(info.external_attr & _DOS_FOLDER)
 
 
 class _BoundedReads:
@@ -192,7 +229,7 @@ def _plain_name(name: str) -> str:
     plain = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
     if plain in ("", ".", "..") or "\0" in plain:
         raise Unreadable(f"{name!r} in it is not the name of a file")
-    return plain
+    return fitted(plain)
 
 
 if __name__ == "__main__":

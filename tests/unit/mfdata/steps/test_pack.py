@@ -27,6 +27,14 @@ def test_files_of_one_name_are_all_in_it(tmp_path: Path) -> None:
     assert all(name.startswith("some") and name.endswith(".txt") for name in texts)
 
 
+def test_files_that_share_their_content_on_disk_are_all_whole_in_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("text")
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    results = run_batch(Pack, [tmp_path / "a", tmp_path / "b"], custom={"dest_basename": "x"}, folder=tmp_path / "work")
+    with tarfile.open(results[0].outputs["x"]) as packed:
+        assert [packed.extractfile(member).read() for member in packed if member.isreg()] == [b"text"] * 2  # type: ignore[union-attr]
+
+
 def test_one_file_is_a_batch_of_one(tmp_path: Path) -> None:
     file = tmp_path / "some.txt"
     file.write_text("text")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import subprocess
 import tarfile
 import tracemalloc
 import zipfile
@@ -170,6 +172,135 @@ def test_what_is_no_archive_is_refused(kind: type[Unarchive], pack: Pack, tmp_pa
 def test_damage_is_refused(kind: type[Unarchive], pack: Pack, tmp_path: Path) -> None:
     data = pack({"a": os.urandom(5000), "b": os.urandom(5000)})
     reason_of(run(kind, tmp_path, data[:4000]))
+
+
+def test_a_tar_that_is_cut_anywhere_before_its_end_mark_is_refused(tmp_path: Path) -> None:
+    data = tar({"a": b"x" * 700, "b": b"", "c": b"y" * 512})
+    content = data.rindex(b"y") + 1
+    for length in {*range(0, content + 512, 512), *range(content - 600, content + 512, 73), 1536, 1537, 2047}:
+        reason_of(run(Untar, tmp_path, data[:length]))
+    for length in (content + 512, len(data)):
+        assert len(contents(run(Untar, tmp_path, data[:length]))) == 3
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 512, b"\xff" * 512, b"x"])
+def test_a_tar_with_a_damaged_header_in_the_middle_is_refused(damage: bytes, tmp_path: Path) -> None:
+    data = bytearray(tar({"a": b"1", "b": b"2", "c": b"3"}))
+    data[1024 : 1024 + len(damage)] = damage
+    assert "header" in reason_of(run(Untar, tmp_path, bytes(data)))
+
+
+def test_one_tar_behind_another_is_refused(tmp_path: Path) -> None:
+    assert "behind its end" in reason_of(run(Untar, tmp_path, tar({"a": b"1"}) + tar({"b": b"2"})))
+
+
+def gnu_tar(folder: Path, *words: str) -> bytes:
+    subprocess.run(["tar", "-C", folder, "-cf", folder / "made.tar", *words], check=True, capture_output=True)
+    return (folder / "made.tar").read_bytes()
+
+
+@pytest.mark.parametrize("form", ["gnu", "posix"])
+@pytest.mark.parametrize("words", [["-V", "a label"], ["-g", "snapshot"]])
+def test_what_gnu_tar_notes_of_an_archive_is_passed_over(form: str, words: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"1")
+    words = [str(tmp_path / word) if word == "snapshot" else word for word in words]
+    data = gnu_tar(tmp_path, f"--format={form}", *words, "data")
+    assert contents(run(Untar, tmp_path, data)) == [("a", b"1")]
+
+
+def test_the_rest_of_a_file_from_another_volume_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("rest")
+    info.type = b"M"
+    assert "another volume" in reason_of(run(Untar, tmp_path, info.tobuf() + tar({"a": b"1"})))
+
+
+@both
+def test_a_long_name_is_fitted(kind: type[Unarchive], pack: Pack, tmp_path: Path) -> None:
+    ((name, content),) = contents(run(kind, tmp_path, pack({"x" * 300 + ".png": b"1"})))
+    assert (len(name), name[-4:], content) == (255, ".png", b"1")
+
+
+def with_count(data: bytes, count: int) -> bytes:
+    at = data.rindex(b"PK\5\6")
+    return data[: at + 8] + struct.pack("<2H", count, count) + data[at + 12 :]
+
+
+def without_last(data: bytes) -> bytes:
+    """A zip whose list, and its end record, lack the last file, which is still there."""
+    at, last = data.rindex(b"PK\5\6"), data.rindex(b"PK\1\2")
+    size, offset = struct.unpack_from("<2L", data, at + 12)
+    record = bytearray(data[at:])
+    struct.pack_into("<2H2L", record, 8, *[data.count(b"PK\1\2") - 1] * 2, size - (at - last), offset)
+    return data[:last] + bytes(record)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda data: with_count(data, 3), "counts 3"),
+        (lambda data: with_count(data, 1), "counts 1"),
+        (lambda data: data + b"garbage", "behind its end"),
+        (lambda data: data + b"\0", "behind its end"),
+        (lambda data: b"garbage" + data, "before it"),
+        (lambda data: zipped({"c": b"3"}) + data, "before it"),
+        (lambda data: data + zipped({"c": b"3"}), "before it"),
+        (without_last, "does not name"),
+        (lambda data: data[:-1], ""),
+    ],
+)
+def test_a_zip_whose_list_is_not_of_all_of_it_is_refused(
+    damage: Callable[[bytes], bytes], said: str, tmp_path: Path
+) -> None:
+    assert said in reason_of(run(Unzip, tmp_path, damage(zipped({"a": b"1" * 50, "b": b"2" * 50}))))
+
+
+def test_a_zip_may_be_streamed_commented_and_large(tmp_path: Path) -> None:
+    class Stream(io.RawIOBase):
+        def __init__(self) -> None:
+            self.data = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object) -> int:
+            self.data += bytes(data)  # type: ignore[call-overload]
+            return len(data)  # type: ignore[arg-type]
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in "ab":
+            with archive.open(name, "w", force_zip64=True) as file:
+                file.write(b"text" * 100)
+        archive.comment = b"a comment" * 5
+    assert contents(run(Unzip, tmp_path, stream.data)) == [("a", b"text" * 100), ("b", b"text" * 100)]
+
+
+def test_a_zip_of_so_many_files_that_it_has_the_large_end_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 5)
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for number in range(6):
+            archive.writestr(f"{number}/", b"")
+        archive.writestr("a", b"1")
+    assert b"PK\6\6" in made.getvalue()
+    assert contents(run(Unzip, tmp_path, made.getvalue())) == [("a", b"1")]
+
+
+def test_folders_as_old_net_writes_them_are_folders(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("data\\", b"")
+        archive.writestr("data\\deep\\", b"")
+        marked = zipfile.ZipInfo("other")
+        marked.external_attr = 0x10
+        archive.writestr(marked, b"")
+        archive.writestr("data\\deep\\a.txt", b"1")
+        archive.writestr("empty", b"")
+    assert contents(run(Unzip, tmp_path, made.getvalue())) == [("a.txt", b"1"), ("empty", b"")]
 
 
 @both
