@@ -18,7 +18,7 @@ from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import Safety
 from mfdata.delivery import remove_transaction
 from mfdata.file import File, Tags, read_tags
-from mfdata.legs import made_events, passed_on
+from mfdata.legs import made_events, name_taken, passed_on
 from mfdata.outcome import Done, Failed, Outcome, decide
 from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
@@ -165,9 +165,11 @@ class BatchWorker(Worker):
                 return Failed(faults[0])
             if isinstance(said, Done) and said.outputs:
                 said = self._answers.checked(said)
+                said = name_taken(said) or said
             if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
                 return said
-            return [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
+            answers = [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
+            return [name_taken(answer) or answer for answer in answers]
         except (MemoryError, KeyboardInterrupt):
             raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
         except BaseException as error:  # the step is not ours: whatever it raises is an outcome, sys.exit() as well
@@ -203,7 +205,8 @@ class BatchWorker(Worker):
                 *made_events(made, first.file),
             )
             legs = [leg for _, _, legs in made for leg in legs]
-            self._delivery.hand_over(first.claim.place, legs, [taken.claim.place for taken in others])
+            ends = [taken.claim.place for taken in others]
+            self._tell_others(self._delivery.hand_over(first.claim.place, legs, ends), first.file)
             self._wait_no_longer()
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.

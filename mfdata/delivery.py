@@ -7,7 +7,8 @@ counts; after it each entry is renamed to where it goes, and whoever finds a ``N
 Entries of a transaction, each a folder so that the name in it can be any:
 ``q.PLUGIN.STEP/WAITING_NAME``    a file for the queue of a step
 ``s.PLUGIN.STEP/WAITING_NAME``    an empty mark: the claimed file itself goes there, last
-``p.N/file`` and ``p.N/path``     a file for the path that is written in ``path``
+``p.N/file`` and ``p.N/path``     a file for the path that is written in ``path``; with ``p.N/other``, it gets another
+                                  name when that is taken, made of the uid that is written there
 ``e/NAME``                        an empty mark: the claimed file NAME beside ends with this one, as a batch does
 """
 
@@ -29,11 +30,13 @@ from mfdata.file import (
     is_own,
     move,
     own_copy,
+    uid_of,
     waiting_name,
     write_tags,
 )
 from mfdata.group_sync import GroupSync
 from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
+from mfdata.placing import NUMBER, QUARANTINE, REPLACE, place
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 
@@ -48,6 +51,15 @@ class Leg(NamedTuple):
     hard_link: bool = False
     #: In the queue, if it goes to one.
     priority: int = USUAL_PRIORITY
+    #: What becomes of it if the path is taken, see :mod:`mfdata.placing`.
+    if_exists: str = REPLACE
+
+
+class OtherName(NamedTuple):
+    """A file that got another name: the one it should have was taken in the meantime."""
+
+    wanted: Path
+    path: Path
 
 
 class Delivery:
@@ -61,23 +73,21 @@ class Delivery:
         self._group = GroupSync()
         self._queues: dict[Target, str] = {}
 
-    def hand_over(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> None:
+    def hand_over(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> list[OtherName]:
         """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
 
         *ends* are files claimed by the same worker which end with this one, in the same instant.
 
         Raises:
-            OSError: nothing was delivered, *claimed* is where it was (full disk, no permission); or it is gone, and
-                what failed came after.
+            OSError: nothing was delivered, *claimed* is where it was (full disk, no permission, a path that is
+                taken and must not be); or it is gone, and what failed came after.
         """
-        if ends:
-            self._hand_over_all(claimed, legs, ends)
-        elif not legs:
+        if not legs and not ends:
             discard(claimed, self._sidecars)
-        elif len(legs) == 1 and legs[0].source == claimed:
-            self._hand_over_itself(legs[0])
-        else:
-            self._hand_over_all(claimed, legs)
+            return []
+        if not ends and len(legs) == 1 and legs[0].source == claimed:
+            return self._hand_over_itself(legs[0])
+        return self._hand_over_all(claimed, legs, ends)
 
     def sync(self) -> None:
         """Bring to disk where files went by one rename each; whoever waits, or takes long, does so before.
@@ -87,18 +97,22 @@ class Delivery:
         """
         self._group.sync()
 
-    def _hand_over_itself(self, leg: Leg) -> None:
+    def _hand_over_itself(self, leg: Leg) -> list[OtherName]:
         """One rename; a path on another file system cannot have that and is a move that may be done twice."""
         # What is put under a path leaves us: nobody would look for a sidecar, or remove it.
         name = "" if isinstance(leg.to, Path) else _new_name(leg)
         if not is_own(leg.source):
             own_copy(leg.source, sync=self._durable)
         in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name, sync=self._durable)
+        if isinstance(leg.to, Path) and leg.if_exists != REPLACE and not _is_on_one_disk(leg.source, leg.to):
+            return self._hand_over_all(leg.source, [leg._replace(hard_link=True)])
         if self._durable:
             sync_file(leg.source)
+        others: list[OtherName] = []
         if isinstance(leg.to, Path):
             self._make_folder(leg.to.parent)
-            move(leg.source, leg.to)
+            path = place(leg.source, leg.to, leg.if_exists, uid=uid_of(leg.tags))
+            others = [OtherName(leg.to, path)] if path != leg.to else []
         else:
             self._rename_into(leg.source, self._queue(leg.to), name)
         if self._durable:
@@ -107,6 +121,7 @@ class Delivery:
         if not in_attribute:
             self._group.sync()  # were the rename taken back, the file would need its old tags
             self._drop_sidecar(os.path.basename(leg.source))
+        return others
 
     def _queue(self, target: Target) -> str:
         found = self._queues.get(target)
@@ -114,7 +129,7 @@ class Delivery:
             found = self._queues[target] = os.fspath(self._places.queue(target))
         return found
 
-    def _hand_over_all(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> None:
+    def _hand_over_all(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> list[OtherName]:
         transaction = Path(f"{claimed}{PREPARED}")
         transaction.mkdir(exist_ok=True)
         if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
@@ -133,11 +148,12 @@ class Delivery:
             if itself:
                 sync_file(claimed)
             _sync_tree(transaction)
+        _place_sure(transaction, others)
         committed = Path(f"{claimed}{COMMITTED}")
         transaction.rename(committed)
         if self._durable:
             sync_folder(committed.parent)
-        self.deliver(committed)
+        return self.deliver(committed)
 
     def _prepare(self, transaction: Path, number: int, leg: Leg, *, take: bool) -> None:
         """Put what *leg* delivers into the transaction; *take* the source itself when nobody else needs it."""
@@ -145,6 +161,8 @@ class Delivery:
             folder, name = transaction / f"p.{number}", "file"
             folder.mkdir()
             (folder / "path").write_bytes(os.fsencode(leg.to))
+            if leg.if_exists == NUMBER:
+                (folder / "other").write_text(uid_of(leg.tags), encoding="ascii")
         else:
             folder, name = transaction / f"q.{leg.to.folder}", _new_name(leg)
             folder.mkdir(exist_ok=True)
@@ -152,7 +170,8 @@ class Delivery:
         if take:
             os.rename(leg.source, entry)
         elif leg.hard_link:
-            self._tag(leg.source, leg.tags, name)
+            if not isinstance(leg.to, Path):
+                self._tag(leg.source, leg.tags, name)
             os.link(leg.source, entry)
         else:
             copy(leg.source, entry)
@@ -168,16 +187,16 @@ class Delivery:
         folder.mkdir()
         (folder / name).touch()
 
-    def deliver(self, committed: Path) -> list[str]:
-        """Finish the committed transaction at *committed*; where its entries went. May be done any number of times."""
+    def deliver(self, committed: Path) -> list[OtherName]:
+        """Finish the committed transaction at *committed*; what got another name. May be done any number of times."""
         claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
-        reached: list[str] = []
+        others: list[OtherName] = []
         folders = sorted(committed.iterdir())
         for folder in folders:
             if folder.name.startswith("p."):
-                self._deliver_path(folder, reached)
+                self._deliver_path(folder, others)
             elif folder.name.startswith("q."):
-                self._deliver_queue(folder, reached)
+                self._deliver_queue(folder)
             elif folder.name == "e":
                 for name in os.listdir(folder):
                     discard(committed.with_name(name), self._sidecars)
@@ -185,36 +204,39 @@ class Delivery:
         if mark is None:
             discard(claimed, self._sidecars)
         else:
-            self._deliver_itself(mark, claimed, reached)
+            self._deliver_itself(mark, claimed)
         remove_transaction(committed)
-        return reached
+        return others
 
-    def _deliver_path(self, folder: Path, reached: list[str]) -> None:
+    def _deliver_path(self, folder: Path, others: list[OtherName]) -> None:
         entry = folder / "file"
         if not entry.exists():
             return  # it is there already
         target = Path(os.fsdecode((folder / "path").read_bytes()))
         self._make_folder(target.parent)
-        move(entry, target)
+        try:
+            uid, if_exists = (folder / "other").read_text(encoding="ascii"), NUMBER
+        except FileNotFoundError:
+            uid, if_exists = "", REPLACE
+        path = place(entry, target, if_exists, uid=uid, mark=folder / "copied")
         if self._durable:
             sync_folder(target.parent)
-        reached.append(os.fspath(target))
+        if path != target:
+            others.append(OtherName(target, path))
 
-    def _deliver_queue(self, folder: Path, reached: list[str]) -> None:
+    def _deliver_queue(self, folder: Path) -> None:
         target = target_of_folder(folder.name[2:])
         queue = self._queue(target)
         for entry in sorted(folder.iterdir()):
             self._rename_into(entry, queue, entry.name)
-            reached.append(str(target))
         if self._durable:
             sync_folder(queue)
 
-    def _deliver_itself(self, mark: Path, claimed: Path, reached: list[str]) -> None:
+    def _deliver_itself(self, mark: Path, claimed: Path) -> None:
         target = target_of_folder(mark.name[2:])
         for name in os.listdir(mark):
             with suppress(FileNotFoundError):  # it is there already
                 self._rename_into(claimed, self._queue(target), name)
-                reached.append(str(target))
         if self._durable:
             sync_folder(self._queue(target))
         self._drop_sidecar(claimed.name)
@@ -247,6 +269,33 @@ def remove_transaction(transaction: Path) -> None:
     """Remove a transaction and all that is still in it."""
     if transaction.is_dir():
         shutil.rmtree(transaction)
+
+
+def _is_on_one_disk(source: str, target: Path) -> bool:
+    folder = target.parent
+    while not folder.exists():
+        folder = folder.parent
+    return os.stat(source).st_dev == folder.stat().st_dev
+
+
+def _place_sure(transaction: Path, legs: Sequence[Leg]) -> None:
+    """Place, before it counts, what may neither replace a file nor get another name; all of it, or nothing.
+
+    Raises:
+        FileExistsError: one of the paths is taken.
+    """
+    placed: list[tuple[Path, Path]] = []
+    try:
+        for number, leg in enumerate(legs):
+            if isinstance(leg.to, Path) and leg.if_exists == QUARANTINE:
+                entry = transaction / f"p.{number}" / "file"
+                place(entry, leg.to, QUARANTINE)
+                placed.append((leg.to, entry))
+    except OSError:
+        for path, entry in placed:
+            with suppress(OSError):
+                move(path, entry)
+        raise
 
 
 def _mark_ends(folder: Path, ends: Sequence[str]) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mfdata.delivery import Leg
-from mfdata.file import File, Tags
-from mfdata.outcome import Done
+from mfdata.file import File, Tags, uid_of
+from mfdata.outcome import Done, Failed, Outcome
 from mfdata.places import Target
+from mfdata.placing import NUMBER, QUARANTINE, REPLACE, described, free_path
 from mfdata.quarantine import COUNTERS
 from mfdata.queue import Claim
 
@@ -45,12 +46,12 @@ class Legs:
             uid = f"{file.uid}.{number}"
             own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": os.fsencode(name)}
             legs = [self._leg(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to]
-            made.append(Made(uid, name, legs))
+            made.append(Made(uid, name, list(map(with_free_name, legs))))
         return made
 
     def _leg(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Leg:
         if isinstance(to, Path):
-            return Leg(source, to, tags)
+            return Leg(source, to, tags, if_exists=outcome.if_exists)
         name = to.rstrip("*")
         priority = outcome.priorities.get(name, claim.priority)
         return Leg(source, self._target(name), tags, to.endswith("*"), priority)
@@ -60,6 +61,28 @@ class Legs:
         if found is None:
             found = self._targets[name] = Target.of(name, self._plugin)
         return found
+
+
+def with_free_name(leg: Leg) -> Leg:
+    """*leg* with another path when its own is taken and it is to have another then."""
+    if leg.if_exists != NUMBER or not isinstance(leg.to, Path):
+        return leg
+    return leg._replace(to=free_path(leg.to, uid_of(leg.tags)))
+
+
+def replaced_by(legs: Iterable[Leg]) -> list[str]:
+    """The files that *legs* will replace, each with its uid if it tells it."""
+    paths = (leg.to for leg in legs if isinstance(leg.to, Path) and leg.if_exists == REPLACE)
+    return [described(path) for path in paths if os.path.lexists(path)]
+
+
+def name_taken(outcome: Outcome | None) -> Failed | None:
+    """The failure of *outcome* when a path in it is taken and must not be."""
+    if not isinstance(outcome, Done) or outcome.if_exists != QUARANTINE:
+        return None
+    wanted = (to for to in (*outcome.to, *(to for output in outcome.outputs for to in output.to)))
+    taken = next((to for to in wanted if isinstance(to, Path) and os.path.lexists(to)), None)
+    return Failed(f"{taken} exists already, and if_exists = quarantine", permanent=True) if taken else None
 
 
 def is_for_itself(outcome: Done) -> bool:

@@ -35,6 +35,10 @@ class Done:
     tags: dict[str, bytes] = field(default_factory=dict)
     #: By ``plugin/step``: the priority in that step's queue, where it is not the one that the file has.
     priorities: Mapping[str, int] = field(default_factory=dict)
+    #: When a ``Path`` is taken: ``replace`` what is there, another name (``number``), or ``quarantine``.
+    if_exists: str = "replace"
+    #: What the trace says of it besides.
+    note: str = field(default="", compare=False)
 
     def __init__(
         self,
@@ -43,6 +47,8 @@ class Done:
         dropped_by: str = "",
         tags: dict[str, bytes] | None = None,
         priorities: Mapping[str, int] | None = None,
+        if_exists: str = "replace",
+        note: str = "",
     ) -> None:
         made = tuple(output if isinstance(output, Output) else Output(_path(output)) for output in outputs)
         for tag, value in (tags or {}).items():
@@ -53,6 +59,10 @@ class Done:
         object.__setattr__(self, "dropped_by", dropped_by)
         object.__setattr__(self, "tags", tags or {})
         object.__setattr__(self, "priorities", priorities or {})
+        if if_exists not in ("number", "replace", "quarantine"):
+            raise ValueError(f"if_exists is number, replace or quarantine; found {if_exists!r}")
+        object.__setattr__(self, "if_exists", if_exists)
+        object.__setattr__(self, "note", note)
 
 
 def _path(output: object) -> Path:

@@ -113,10 +113,12 @@ class Recovery:
 
     def _finish(self, committed: Path, target: Target) -> None:
         claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
+        tags: Tags = {}
         with suppress(FileNotFoundError):
             tags = read_tags(claimed, self._places.sidecars)
             self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
-        self._delivery.deliver(committed)
+        for _, path in self._delivery.deliver(committed):
+            self._trace.write(_told("placed", tags, claimed, target) | {"to": [str(path)]})
 
     def _take_back(self, path: Path, target: Target, cause: dict[str, Any], *, may_keep: bool) -> None:
         """Put a file back into its queue, or into quarantine when workers died on it too often, and on it alone."""

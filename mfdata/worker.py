@@ -8,7 +8,7 @@ import random
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,18 @@ from mfdata import heldup, quarantine
 from mfdata.answer import Answers, wrong_tag
 from mfdata.config import Safety, StepConfig
 from mfdata.deadline import Deadline
-from mfdata.delivery import Delivery, Leg, remove_transaction
+from mfdata.delivery import Delivery, Leg, OtherName, remove_transaction
 from mfdata.file import File, before_entry, read_tags
-from mfdata.legs import Legs, distinct, is_for_itself, made_events, passed_on
+from mfdata.legs import (
+    Legs,
+    distinct,
+    is_for_itself,
+    made_events,
+    name_taken,
+    passed_on,
+    replaced_by,
+    with_free_name,
+)
 from mfdata.outcome import (
     Decision,
     Delay,
@@ -189,7 +198,8 @@ class Worker:
     def _run(self, file: File, claim: Claim) -> Outcome | None:
         self.step.begin(claim.place)
         try:
-            return self._answers.checked(self.step.process(file))
+            answer = self._answers.checked(self.step.process(file))
+            return name_taken(answer) or answer
         except (MemoryError, KeyboardInterrupt):
             raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
         except BaseException as error:  # the step is not ours: whatever it raises is an outcome, sys.exit() as well
@@ -235,14 +245,28 @@ class Worker:
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = passed_on(file.tags) | outcome.tags
-        own = self._legs.of_itself(claim, outcome, tags)
+        wanted = self._legs.of_itself(claim, outcome, tags)
+        own = list(map(with_free_name, wanted))
         made = self._legs.of_outputs(claim, outcome, file, tags)
         if outcome.dropped_by:
             event: dict[str, object] = {"event": "dropped", **told, "rule": outcome.dropped_by}
         else:
             event = {"event": "done", **told, "to": [str(leg.to) for leg in own]}
+        legs = distinct([*own, *(leg for one in made for leg in one.legs)])
+        more = {
+            "taken": [str(one.to) for one, other in zip(wanted, own, strict=True) if one.to != other.to],
+            "replaced": replaced_by(legs),
+            "note": outcome.note,
+        }
+        event |= {name: value for name, value in more.items() if value}
         self._tell(event, *made_events(made, file))
-        self._delivery.hand_over(claim.place, distinct([*own, *(leg for one in made for leg in one.legs)]))
+        self._tell_others(self._delivery.hand_over(claim.place, legs), file)
+
+    def _tell_others(self, others: Sequence[OtherName], file: File) -> None:
+        """Correct what was told of paths that another process took meanwhile."""
+        for wanted, path in others:
+            told = {"uid": file.uid, "name": file.basename, "to": [str(path)]}
+            self._trace.write({"event": "placed", **told, "reason": f"{wanted} was taken meanwhile"})
 
     def _delay(self, claim: Claim, file: File, delay: Delay, told: dict[str, object]) -> None:
         due = time.time() + delay.wait

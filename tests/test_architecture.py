@@ -39,6 +39,7 @@ REMOVERS = {
     "mfdata/breaker.py": "what is known of a machine, once it answers",
     "mfdata/pressure.py": "the word that intake pauses",
     "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
+    "mfdata/placing.py": "the name that a file had before it got another",
     "mfdata/testing.py": "the folder made for a try of a step",
 }
 
@@ -117,6 +118,7 @@ def test_ready_made_steps_need_nothing_but_the_public_step_interface() -> None:
         "mfdata.step",
         "mfdata.outcome",
         "mfdata.file",
+        "mfdata.placing",
         "mfdata.steps",
         "mfdata.breaker",
         "mfdata.heading",

@@ -27,6 +27,7 @@ from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyn
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
 from mfdata.file import discard
+from mfdata.placing import rename_new
 from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_folder import Folder
@@ -35,7 +36,6 @@ from mfdata.receivers.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
-from mfdata.steps.placement import rename_new
 from mfext.fs.sync import sync_folder
 from mfext.log import get_logger
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mfdata.completeness import HIDDEN
 from mfdata.file import discard, new_uid
-from mfdata.steps.placement import rename_new
+from mfdata.placing import rename_new
 from mfext.fs.sync import begin_sync, sync_folder
 
 #: Begins the names of files that are being received; the observer leaves them alone.

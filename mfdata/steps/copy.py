@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
-from mfdata.steps.naming import HELP, check_template, written_path
+from mfdata.steps.naming import HELP, check_template, if_exists_option, written_path
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section
@@ -26,6 +26,7 @@ class CopyKeys(Section):
         example="archive/main*:to_paris/send:/data/out",
     )
     dest_basename: str = option("{ORIGINAL_BASENAME}", help=f"Name of each file in a folder; {HELP}")
+    if_exists: str = if_exists_option("number")
 
     def __post_init__(self) -> None:
         check_template(self.dest_basename, "dest_basename")
@@ -54,7 +55,8 @@ class Copy(Step):
         moment = time.localtime()
         destinations = [self._destination(name, file, moment) for name in self.custom.names]
         failed = next((one for one in destinations if isinstance(one, Failed)), None)
-        return failed or Done(to=tuple(one for one in destinations if not isinstance(one, Failed)))
+        found = tuple(one for one in destinations if not isinstance(one, Failed))
+        return failed or Done(to=found, if_exists=self.custom.if_exists)
 
     def _destination(self, name: str, file: File, moment: time.struct_time) -> str | Path | Failed:
         if not is_folder(name):

@@ -12,6 +12,8 @@ from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, mode_opti
 from mfext.option import option
 from mfext.section import Section
 
+_OLD_WORDS = {"rename": "number", "fail": "quarantine"}
+
 
 @dataclass(frozen=True)
 class MoveKeys(Section):
@@ -23,9 +25,10 @@ class MoveKeys(Section):
     dest_basename: str = option("{ORIGINAL_UID}", help=f"Name of each file below dest_dir; {HELP}")
     if_exists: str = option(
         "replace",
-        choices=("replace", "rename", "fail"),
-        help="When the name is taken: replace the file that is there, rename the new one (~ and eight digits before "
-        "its suffix), or let the new one fail.",
+        choices=("replace", "number", "quarantine", "rename", "fail"),
+        help="When a file of that name is there: replace = the new one takes its place; number = it gets a number of "
+        "its own, ~ and eight digits before its suffix; quarantine = it has failed, for good. The trace says which "
+        "name it got, or what it replaced. rename and fail are older words for number and quarantine.",
     )
     drop_tags: bool = option(False, help="Leave the tags behind: the file gets no extended attribute of MetWork.")
     force_chmod: str = mode_option()
@@ -48,21 +51,10 @@ class Move(Step):
             return target
         if keys.force_chmod:
             file.path.chmod(int(keys.force_chmod, 8))
-        if keys.if_exists != "replace":
-            return self._put_beside(file, target)
+        if_exists = _OLD_WORDS.get(keys.if_exists, keys.if_exists)
         if keys.drop_tags:
-            return Done(Output(self._without_tags(file), to=(target,)))
-        return Done(to=target)
-
-    def _put_beside(self, file: File, target: Path) -> Done | Failed:
-        from mfdata.steps.placement import place_new
-
-        keys = self.custom
-        sidecars, other_name = self.places.sidecars, keys.if_exists == "rename"
-        placed = place_new(file, target, sidecars, other_name=other_name, with_tags=not keys.drop_tags)
-        if placed is None:
-            return Failed(f"{target} exists already, and if_exists = fail", permanent=True)
-        return Done()
+            return Done(Output(self._without_tags(file), to=(target,)), if_exists=if_exists)
+        return Done(to=target, if_exists=if_exists)
 
     def _without_tags(self, file: File) -> Path:
         from mfdata.file import copy

@@ -40,6 +40,17 @@ def mode_option() -> Any:
     )
 
 
+def if_exists_option(default: str) -> Any:
+    """The key for what becomes of a file whose name is taken."""
+    return option(
+        default,
+        choices=("number", "replace", "quarantine"),
+        help="When a file of that name is there: number = the new one gets a number of its own, ~ and eight digits "
+        "before its suffix; replace = it takes the place of the old one; quarantine = it has failed, for good. The "
+        "trace says which name it got, or what it replaced.",
+    )
+
+
 def check_template(template: str, key: str) -> None:
     """Look at a template before any file comes.
 

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mfdata import Done, Failed, File, Step
-from mfdata.config import StepConfig
-from mfdata.file import ATTRIBUTE, first_tags, read_tags, write_tags
-from mfdata.outcome import Outcome
-from mfdata.steps import placement
+from mfdata import Done, Failed, File, Step, quarantine
+from mfdata import placing as placing_functions
+from mfdata.config import Safety, StepConfig
+from mfdata.delivery import remove_transaction
+from mfdata.file import ATTRIBUTE, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.places import Places, Target
+from mfdata.queues.local import LocalQueue
 from mfdata.steps.archive import Archive
 from mfdata.steps.copy import Copy
 from mfdata.steps.delete import Delete
-from mfdata.steps.move import Move, MoveKeys
+from mfdata.steps.move import Move
 from mfdata.testing import Result, run_step
-from mfext.environment import Home
+from mfdata.trace import Trace, life
+from mfdata.worker import Worker, prepared
 from mfext.errors import ConfigError
+from mfext.section import Config, FreeSection
+from mfext.testing import temporary_home
 
 
 @pytest.fixture
@@ -113,72 +120,255 @@ def test_move_can_leave_the_tags_behind(source: Path) -> None:
     assert ATTRIBUTE not in os.listxattr(output.path)
 
 
-def move_beside(source: Path, *, uid: str = "u1", **keys: Any) -> Outcome:
-    """What a worker's Move says of a file that is claimed anew, with its tags on disk."""
-    home = Home("mfdata", source.parent / "home")
-    claimed = home.path / "claimed"
-    claimed.parent.mkdir(exist_ok=True)
-    claimed.unlink(missing_ok=True)
-    claimed.write_bytes(source.read_bytes())
-    tags = first_tags(uid, os.fsencode(source.name), b"incoming")
-    write_tags(claimed, tags, home.path / "sidecars")
-    keys = {"dest_dir": str(source.parent / "out"), "dest_basename": "{ORIGINAL_BASENAME}", **keys}
-    return Move(home, "p", "main", StepConfig(), MoveKeys(**keys)).process(File(claimed, tags))
+_benches: list[Bench] = []
 
 
-def contents(folder: Path) -> list[bytes]:
-    return sorted(path.read_bytes() for path in folder.iterdir())
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    """Close what a test made."""
+    yield
+    while _benches:
+        _benches.pop().close()
 
 
-def test_a_taken_name_is_left_alone_and_the_file_gets_another(source: Path) -> None:
-    assert move_beside(source, if_exists="rename", uid="u1") == Done()
-    source.write_bytes(b"other")
-    assert move_beside(source, if_exists="rename", uid="u2") == Done()
-    out = source.parent / "out"
-    assert contents(out) == [b"content", b"other"]
-    assert (out / "radar 1.png").read_bytes() == b"content"
-    assert all(path.name.startswith("radar 1") and path.suffix == ".png" for path in out.iterdir())
+class Bench:
+    """A step with its worker, which is given files by hand."""
+
+    def __init__(self, folder: Path, kind: type[Step], plugin: str = "p", **keys: Any) -> None:
+        self.home = temporary_home(folder)
+        self.places = Places(self.home)
+        sections = Config({"custom": FreeSection(keys)}, {}, {})
+        self.step = kind(self.home, plugin, "main", StepConfig(), sections.section("custom", kind.Custom))
+        self.queue = LocalQueue(self.places, Target(plugin, "main"))
+        self.trace = Trace(self.home, f"step.{plugin}.main", plugin, "main")
+        self.worker = Worker(self.step, self.queue, self.trace, Safety())
+        _benches.append(self)
+
+    def put(self, content: bytes, name: bytes = b"radar 1.png") -> str:
+        uid = new_uid()
+        path = self.home.path / "part"
+        path.write_bytes(content)
+        write_tags(path, first_tags(uid, name, b"incoming"), self.places.sidecars)
+        path.rename(self.places.queue(self.worker.target) / waiting_name(name))
+        return uid
+
+    def work(self) -> None:
+        claim = self.queue.claim()
+        assert claim
+        self.worker.work(claim)
+
+    def send(self, content: bytes, name: bytes = b"radar 1.png") -> str:
+        uid = self.put(content, name)
+        self.work()
+        return uid
+
+    def told(self, uid: str) -> dict[str, Any]:
+        return life(self.home, uid)[-1]
+
+    def close(self) -> None:
+        self.queue.close()
+        self.trace.close()
+
+    def kept(self) -> list[str]:
+        return [kept.uid for kept in quarantine.kept_files(self.places)]
 
 
-def test_a_taken_name_makes_the_file_fail_when_told_so(source: Path) -> None:
-    assert move_beside(source, if_exists="fail", uid="u1") == Done()
-    outcome = move_beside(source, if_exists="fail", uid="u2")
-    assert isinstance(outcome, Failed)
-    assert outcome.permanent
-    assert contents(source.parent / "out") == [b"content"]
+def bench(folder: Path, kind: type[Step], **keys: Any) -> Bench:
+    own = {"dest_dirs": str(folder / "out")} if kind is Copy else {"dest_dir": str(folder / "out")}
+    return Bench(folder, kind, **{**own, "dest_basename": "{ORIGINAL_BASENAME}", **keys})
 
 
-@pytest.mark.parametrize("if_exists", ["rename", "fail"])
-def test_a_second_try_finds_what_the_first_has_placed(if_exists: str, source: Path) -> None:
-    assert move_beside(source, if_exists=if_exists, uid="u1") == Done()
-    assert move_beside(source, if_exists=if_exists, uid="u1") == Done()
-    assert contents(source.parent / "out") == [b"content"]
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_second_try_finds_the_other_name_too(source: Path) -> None:
-    for uid in ("u1", "u2", "u2"):
-        assert move_beside(source, if_exists="rename", uid=uid) == Done()
-    assert len(contents(source.parent / "out")) == 2
+placing = pytest.mark.parametrize("kind", [Archive, Copy, Move])
 
 
-@pytest.mark.parametrize("drop", [False, True])
-def test_a_placed_file_has_tags_unless_they_are_dropped(drop: bool, source: Path) -> None:
-    assert move_beside(source, if_exists="fail", uid="u1", drop_tags=drop) == Done()
-    tags = read_tags(source.parent / "out/radar 1.png", source.parent / "none")
-    assert bool(tags) is not drop
+@pytest.mark.parametrize(("kind", "default"), [(Archive, "number"), (Copy, "number"), (Move, "replace")])
+def test_what_a_taken_name_means_by_default(kind: type[Step], default: str, tmp_path: Path) -> None:
+    assert bench(tmp_path, kind).step.custom.if_exists == default
 
 
-@pytest.mark.parametrize("drop", [False, True])
-def test_a_file_can_be_placed_on_another_file_system(drop: bool, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def other_file_system(*_: object) -> None:
-        raise OSError(errno.EXDEV, "Invalid cross-device link")
+@placing
+def test_two_files_of_one_name_are_both_kept_and_the_trace_tells_where(kind: type[Step], tmp_path: Path) -> None:
+    at = bench(tmp_path, kind, if_exists="number", **({"keep_tags_suffix": ""} if kind is Archive else {}))
+    uids = {content: at.send(content) for content in (b"1", b"2", b"3")}
+    out = tmp_path / "out"
+    found = contents(out)
+    assert sorted(found.values()) == [b"1", b"2", b"3"]
+    assert found["radar 1.png"] == b"1"
+    assert all(name.startswith("radar 1") and name.endswith(".png") for name in found)
+    for content, uid in uids.items():
+        (to,) = at.told(uid)["to"]
+        assert Path(to).read_bytes() == content
+    assert at.told(uids[b"2"])["taken"] == [str(out / "radar 1.png")]
 
-    monkeypatch.setattr(os, "link", other_file_system)
-    assert move_beside(source, if_exists="fail", drop_tags=drop) == Done()
-    assert contents(source.parent / "out") == [b"content"]
+
+@placing
+def test_a_file_that_is_replaced_is_named_in_the_trace(kind: type[Step], tmp_path: Path) -> None:
+    at = bench(tmp_path, kind, if_exists="replace")
+    first, second = at.send(b"1"), at.send(b"2")
+    assert contents(tmp_path / "out")["radar 1.png"] == b"2"
+    assert "replaced" not in at.told(first)
+    (replaced,) = at.told(second)["replaced"]
+    assert replaced.startswith(str(tmp_path / "out/radar 1.png"))
+    if kind is not Copy:  # a copy has no tags
+        assert first in replaced
 
 
-@pytest.mark.parametrize("rename_new", [placement.rename_new, placement._link_new])
+@placing
+def test_a_taken_name_is_quarantine_when_told_so(kind: type[Step], tmp_path: Path) -> None:
+    at = bench(tmp_path, kind, if_exists="quarantine")
+    at.send(b"1")
+    second = at.send(b"2")
+    assert contents(tmp_path / "out")["radar 1.png"] == b"1"
+    assert at.kept() == [second]
+    assert "exists already" in at.told(second)["reason"]
+
+
+@pytest.mark.parametrize(("word", "count"), [("rename", 2), ("fail", 1)])
+def test_the_older_words_of_move_are_still_known(word: str, count: int, tmp_path: Path) -> None:
+    at = bench(tmp_path, Move, if_exists=word)
+    at.send(b"1")
+    at.send(b"2")
+    assert len(contents(tmp_path / "out")) == count
+
+
+@pytest.mark.parametrize("if_exists", ["number", "quarantine"])
+def test_a_name_that_is_taken_in_the_last_moment_is_not_replaced(
+    if_exists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = bench(tmp_path, Move, if_exists=if_exists)
+    at.send(b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr("mfdata.legs.free_path", lambda wanted, _uid: wanted)
+        patch.setattr("mfdata.worker.name_taken", lambda _outcome: None)
+        uid = at.send(b"2")
+    if if_exists == "number":
+        assert sorted(contents(tmp_path / "out").values()) == [b"1", b"2"]
+        told = at.told(uid)
+        assert told["event"] == "placed"
+        assert Path(told["to"][0]).read_bytes() == b"2"
+    else:
+        at.work()  # it waited again
+        assert contents(tmp_path / "out") == {"radar 1.png": b"1"}
+        assert at.kept() == [uid]
+
+
+@pytest.mark.parametrize("drop", ["0", "1"])
+def test_a_moved_file_has_tags_unless_they_are_dropped(drop: str, tmp_path: Path) -> None:
+    bench(tmp_path, Move, if_exists="number", drop_tags=drop).send(b"1")
+    assert bool(read_tags(tmp_path / "out/radar 1.png", tmp_path / "none")) is (drop == "0")
+
+
+@pytest.mark.parametrize("drop", ["0", "1"])
+@pytest.mark.parametrize("if_exists", ["number", "quarantine"])
+def test_a_file_can_be_placed_on_another_file_system(
+    drop: str, if_exists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = placing_functions.rename_new
+
+    def between_file_systems(source: str | Path, target: str | Path) -> bool:
+        if "out" in str(target) and "out" not in str(source):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return plain(source, target)
+
+    monkeypatch.setattr(placing_functions, "rename_new", between_file_systems)
+    monkeypatch.setattr("mfdata.delivery._is_on_one_disk", lambda _source, _target: False)
+    at = bench(tmp_path, Move, if_exists=if_exists, drop_tags=drop)
+    at.send(b"1")
+    at.send(b"2")
+    assert sorted(contents(tmp_path / "out").values()) == ([b"1", b"2"] if if_exists == "number" else [b"1"])
+    assert len(at.kept()) == (if_exists == "quarantine")
+
+
+def test_a_copy_to_another_file_system_that_was_placed_is_not_placed_again(tmp_path: Path) -> None:
+    source, target, mark = tmp_path / "source", tmp_path / "target", tmp_path / "mark"
+    source.write_bytes(b"1")
+    assert placing_functions._copy_new(source, target, mark)
+    assert placing_functions._copy_new(source, target, mark)
+    other = tmp_path / "other"
+    other.write_bytes(b"2")
+    assert not placing_functions._copy_new(other, target, tmp_path / "other mark")
+
+
+def test_all_folders_of_a_copy_get_the_file_or_none(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/radar 1.png").write_bytes(b"old")
+    at = Bench(tmp_path, Copy, dest_dirs=f"{tmp_path / 'a'},{tmp_path / 'b'}", if_exists="quarantine")
+    uid = at.send(b"1")
+    assert at.kept() == [uid]
+    assert not (tmp_path / "a/radar 1.png").exists()
+
+
+def archived(folder: Path) -> dict[str, str]:
+    """Of each file in the archive: its content, and the uid that is written beside it."""
+    found = contents(folder)
+    files = {name: content for name, content in found.items() if content.startswith(b"#")}
+    return {
+        content.decode(): found.get(f"{name}.tags", b"").decode().partition("original_uid = ")[2].partition("\n")[0]
+        for name, content in files.items()
+    }
+
+
+@pytest.mark.parametrize("if_exists", ["number", "replace"])
+@pytest.mark.parametrize("names", [(b"a", b"a.tags"), (b"a.tags", b"a"), (b"a", b"a.tags", b"a.tags.tags", b"a.tags")])
+def test_tags_never_meet_a_file(names: tuple[bytes, ...], if_exists: str, tmp_path: Path) -> None:
+    at = bench(tmp_path, Archive, if_exists=if_exists)
+    wanted = {}
+    for number, name in enumerate(names):
+        content = f"# {number}"
+        wanted[content] = at.send(content.encode(), name)
+    found = archived(tmp_path / "out")
+    if if_exists == "number":
+        assert found == wanted
+    assert all(found[content] == wanted[content] for content in found)
+    assert f"# {len(names) - 1}" in found
+
+
+def test_an_archive_of_one_name_has_the_tags_of_each_file_beside_it(tmp_path: Path) -> None:
+    at = bench(tmp_path, Archive)
+    wanted = {f"# {number}": at.send(f"# {number}".encode()) for number in range(4)}
+    assert archived(tmp_path / "out") == wanted
+
+
+def test_an_archive_that_replaces_has_the_tags_of_the_last(tmp_path: Path) -> None:
+    at = bench(tmp_path, Archive, if_exists="replace")
+    uids = [at.send(b"# %d" % number) for number in range(3)]
+    assert archived(tmp_path / "out") == {"# 2": uids[-1]}
+
+
+def test_a_second_try_of_the_archive_finds_its_own_tags(tmp_path: Path) -> None:
+    at = bench(tmp_path, Archive)
+    at.put(b"# 1")
+    claim = at.queue.claim()
+    assert claim
+    at.step.begin(claim.place)
+    at.step.process(File(claim.place, read_tags(claim.place, at.places.sidecars)))
+    remove_transaction(prepared(claim))
+    at.queue.release(claim)
+    at.work()
+    assert sorted(contents(tmp_path / "out")) == ["radar 1.png", "radar 1.png.tags"]
+
+
+def test_workers_that_place_one_name_at_once_lose_nothing(tmp_path: Path) -> None:
+    benches = [bench(tmp_path, Archive) for _ in range(4)]
+    wanted = {f"# {number}": benches[0].put(f"# {number}".encode()) for number in range(40)}
+
+    def work(one: Bench) -> None:
+        while claim := one.queue.claim():
+            one.worker.work(claim)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in benches]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert archived(tmp_path / "out") == wanted
+
+
+@pytest.mark.parametrize("rename_new", [placing_functions.rename_new, placing_functions._link_new])
 def test_a_new_name_never_replaces(rename_new: object, tmp_path: Path) -> None:
     assert callable(rename_new)
     one, other, target = tmp_path / "one", tmp_path / "other", tmp_path / "target"
@@ -192,7 +382,7 @@ def test_a_new_name_never_replaces(rename_new: object, tmp_path: Path) -> None:
 
 def test_renaming_what_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        placement.rename_new(tmp_path / "none", tmp_path / "target")
+        placing_functions.rename_new(tmp_path / "none", tmp_path / "target")
 
 
 def test_copy_gives_the_file_to_steps_and_folders(source: Path) -> None:
