@@ -181,12 +181,16 @@ class Handler(RequestHandler):
         """Answer with *problem*, unless something was answered before."""
         if self._finished or self._headers_written:
             return
+        self._write_problem(problem)
+        self.finish()
+
+    def _write_problem(self, problem: Problem) -> None:
         self.clear()
         self.set_status(problem.status, problem.title)
         self.set_header("Content-Type", MEDIA_TYPE)
         for name, value in problem.headers.items():
             self.set_header(name, value)
-        self.finish(problem.body)
+        self.write(problem.body)
 
     def write_error(self, status_code: int, **details: Any) -> None:
         error = details.get("exc_info", (None, None, None))[1]

@@ -41,6 +41,8 @@ _OF_RESULTS = frozenset(("if-none-match", "if-modified-since"))
 #: Largest execute request, which is read into memory.
 _MAX_EXECUTE = 1_000_000
 _MAX_KEY = 255
+#: Seconds for which the rest of a body is taken whose request is refused.
+_LINGER = 5.0
 #: Says of the answer of a service that it may be anything.
 _UNLIMITED = 1 << 62
 
@@ -51,14 +53,31 @@ class Receiving(Handler):
 
     methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
     limit = 0
+    #: All of the body has come, or none of it will.
+    _is_complete = False
+    #: It is answered already; what still comes of the body is of no use.
+    _is_refused = False
+    _slow: asyncio.TimerHandle | None = None
 
     def prepare(self) -> None:
+        # Tornado's own limit knows one answer only; ours is in data_received.
+        self.request.connection.set_max_body_size(_UNLIMITED)  # type: ignore[union-attr]
+        headers = self.request.headers
+        # Who waits for a word before the body sends none when the word is no.
+        self._is_complete = "Expect" in headers or not (
+            "Transfer-Encoding" in headers or headers.get("Content-Length", "0") != "0"
+        )
+        try:
+            self._prepare()
+        except Problem as problem:
+            self.refuse(problem)
+        self._is_complete = False
+
+    def _prepare(self) -> None:
         super().prepare()
         self.size = 0
         self._wait()
         self.expect()
-        # Tornado's own limit knows one answer only; ours is in data_received.
-        self.request.connection.set_max_body_size(_UNLIMITED)  # type: ignore[union-attr]
         length = self.request.headers.get("Content-Length", "0")
         if length.isdecimal() and int(length) > self.limit:
             raise self._too_large()
@@ -70,9 +89,10 @@ class Receiving(Handler):
         """Get more of the body."""
 
     async def data_received(self, chunk: bytes) -> None:
-        if self._finished:
+        if self._finished or self._is_refused:
             return
-        self._slow.cancel()
+        if self._slow:
+            self._slow.cancel()
         self._wait()
         self.size += len(chunk)
         try:
@@ -84,6 +104,26 @@ class Receiving(Handler):
         except OSError:
             self.refuse(Problem(507, "There is no room to keep the body", headers={"Retry-After": "60"}))
 
+    def refuse(self, problem: Problem) -> None:
+        """Answer with *problem*, and take what still comes of the body for a while.
+
+        Who is cut off while sending sees a broken connection and not the answer.
+        """
+        if self._is_complete or self._finished or self._headers_written:
+            super().refuse(problem)
+            return
+        self._is_refused = True
+        self._write_problem(problem)
+        self.set_header("Content-Length", str(len(problem.body)))
+        self.flush().add_done_callback(lambda sent: sent.exception())
+        if self._slow:
+            self._slow.cancel()
+        self._slow = asyncio.get_running_loop().call_later(_LINGER, self._end_refusal)
+
+    def _end_refusal(self) -> None:
+        if not self._finished:
+            self.finish()
+
     def on_finish(self) -> None:
         super().on_finish()
         self.leave()
@@ -94,12 +134,16 @@ class Receiving(Handler):
 
     def leave(self) -> None:
         """The request is over, well or not."""
-        if hasattr(self, "_slow"):
+        if self._slow:
             self._slow.cancel()
 
     def complete(self) -> None:
         """The body is all there."""
-        self._slow.cancel()
+        self._is_complete = True
+        if self._slow:
+            self._slow.cancel()
+        if self._is_refused:
+            self._end_refusal()
 
     def _wait(self) -> None:
         """Give up when nothing comes for too long."""

@@ -548,6 +548,35 @@ def test_no_room_for_a_body_is_told(made: Site) -> None:
     wait_until(lambda: not list((made.home.var / "jobs" / "bodies").iterdir()), what="nothing kept")
 
 
+def said_to(site: Site, request: bytes, body: bytes) -> bytes:
+    """What the gateway answers to one who sends all of it before looking at the answer."""
+    connection = UnixConnection(site.home.run / "gateway.sock", timeout=60)
+    connection.connect()
+    try:
+        connection.sock.sendall(request + b"Host: x\r\n\r\n")
+        connection.sock.sendall(body)
+        return connection.sock.recv(65536)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "status"),
+    [("POST /only", b"507"), ("POST /small", b"413"), ("POST /nothing", b"404"), ("OPTIONS /only", b"405")],
+)
+def test_a_refusal_is_read_by_who_is_still_sending(made: Site, place: str, status: bytes) -> None:
+    gateway = made.start("gateway")
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (2 * MB, 2 * MB))
+    for _ in range(8):
+        answer = said_to(made, f"{place} HTTP/1.1\r\nContent-Length: {12 * MB}\r\n".encode(), bytes(12 * MB))
+        assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+def test_who_waits_for_a_word_is_refused_before_the_body(gateway: Site) -> None:
+    answer = said_to(gateway, b"POST /small HTTP/1.1\r\nContent-Length: 12000000\r\nExpect: 100-continue\r\n", b"")
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
 # -- stopping and dying
 
 
