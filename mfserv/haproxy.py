@@ -12,6 +12,7 @@ from typing import Any
 from mfext.errors import ConfigError
 from mfext.metrics.listener import SOCKET as METRICS_SOCKET
 from mfext.section import Config
+from mfserv import tokens
 from mfserv.app import App
 from mfserv.clients import Clients, clients
 from mfserv.config import Http, Tls
@@ -29,7 +30,6 @@ from mfserv.haproxynames import (
 from mfserv.limits import Rate, lane, passing, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
-from mfserv.tokens import issuers
 
 #: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
 #: Those that may be sent again are copied whole: each kilobyte costs every request.
@@ -90,7 +90,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
     Raises:
         ConfigError: routes overlap, or clients are not right.
     """
-    table, known, signers = routing_table(apps), clients(config), issuers(config)
+    table, known, signers = routing_table(apps), clients(config), tokens.issuers(config)
     lanes = [
         Lane(app, name, one.order, lane(app.places, one.share))
         for app in apps
@@ -121,6 +121,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "buffer": BUFFER,
         "rewrite": REWRITE,
         "forgeable": forgeable(),
+        "claims": tokens,
     }
     keys = {name: text for one in signers for name, text in one.files.items()}
     return Rendered({**maps, **keys, "index.html": page(table), CONFIG: _text(facts)})

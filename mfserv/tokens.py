@@ -58,7 +58,25 @@ class Issuer:
     def audience(self) -> str:
         """What the claims of a token for its audience match: HAProxy's own query of JSON knows no lists."""
         wanted = f'"{re.escape(self.settings.audience)}"'.replace("/", r"\\?/")
-        return rf'^\s*\{{{_BEFORE}"aud"\s*:\s*(?:{wanted}|\[[^\[\]{{}}]*{wanted}[^\[\]{{}}]*\])'
+        return rf"{is_there('aud')}(?:{wanted}|\[[^\[\]{{}}]*{wanted}[^\[\]{{}}]*\])"
+
+
+def is_there(name: str) -> str:
+    """What JSON of an object matches that has *name*; its value follows."""
+    return rf'^\s*\{{{_BEFORE}"{name}"\s*:\s*'
+
+
+def number(name: str) -> str:
+    """What JSON of an object matches in which *name* is a number of at least 0, written without an exponent.
+
+    HAProxy's own query takes any text for a number, and reads it up to the first letter.
+    """
+    return rf"{is_there(name)}(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\s*[,}}]"
+
+
+def text(name: str) -> str:
+    """What JSON of an object matches in which *name* is a text."""
+    return rf"{is_there(name)}{_TEXT}\s*[,}}]"
 
 
 def issuers(config: Config) -> tuple[Issuer, ...]:
