@@ -21,10 +21,10 @@ from pathlib import Path
 
 from mfext.daemon import Daemon, run_daemon
 from mfext.mainloop import Mainloop
+from mfext.net.unix import listen_at
 from mfserv.chunked import Body, Chunked, Sized
 from mfserv.gathered import Gathered, Room
 from mfserv.haproxynames import BODIES, SIZED, folder
-from mfserv.sockets import listen
 
 PROCESS = "bodies"
 _PIECE, _LONGEST_HEAD = 1 << 16, 1 << 16
@@ -258,7 +258,7 @@ def _run(daemon: Daemon) -> None:
 async def serve(loop: Mainloop, spool: Path) -> None:
     """Serve until told to stop; told to drain, go on until nothing is in hand. Long bodies lie in *spool*."""
     bodies = Bodies(spool)
-    server = await asyncio.start_unix_server(bodies.serve, sock=listen(BODIES), limit=_LONGEST_HEAD)
+    server = await asyncio.start_unix_server(bodies.serve, sock=listen_at(BODIES), limit=_LONGEST_HEAD)
     signalled = loop.signal_event()
     loop.ready()
     while not loop.stopping:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 
 from mfext.environment import Home
+from mfext.net.unix import open_connection
 
 #: Seconds that the app may take to answer.
 _ANSWER = 5.0
@@ -13,10 +13,9 @@ _ANSWER = 5.0
 
 async def healthy(home: Home, socket: str, path: str) -> bool:
     """Whether the app on *socket*, below the home's folder of run-time state, answers *path* with less than 400."""
-    folder = os.open(home.run, os.O_RDONLY)
     try:
         async with asyncio.timeout(_ANSWER):
-            reader, writer = await asyncio.open_unix_connection(f"/proc/self/fd/{folder}/{socket}")
+            reader, writer = await open_connection(home.run / socket)
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
                 return 200 <= await _status(reader) < 400
@@ -24,8 +23,6 @@ async def healthy(home: Home, socket: str, path: str) -> bool:
                 writer.close()
     except (OSError, TimeoutError, ValueError, IndexError):
         return False
-    finally:
-        os.close(folder)
 
 
 async def _status(reader: asyncio.StreamReader) -> int:

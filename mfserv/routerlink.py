@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import suppress
 
 from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
+from mfext.net.unix import connect_to
 from mfserv.haproxynames import ADMIN, MASTER
 
 #: Seconds that the router may take for an answer.
@@ -43,20 +43,13 @@ class RouterLink:
             return ""
 
     def _ask(self, command: str, at: str) -> str:
-        # A relative path, since those of sockets must be short.
-        folder = os.open(self.home.run, os.O_RDONLY)
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(_ANSWER)
-                connection.connect(f"/proc/self/fd/{folder}/{at}")
-                connection.sendall(command.encode() + b"\n")
-                connection.shutdown(socket.SHUT_WR)  # or the answer of a process behind the master does not end
-                parts = []
-                while part := connection.recv(65536):
-                    parts.append(part)
-                return b"".join(parts).decode(errors="replace")
-        finally:
-            os.close(folder)
+        with connect_to(self.home.run / at, timeout=_ANSWER) as connection:
+            connection.sendall(command.encode() + b"\n")
+            connection.shutdown(socket.SHUT_WR)  # or the answer of a process behind the master does not end
+            parts = []
+            while part := connection.recv(65536):
+                parts.append(part)
+            return b"".join(parts).decode(errors="replace")
 
     def digest(self) -> str:
         """Which configuration is in force; '' when the router does not run."""

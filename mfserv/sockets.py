@@ -22,13 +22,13 @@ from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
 from mfext.mainloop import Mainloop
+from mfext.net.unix import connect_to, listen_at
 from mfserv.app import SOCKETS
 from mfserv.routerlink import RouterLink
 
 #: Where the holder listens, in the home's folder of run-time state.
 CONTROL = "sockets.sock"
 #: Connections that wait for a worker.
-_BACKLOG = 1024
 #: Seconds for which requests wait for the next worker of a slot.
 BRIDGE = 10.0
 #: A worker that lived no longer than so many seconds and was never ready failed; after so many of them nobody waits for
@@ -86,7 +86,7 @@ class Holder:
         self.router = router
         self.slots: dict[str, Slot] = {}
         self.wanted: set[str] = set()
-        self.control = listen(CONTROL, socket.SOCK_SEQPACKET)
+        self.control = listen_at(CONTROL, socket.SOCK_SEQPACKET)
         self.peers: dict[int, socket.socket] = {}
 
     def run(self, loop: Mainloop) -> None:
@@ -137,7 +137,7 @@ class Holder:
 
     def _slot(self, path: str) -> Slot:
         if path not in self.slots:
-            self.slots[path] = Slot(path, listen(path))
+            self.slots[path] = Slot(path, listen_at(path))
         return self.slots[path]
 
     def _take(self, peer: socket.socket, path: str, files: Sequence[int]) -> None:
@@ -163,19 +163,6 @@ class Holder:
     def _drop(self, path: str) -> None:
         self.slots.pop(path).listening.close()
         Path(path).unlink(missing_ok=True)
-
-
-def listen(path: str, kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A socket that listens at *path* from one instant to the next, whatever was there."""
-    unfinished = f"{path}~"
-    Path(unfinished).unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, kind)
-    listening.bind(unfinished)
-    Path(unfinished).chmod(0o600)
-    listening.listen(_BACKLOG)
-    listening.setblocking(False)
-    Path(unfinished).rename(path)
-    return listening
 
 
 def refuse(listening: socket.socket) -> None:
@@ -264,17 +251,7 @@ def _taken(home: Home, path: str, held: socket.socket | None = None) -> tuple[so
 
 def connect(home: Home) -> socket.socket:
     """A connection to the holder."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    connection.settimeout(5)
-    folder = os.open(home.run, os.O_RDONLY)
-    try:
-        connection.connect(f"/proc/self/fd/{folder}/{CONTROL}")
-    except OSError:
-        connection.close()
-        raise
-    finally:
-        os.close(folder)
-    return connection
+    return connect_to(home.run / CONTROL, socket.SOCK_SEQPACKET, timeout=5)
 
 
 def _send(peer: socket.socket, message: object, files: Iterable[int] = ()) -> None:

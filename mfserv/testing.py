@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,8 +15,8 @@ from typing import Any
 
 from mfext.environment import Home, child_variables
 from mfext.finalanswer import FinalAnswer
+from mfext.net.unix import connect_to, listen_at
 from mfext.testing import temporary_home, wait_until
-from mfserv.sockets import listen
 from mfserv.spec import Spec
 
 
@@ -77,9 +76,7 @@ class _Connection(http.client.HTTPConnection):
         if not isinstance(self.place, Path):
             super().connect()
             return
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60)
-        self.sock.connect(str(self.place))
+        self.sock = connect_to(self.place, timeout=60)
 
 
 @contextmanager
@@ -134,7 +131,7 @@ class _Prefixed(Service):
 
 def _start(home: Home, target: str, kind: str, folder: Path, written: Path) -> subprocess.Popen[bytes]:
     """A worker whose socket is inherited rather than held."""
-    listening = listen(str(home.run / "app.sock"))
+    listening = listen_at(home.run / "app.sock")
     spec = Spec(
         app="test",
         slot=0,

@@ -142,3 +142,15 @@ def test_nothing_happens_at_import() -> None:
             stands_alone = isinstance(node, ast.Expr) and not isinstance(node.value, ast.Constant)
             is_listing = stands_alone and ".add_command(" in ast.unparse(node)
             assert not stands_alone or is_listing, f"{path}:{node.lineno} does something at import"
+
+
+def test_only_mfext_net_opens_unix_sockets() -> None:
+    """Elsewhere, the 107 bytes of an address would be forgotten, and who may connect."""
+    openers = {str(path) for path in SOURCES if "AF_UNIX" in (ROOT / path).read_text("utf-8")}
+    # systemd's address is no path of ours; the holder has a socket that is connected to nothing.
+    assert openers == {"mfext/net/unix.py", "mfext/notify.py", "mfserv/sockets.py"}
+
+
+def test_only_mfext_writes_for_prometheus() -> None:
+    writers = {str(path) for path in SOURCES if "# TYPE" in (ROOT / path).read_text("utf-8")}
+    assert writers == set()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
-from contextlib import suppress
 
 from mfext.environment import Home, child_variables
 from mfext.log import get_logger
+from mfext.net.unix import listen_at
 
 #: The socket, in the folder of what runs.
 SOCKET = "metrics.sock"
@@ -24,18 +23,11 @@ class MetricsListener:
     """The socket of one home; a process serves it while somebody asks."""
 
     def __init__(self, home: Home, loop: asyncio.AbstractEventLoop) -> None:
-        """Args: the home, which is the working folder or above it; the loop that watches the socket."""
+        """Args: the home; the loop that watches the socket."""
         self._home = home
         self._loop = loop
         self._server: subprocess.Popen[bytes] | None = None
-        # The path of a socket may have 107 bytes, and homes may lie deep.
-        path = os.path.relpath(home.run / SOCKET)
-        with suppress(FileNotFoundError):
-            os.unlink(path)  # noqa: PTH108
-        self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listening.bind(path)
-        os.chmod(path, 0o600)  # noqa: PTH101
-        self._listening.listen(64)
+        self._listening = listen_at(home.run / SOCKET)
         self._watch()
 
     def close(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import os
 import socket
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfext.finalanswer import FinalAnswer
+from mfext.net.unix import UnixHTTPConnection
 from mfserv.jobs.job import Job, Result
 from mfserv.jobs.spool import CHUNK, SMALL, Spool, SpoolFile
 from mfserv.jobs.verdict import Answered, BrokenOff, Hopeless, Outcome, Stopped, Unreachable
@@ -178,25 +178,18 @@ class ResultBody:
             self._file.discard()
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+class UnixConnection(UnixHTTPConnection):
+    """HTTP over a unix socket, which another thread may break off."""
 
     response_class = FinalAnswer
 
     def __init__(self, path: Path, timeout: float | None = None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
+        super().__init__(path, timeout)
         self._is_broken_off = False
 
     def connect(self) -> None:
-        """Reach the socket, whose path may be longer than the 107 bytes of an address."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
-        finally:
-            os.close(folder)
+        """Reach the socket."""
+        super().connect()
         if self._is_broken_off:
             self.break_off()
 

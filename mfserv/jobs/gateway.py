@@ -8,15 +8,12 @@ both are on disk before the answer. ``submission.py`` does that; ``jobpages.py``
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler
 
 from mfext import log as logs
@@ -25,6 +22,7 @@ from mfext.environment import Home
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
+from mfext.net.unix import listen_at
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job
 from mfserv.jobs.route import Routes
@@ -213,7 +211,7 @@ async def _serve(home: Home, settings: JobsConfig, loop: Mainloop) -> None:
         application(gateway), max_body_size=_SMALL, max_header_size=_MAX_HEADERS, chunk_size=CHUNK, xheaders=False
     )
     listening = asyncio.create_task(gateway.listen_to_bell())
-    server.add_socket(socket_of(home))
+    server.add_socket(listen_at(home.run / SOCKET))
     loop.ready()
     signalled = loop.signal_event()
     await signalled.wait()
@@ -241,20 +239,6 @@ async def _finish(gateway: Gateway, seconds: float) -> None:
             while gateway.active:
                 gateway.changed.clear()
                 await gateway.changed.wait()
-
-
-def socket_of(home: Home) -> socket.socket:
-    """The listening socket, in place of the one of a predecessor in one instant."""
-    home.run.mkdir(parents=True, exist_ok=True)
-    # The path of a socket may have 107 bytes, and homes may lie deep.
-    folder = os.open(home.run, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        name = f".{SOCKET}.{os.getpid()}"
-        made = bind_unix_socket(f"/proc/self/fd/{folder}/{name}", mode=0o600, backlog=1024)
-        os.replace(name, SOCKET, src_dir_fd=folder, dst_dir_fd=folder)
-        return made
-    finally:
-        os.close(folder)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""The network: sockets that are reached by a path, and what all who speak HTTP share."""
