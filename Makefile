@@ -33,6 +33,7 @@ docs: setup  ## write docs/reference from the declarations
 	@tools/docs
 
 bench: setup  ## measure, beside the reference
+	@tools/system-packages serv load
 	@tools/bench
 
 rpm: setup  ## build the RPMs of all modules and layers into dist/, a repository for dnf

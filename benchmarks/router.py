@@ -1,10 +1,13 @@
 """What the router costs in front of workers, and what it does for interactive requests while batch overloads.
 
-First wrk asks one worker directly and through the router, by turns: one that computes for a millisecond and one for
-five, as services do, one that runs the smallest service, and one that does nothing at all. The router and the clients
-share the cores with the worker: what an app of some 30 microseconds loses is the router's part of them, which is
-printed beside it. Then an app with eight places serves an even flow of interactive requests, alone and while batch
-clients ask for four times what it can do: without classes, with priority in the queue, and with priority and a lane.
+First wrk asks one worker directly, through the router and through nginx, by turns: one that computes for a millisecond
+and one for five, as services do, one that runs the smallest service, and one that does nothing at all. The router and
+the clients share the cores with the worker: what an app of some 30 microseconds loses is the router's part of them,
+which is printed beside it. nginx does the least that a router must: it logs each request as JSON, gives it an id, and
+keeps its connections to the same worker; it knows no client, class, limit, rate or queue.
+
+Then an app with eight places serves an even flow of interactive requests, alone and while batch clients ask for four
+times what it can do: without classes, with priority in the queue, and with priority and a lane.
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import nginx
+from mfserv.app import SOCKETS
 from mfserv.spec import Spec
 
 #: The least that a service of the template ``asgi`` does, and the least that any app can do.
@@ -89,13 +94,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="turns, of which the median counts (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=4, help="length of a turn (default %(default)s)")
+    parser.add_argument("apps", nargs="*", default=[*APPS], metavar="APP", help=f"of {', '.join(APPS)}; by default all")
     options = parser.parse_args()
-    for program in ("haproxy", "wrk"):
+    if unknown := set(options.apps) - set(APPS):
+        parser.error(f"there is no app {', '.join(sorted(unknown))}")
+    for program in ("haproxy", "wrk", "nginx"):
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
-            sys.exit(f"{program} is not installed")
+            sys.exit(f"{program} is not installed: tools/system-packages serv load")
     with tempfile.TemporaryDirectory(prefix="mfserv") as folder, running(Path(folder)) as site:
-        for name in APPS:
-            cost(site, name, options.rounds, options.seconds)
+        port, workers = free_port(), {name: site.socket(name) for name in APPS}
+        with nginx.running(Path(folder) / "nginx", port, workers) as master:
+            for name in options.apps:
+                cost(site, name, options.rounds, options.seconds, port, master)
         priorities(site, options.seconds)
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
 
@@ -117,6 +127,11 @@ class Site:
         return next(
             int(path.name) for path in (self.folder / "mfserv" / "var" / "run" / "ready" / process).glob("[0-9]*")
         )
+
+    def socket(self, name: str) -> Path:
+        """The socket of the one worker of an app."""
+        (found,) = (self.folder / "mfserv" / "var" / "run" / SOCKETS).glob(f"{name}.*")
+        return found
 
     def configure(self, text: str) -> None:
         """Put a configuration in force."""
@@ -160,35 +175,42 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def cost(site: Site, name: str, rounds: int, seconds: float) -> None:
-    """One worker directly and through the router."""
-    found: dict[str, list[float]] = {"direct": [], "router": []}
-    used: dict[str, list[float]] = {"worker, direct": [], "worker": [], "router": [], "its keeper": []}
+def cost(site: Site, name: str, rounds: int, seconds: float, nginx_port: int, nginx_master: int) -> None:
+    """One worker directly, through the router, and through nginx."""
+    found: dict[str, list[float]] = {"direct": [], "router": [], "nginx": []}
+    used: dict[str, list[float]] = {"worker, direct": [], "worker": [], "router": [], "its keeper": [], "nginx": []}
     with direct(site, name) as (port, pid):
         for _ in range(rounds):
             rate, (alone,) = wrk(f"http://127.0.0.1:{port}/", seconds, [pid])
             found["direct"].append(rate)
-            pids = [site.pid(f"app.{name}.main.0"), *haproxy(keeper := site.pid("router")), keeper]
+            worker, keeper = site.pid(f"app.{name}.main.0"), site.pid("router")
+            pids = [worker, *haproxy(keeper), keeper]
             rate, parts = wrk(f"http://127.0.0.1:{site.port}/{name}/", seconds, pids)
             found["router"].append(rate)
-            for who, part in zip(used, [alone, parts[0], sum(parts[1:-1]), parts[-1]], strict=True):
+            rate, (_, *others) = wrk(f"http://127.0.0.1:{nginx_port}/{name}/", seconds, [worker, *tree(nginx_master)])
+            found["nginx"].append(rate)
+            for who, part in zip(used, [alone, parts[0], sum(parts[1:-1]), parts[-1], sum(others)], strict=True):
                 used[who].append(part)
-    ratios = [through / alone for through, alone in zip(found["router"], found["direct"], strict=True)]
     print(f"requests/s of one worker ({name}), wrk -t1 -c32, by turns")
     for place, rates in found.items():
-        print(f"  {place:8}" + "".join(f"{rate:9.0f}" for rate in rates))
-    print("  ratio   " + "".join(f"{ratio:9.2f}" for ratio in ratios) + f"   median {statistics.median(ratios):.2f}")
-    told = ", ".join(f"{who} {statistics.median(times):.1f}" for who, times in used.items())
-    print(f"  microseconds of a core for each request: {told}\n")
+        print(f"  {place:14}" + "".join(f"{rate:9.0f}" for rate in rates))
+    for one, other in (("router", "direct"), ("nginx", "direct"), ("router", "nginx")):
+        ratios = [upper / lower for upper, lower in zip(found[one], found[other], strict=True)]
+        line = "".join(f"{ratio:9.2f}" for ratio in ratios)
+        print(f"  {one + '/' + other:14}{line}   median {statistics.median(ratios):.2f}")
+    parts_of_core = ", ".join(f"{who} {statistics.median(times):.1f}" for who, times in used.items())
+    print(f"  microseconds of a core for each request: {parts_of_core}\n")
 
 
 def haproxy(keeper: int) -> list[int]:
     """Pids of HAProxy below the process that keeps it: the master and its worker."""
-    masters = [int(pid) for pid in Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()]
-    return [
-        *masters,
-        *(int(pid) for one in masters for pid in Path(f"/proc/{one}/task/{one}/children").read_text().split()),
-    ]
+    return tree(keeper)[1:]
+
+
+def tree(pid: int) -> list[int]:
+    """*pid*, and the pids of all processes below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(below for child in children for below in tree(int(child)))]
 
 
 def core_time(pid: int) -> float:
