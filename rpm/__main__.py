@@ -16,7 +16,7 @@ from mfext.lock import exclusive
 from rpm.contents import LAYERS, MODULES, ROOT, Facts, LayerPackage, ModulePackage
 from rpm.deb import build_deb
 from rpm.package import Built, build
-from rpm.repository import publish, published
+from rpm.repository import publish, published, sign
 from rpm.staging import version
 from rpm.target import Target, target_of
 
@@ -50,8 +50,10 @@ def main(arguments: Sequence[str]) -> int:
             with tempfile.TemporaryDirectory(prefix="metwork-rpm.") as elsewhere:
                 twins = [build(package, facts, target, Path(elsewhere)) for package in chosen]
                 _check_same([one.file for one in built], [twin.file for twin in twins])
-        for rpm in publish(built, options.dist):
-            print(rpm)
+        rpms = publish(built, options.dist)
+        if options.sign:
+            sign(rpms, options.dist, options.sign)
+        print(*rpms, sep="\n")
     return 0
 
 
@@ -76,6 +78,7 @@ def _check_same(rpms: Sequence[Path], others: Sequence[Path]) -> None:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tools/rpm", description=__doc__)
     parser.add_argument("--deb", action="store_true", help="make packages for a Debian instead, from the same trees")
+    parser.add_argument("--sign", default="", metavar="KEY", help="sign them, and the list of them, with this gpg key")
     parser.add_argument("names", nargs="*", metavar="NAME", help="for example metwork-mfdata; by default all")
     parser.add_argument("--version", default="", help="by default that of setup.cfg")
     parser.add_argument("--release", default="", help="by default the number of commits, so that a later one upgrades")

@@ -22,6 +22,8 @@ class Facts:
     license: str
     #: The time that all of it gets, in seconds since 1970.
     epoch: int
+    #: Whom to ask about it.
+    packager: str = "MetWork <https://github.com/metwork-framework>"
 
     @property
     def build(self) -> str:

@@ -19,7 +19,6 @@ from rpm.target import Target
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
 _TEMPLATES = Path(__file__).with_name("debian")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
-_MAINTAINER = "MetWork <https://github.com/metwork-framework>"
 
 
 def build_deb(package: ModulePackage | LayerPackage, facts: Facts, target: Target, work: Path) -> Built:
@@ -44,7 +43,7 @@ def control(package: ModulePackage | LayerPackage, facts: Facts, target: Target,
         "Package": package.name,
         "Version": facts.build,
         "Architecture": _architecture(package, target),
-        "Maintainer": _MAINTAINER,
+        "Maintainer": facts.packager,
         "Installed-Size": str(size),
         "Depends": ", ".join(_depends(package, facts, target)),
         "Recommends": "make" if package.name == FRAMEWORK else "",

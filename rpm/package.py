@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -79,7 +80,15 @@ def _sources(package: ModulePackage | LayerPackage) -> Iterator[Path]:
     tops = ["rpm"]
     if isinstance(package, ModulePackage):
         # What mfext decides, such as the form of a default configuration, is in the package of each module.
-        tops += ["mfext", package.module, f"plugin_templates/{package.module}", "docs", "setup.cfg", "LICENSE"]
+        tops += [
+            "mfext",
+            package.module,
+            f"plugin_templates/{package.module}",
+            "docs",
+            "setup.cfg",
+            "LICENSE",
+            "CHANGELOG.md",
+        ]
     for top in tops:
         place = ROOT / top
         yield from [place] if place.is_file() else (path for path in place.rglob("*") if _is_source(path))
@@ -109,7 +118,10 @@ def spec_of(package: ModulePackage | LayerPackage, facts: Facts, target: Target,
     common = {
         "version": facts.version,
         "release": facts.release,
-        "license": f"{facts.license} and those that metwork components lists" if brings_others else facts.license,
+        # The command metwork components lists those of the others.
+        "license": f"{facts.license} AND LicenseRef-Components" if brings_others else facts.license,
+        "packager": facts.packager,
+        "day": datetime.fromtimestamp(facts.epoch, UTC).strftime("%a %b %d %Y"),
         "tree": tree,
         "name": package.name,
         "summary": package.summary,

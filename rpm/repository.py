@@ -19,6 +19,22 @@ def publish(built: Iterable[Built], folder: Path) -> list[Path]:
     return files
 
 
+def sign(rpms: Iterable[Path], folder: Path, key: str) -> None:
+    """Sign *rpms*, and the list of what is in *folder*, with the user's gpg key *key*."""
+    gpg = shutil.which("gpg")
+    if gpg is None or shutil.which("rpmsign") is None:
+        raise SystemExit("rpm: gpg or rpmsign is not there: tools/system-packages test brings both")
+    program = ["rpmsign", "--define", f"_gpg_name {key}", "--define", f"__gpg {gpg}", "--addsign", *map(str, rpms)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"rpm: what was built cannot be signed:\n{done.stderr}")
+    # Signing changes an RPM.
+    subprocess.run(["createrepo_c", "--quiet", folder], check=True)
+    index = folder / "repodata" / "repomd.xml"
+    command = [gpg, "--batch", "--yes", "--local-user", key, "--detach-sign", "--armor", str(index)]
+    subprocess.run(command, check=True)
+
+
 def published(built: Iterable[Built], folder: Path) -> list[Path]:
     """Put what was *built* into *folder*, each in place of what it was before; the files there.
 

@@ -52,7 +52,8 @@ def _stage_framework(tree: Path, target: Target, build: Path, facts: Facts) -> N
     shutil.copytree(_framework_site(target, build), site)
     shutil.copytree(ROOT / "mfext", site / "mfext", ignore=_JUNK)
     shutil.copytree(ROOT / "docs", home / "share" / "doc", ignore=_JUNK)
-    shutil.copy(ROOT / "LICENSE", home / "share" / "doc")
+    for name in ("LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, home / "share" / "doc")
     _stage_metadata(site, facts)
     # With pyvenv.cfg beside it, the system's Python is one of our own: it finds our packages and no others.
     (home / "bin").mkdir()
@@ -108,11 +109,11 @@ def _stage_commands(module: str, home: Path) -> None:
     scripts = [point.split("=")[0].strip() for point in points]
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
+    # Each package has the program itself: none of its commands leads into another package.
+    _copy("metwork", folder / "metwork", mode=0o755)
     for name in filter(None, commands_of(module, scripts)):
-        if name == "metwork":
-            _copy("metwork", folder / name, mode=0o755)
-        else:
-            (folder / name).symlink_to("metwork" if module == "mfext" else f"/{_MFEXT}/bin/metwork")
+        if name != "metwork":
+            (folder / name).symlink_to("metwork")
 
 
 def version() -> str:

@@ -116,6 +116,10 @@ def _spec(facts: Facts, staged: Path) -> str:
         prefix=rpm.PREFIX,
         staged=staged,
         name=facts.name,
+        # The same whenever it is made.
+        day=datetime.fromtimestamp(EPOCH, UTC).strftime("%a %b %d %Y"),
+        packager=_plain(facts.maintainer),
+        version=_plain(f"{facts.version}-{facts.release}"),
     )
 
 

@@ -38,7 +38,9 @@ class General(Section):
         form="letters, digits and ._+~",
     )
     summary: str = option("", help="What the plugin does, in one line.")
-    license: str = option("Proprietary", help="Licence of the plugin, best as an SPDX identifier.")
+    license: str = option(
+        "LicenseRef-Proprietary", help="Licence of the plugin, best as an SPDX expression such as BSD-3-Clause."
+    )
     url: str = option("", help="Where to read more about the plugin.")
     maintainer: str = option("", help="Whom to ask about the plugin: a name and a mail address.")
     vendor: str = option("", help="Who publishes the plugin.")

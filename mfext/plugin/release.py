@@ -26,6 +26,11 @@ from mfext.version import software_version
 if TYPE_CHECKING:
     from mfext.module import Module
 
+#: The licence of a plugin that names none, as SPDX has it.
+_LICENSE = "LicenseRef-Proprietary"
+#: Whom to ask about one that names nobody.
+_MAINTAINER = "the author of the plugin"
+
 
 def release(
     folder: Path, module: Module, home: Home, target: Path, *, say: Callable[[str], None] = lambda _: None
@@ -118,10 +123,10 @@ def _facts(plugin: Plugin, version: str, release_: str) -> Facts:
         release=release_,
         module=plugin.module,
         summary=one_line(general.summary) or plugin.name,
-        license=one_line(general.license) or "Proprietary",
+        license=one_line(general.license) or _LICENSE,
         url=one_line(general.url),
         vendor=one_line(general.vendor),
-        maintainer=one_line(general.maintainer),
+        maintainer=one_line(general.maintainer) or one_line(general.vendor) or _MAINTAINER,
         requires=tuple(map(str, requirements_of(plugin, is_compiled=is_compiled))),
         noarch=not is_compiled,
     )

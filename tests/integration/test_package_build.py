@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rpm import __main__ as command
-from rpm.contents import MODULES, Facts
-from rpm.package import build, inputs_of
+from rpm.contents import MODULES, ROOT, Facts
+from rpm.package import build, inputs_of, staged
 from rpm.target import target_of
 
 FACTS = Facts("1.0", "1", "BSD-3-Clause", 1767225600)
@@ -73,3 +75,39 @@ def test_a_package_is_made_again_when_what_it_is_made_from_has_changed(
     (tmp_path / "mfdata" / "new.py").chmod(0o755)
     assert inputs_of(MFDATA, FACTS, target) not in (before, after)
     assert inputs_of(MFDATA, replace(FACTS, release="2"), target) != inputs_of(MFDATA, FACTS, target)
+
+
+def test_rpmlint_finds_nothing_but_what_is_so_on_purpose(tmp_path: Path) -> None:
+    if shutil.which("rpmlint") is None:
+        pytest.skip("there is no rpmlint: tools/system-packages test")
+    built = build(MFDATA, FACTS, target_of(Path("/usr/bin/python3")), tmp_path)
+    command = ["rpmlint", "--config", str(ROOT / "rpm" / "rpmlint.toml"), str(built.file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "0 errors, 0 warnings" in done.stdout, done.stdout
+
+
+def test_no_command_of_a_package_leads_into_another_package(tmp_path: Path) -> None:
+    target = target_of(Path("/usr/bin/python3"))
+    tree = staged(MFDATA, FACTS, target, tmp_path, tmp_path / "staged")
+    links = [path for path in (tree / "opt").rglob("*") if path.is_symlink()]
+    assert len(links) > 10
+    assert [path for path in links if not path.resolve().is_file() or not path.resolve().is_relative_to(tree)] == []
+
+
+def test_what_is_built_is_signed_with_the_key_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("rpmsign") is None or shutil.which("gpg") is None:
+        pytest.skip("there is no rpmsign or no gpg: tools/system-packages test")
+    # The socket of gpg's agent must have a short path.
+    with tempfile.TemporaryDirectory(prefix="gpg.", dir="/tmp") as keys:
+        monkeypatch.setenv("GNUPGHOME", keys)
+        new = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-generate-key", "rpm@example.org", "rsa3072"]
+        subprocess.run([*new, "sign"], check=True, capture_output=True)
+        arguments = ["--work", str(tmp_path / "work"), "--dist", str(tmp_path / "dist"), MFDATA.name]
+        for _ in range(2):
+            assert command.main([*arguments, "--sign", "rpm@example.org"]) == 0
+        index = tmp_path / "dist" / "repodata" / "repomd.xml"
+        subprocess.run(["gpg", "--verify", f"{index}.asc", index], check=True, capture_output=True)
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False)
+    rpm = next((tmp_path / "dist").glob("*.rpm"))
+    shown = subprocess.run(["rpm", "-qp", "--qf", "%{RSAHEADER:pgpsig}", rpm], capture_output=True, text=True)
+    assert "RSA/" in shown.stdout
