@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from socket import socket
@@ -21,6 +22,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = log.get_logger(__name__)
+
+_LAST_PORT = 65535
+#: What ``Host`` says: an IPv6 address or another name, and perhaps a port.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\s]+))(?::([0-9]{0,5}))?")
 
 
 class AsgiServer:
@@ -109,6 +114,7 @@ class AsgiServer:
             scope["root_path"] = prefix
             scope["path"] = prefix + scope["path"]
             scope["raw_path"] = prefix.encode() + scope["raw_path"]
+        scope["server"] = asked_server(headers.get(b"host", b"").decode("latin-1"), scope["scheme"])
         enter(headers.get(b"x-request-id", b"").decode())
         if scope["type"] == "websocket":
             self.standing += 1
@@ -146,6 +152,15 @@ class AsgiServer:
             await send(message)
 
         await self.app(scope, receive, noted)
+
+
+def asked_server(host: str, scheme: str) -> tuple[str, int]:
+    """Name and port of the server, as the client has asked for it: the worker itself has no more than a socket."""
+    usual = 443 if scheme in ("https", "wss") else 80
+    match = _HOST.fullmatch(host.strip())
+    if not match or int(match[3] or 0) > _LAST_PORT:
+        return "localhost", usual
+    return match[1] or match[2], int(match[3] or usual)
 
 
 async def send_nothing(kind: str, send: Send) -> None:

@@ -11,6 +11,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+#: Statuses of answers that never have a body.
+_WITHOUT_BODY = (204, 304)
 #: Seconds for which one exchange may keep the loop to itself.
 _SLICE = 0.005
 
@@ -50,6 +52,10 @@ class Exchange:
             ClientGone: nobody reads it.
         """
         await self._breathe()
+        if message["type"] == "http.response.start" and message["status"] in _WITHOUT_BODY:
+            # Of 304 the length is that of another answer: uvicorn would wait for a body.
+            headers = [pair for pair in message.get("headers", ()) if bytes(pair[0]).lower() != b"content-length"]
+            message = {**message, "headers": headers}
         if not self.has_left:
             await self._send(message)
         if self.has_left:

@@ -39,14 +39,14 @@ def environ(scope: Message, exchange: _Exchange, threads: int) -> dict[str, Any]
     """What the app is told of a request (PEP 3333)."""
     prefix = scope.get("root_path", "")
     path = unquote_to_bytes(scope["raw_path"]).decode("latin-1")
-    client, server = scope.get("client") or ("", 0), scope.get("server") or ("localhost", 80)
+    client, (server, port) = scope.get("client") or ("", 0), scope["server"]
     facts: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": prefix,
         "PATH_INFO": path.removeprefix(prefix),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": server[0],
-        "SERVER_PORT": str(server[1] or 80),
+        "SERVER_NAME": f"[{server}]" if ":" in server else server,
+        "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": client[0],
         "wsgi.version": (1, 0),
@@ -92,7 +92,8 @@ class _Exchange:
         pieces = app(facts, self.start_response)
         try:
             if isinstance(pieces, list | tuple) and len(pieces) == 1:
-                self._say_length(len(pieces[0]))
+                if pieces[0] or facts["REQUEST_METHOD"] != "HEAD":  # of the body of GET, nothing was said
+                    self._say_length(len(pieces[0]))
                 self._write(pieces[0], more=False)
                 return
             for piece in pieces:

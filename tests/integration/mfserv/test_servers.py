@@ -317,6 +317,48 @@ def test_entity_tags_follow_the_content_and_a_folder_leads_below_the_route(tmp_p
         assert (moved.status, moved.headers["location"]) == (301, "/route/docs/")
 
 
+LENGTHS = """
+def app(environ, start_response):
+    status = environ["QUERY_STRING"] or "200"
+    headers = [("Content-Length", "1000")] if environ["PATH_INFO"].endswith("/said") else []
+    start_response(f"{status} X", [("Content-Type", "text/plain"), *headers])
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" or status in ("204", "304") else b"12345"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "length"),
+    [
+        ("GET", "/", 200, "5"),
+        ("HEAD", "/", 200, None),
+        ("HEAD", "/said", 200, "1000"),
+        ("GET", "/?304", 304, None),
+        ("GET", "/said?304", 304, None),
+        ("HEAD", "/?304", 304, None),
+        ("GET", "/?204", 204, None),
+    ],
+)
+def test_no_length_is_made_up_where_there_is_no_body(
+    lengths: Service, method: str, path: str, status: int, length: str | None
+) -> None:
+    answer = lengths.ask(method, path)
+    assert (answer.status, answer.headers.get("content-length")) == (status, length)
+    assert "transfer-encoding" not in answer.headers
+
+
+@pytest.fixture(scope="module")
+def lengths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with serving("main:app", "wsgi", folder_with(tmp_path_factory.mktemp("lengths"), main_py=LENGTHS)) as service:
+        yield service
+
+
+def test_an_app_is_told_the_server_that_the_client_asks_for(wsgi: Service) -> None:
+    said = wsgi.get("/", {"Host": "[2001:db8::1]:81"}).json()
+    assert (said["SERVER_NAME"], said["SERVER_PORT"]) == ("[2001:db8::1]", "81")
+    said = wsgi.get("/", {"Host": "example.org", "X-Forwarded-Proto": "https"}).json()
+    assert (said["SERVER_NAME"], said["SERVER_PORT"], said["wsgi.url_scheme"]) == ("example.org", "443", "https")
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("files")
