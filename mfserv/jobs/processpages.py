@@ -14,6 +14,7 @@ class Landing(Handler):
     """``/``."""
 
     async def get(self) -> None:
+        self.set_header("Vary", "Accept")  # browsers get another page here
         self.give(processes.landing_page())
 
     head = get

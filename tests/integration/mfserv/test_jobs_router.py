@@ -92,6 +92,28 @@ def test_every_request_becomes_a_job_where_that_is_so(async_serv: Serv) -> None:
     assert ended(async_serv, accepted.headers["location"])["status"] == "successful"
 
 
+@pytest.mark.parametrize(
+    ("accept", "query", "media_type"),
+    [
+        ("", "", "application/json"),
+        ("*/*", "", "application/json"),
+        ("application/json, text/html", "", "application/json"),
+        ("text/html;q=0.1, application/json", "", "application/json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "", "text/html"),
+        ("text/html", "", "text/html"),
+        ("application/xhtml+xml, text/html", "", "text/html"),
+        ("text/html", "?f=json", "application/json"),
+        ("*/*", "?f=html", "text/html"),
+    ],
+)
+def test_the_first_page_is_json_but_for_who_asks_for_html_first(
+    async_serv: Serv, accept: str, query: str, media_type: str
+) -> None:
+    answer = async_serv.service.get(f"/{query}", {"Accept": accept} if accept else {})
+    assert answer.headers["content-type"].partition(";")[0] == media_type
+    assert answer.headers["vary"] == "Accept"
+
+
 def test_processes_are_the_routes(async_serv: Serv) -> None:
     listed = async_serv.service.get("/processes").json()["processes"]
     assert {one["id"]: one["jobControlOptions"] for one in listed} == {
@@ -102,7 +124,6 @@ def test_processes_are_the_routes(async_serv: Serv) -> None:
     assert "conformsTo" in async_serv.service.get("/conformance").json()
     for link in async_serv.service.get("/", {"Accept": "application/json"}).json()["links"]:
         assert async_serv.service.get(link["href"], {"Accept": "application/json"}).status == 200, link
-    assert b"<html" in async_serv.service.get("/").body
     done = async_serv.service.post(
         "/processes/maybe.main/execution", b'{"inputs": {"a": 1}}', {"Content-Type": "application/json"}
     )
