@@ -1,5 +1,6 @@
-"""mfserv: what authors of services import."""
+"""mfserv: REST services behind a router. What a service's author needs is here, and in ``mfserv.testing``."""
 
+from mfserv.jobs.progress import report_progress
 from mfserv.requestid import request_id
 
-__all__ = ["request_id"]
+__all__ = ["report_progress", "request_id"]

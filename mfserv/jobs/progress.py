@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 from mfext.environment import Home, current_module, home_of
-from mfserv.jobs.call import UnixConnection
 
 _TIMEOUT_S = 5.0
 
 
-def report(place: str, progress: float, message: str = "", home: Home | None = None) -> bool:
+def report_progress(place: str, progress: float, message: str = "", home: Home | None = None) -> bool:
     """Tell that a job is done to *progress* per cent.
 
     Args:
@@ -28,6 +27,8 @@ def report(place: str, progress: float, message: str = "", home: Home | None = N
     """
     if not place:
         return True
+    from mfserv.jobs.call import UnixConnection  # every app imports this file, few report
+
     connection = UnixConnection(_socket(home or home_of(current_module())), timeout=_TIMEOUT_S)
     try:
         body = json.dumps({"progress": progress, "message": message})
@@ -35,6 +36,10 @@ def report(place: str, progress: float, message: str = "", home: Home | None = N
         return connection.getresponse().status != 409
     finally:
         connection.close()
+
+
+#: Its name in services that were written before it was to be had from mfserv itself.
+report = report_progress
 
 
 def _socket(home: Home) -> Path:

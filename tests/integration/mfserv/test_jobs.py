@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mfext.testing import wait_until
+from mfserv import report_progress
 from mfserv.jobs.call import UnixConnection
-from mfserv.jobs.progress import report
 from tests.integration.mfserv.job_site import Site
 
 MB = 1_000_000
@@ -275,15 +275,15 @@ def test_a_service_tells_how_far_it_is(site: Site) -> None:
     place = site.service.requests[0][2]["X-Metwork-Progress"]
     assert site.ask("PUT", place, b'{"progress": 40, "message": "reading"}').status == 204
     assert (site.job(job)["progress"], site.job(job)["message"]) == (40, "reading")
-    assert report(place, 70, "writing", site.home)
+    assert report_progress(place, 70, "writing", site.home)
     assert (site.job(job)["progress"], site.job(job)["message"]) == (70, "writing")
-    assert report("", 70)
+    assert report_progress("", 70)
     assert site.ask("PUT", place, b"no").status == 400
     assert site.ask("PUT", f"{job}/progress/guessed", b"{}").status == 409
     site.service.gate.set()
     assert site.ended(job)["progress"] == 100
     assert site.ask("PUT", place, b"{}").status == 409
-    assert not report(place, 100, home=site.home)
+    assert not report_progress(place, 100, home=site.home)
 
 
 def test_a_job_is_forgotten_after_its_time(tmp_path: Path) -> None:
