@@ -8,7 +8,8 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from mfdata.file import (
     uid_of,
 )
 from mfdata.places import Places, Target, target_of_folder
+from mfdata.quarantine_index import indexed, note
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
 from mfext.clock import age
@@ -105,6 +107,7 @@ def keep(
     known = {"plugin": target.plugin, "step": target.step, "uid": uid_of(tags), "name": name, "time": time.time()}
     kept = folder / path.name
     write_reason(kept, {**known, **reason}, durable=durable)
+    note(places, target, path.name, {**known, **reason})
     path.rename(kept)
     if durable:
         sync_folder(folder)
@@ -119,6 +122,41 @@ def kept_files(places: Places, target: Target | None = None) -> Iterator[Kept]:
             # Put back or dropped while we look: its reason went last, or it will be gone at the next look.
             if reason is not None:
                 yield Kept(path, target_of_folder(folder.name), reason)
+
+
+def find_kept(places: Places, selection: Selection, now: float) -> Iterator[Kept]:
+    """The files in quarantine that *selection* means, in no order; of their reasons the main facts alone.
+
+    Of very many, most need not be opened; ``with_reason`` gives all of the reason.
+    """
+    for folder in _folders(places):
+        target = target_of_folder(folder.name)
+        names = _names_with_reason(folder)
+        read = partial(_reason_in, folder)
+        for name, reason in indexed(places, target, names, read, selection.names):
+            kept = Kept(folder / name, target, reason)
+            if selection.holds(kept, now):
+                yield kept
+
+
+def with_reason(kept: Kept) -> Kept | None:
+    """*kept* with all of its reason; None when it is gone."""
+    reason = _read_reason(kept.path)
+    return None if reason is None else replace(kept, reason=reason)
+
+
+def _reason_in(folder: Path, name: str) -> dict[str, Any] | None:
+    return _read_reason(folder / name)
+
+
+def _names_with_reason(folder: Path) -> list[str]:
+    """As ``files_with_reason``, by one look at the folder."""
+    try:
+        listed = set(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    ends = len(REASON)
+    return [one[:-ends] for one in listed if one.endswith(REASON) and one[0] != "." and one[:-ends] in listed]
 
 
 @dataclass(frozen=True)
@@ -144,13 +182,8 @@ class Selection:
 
 def files_with_reason(folder: Path) -> Iterator[Path]:
     """The files kept in *folder*: a name counts when its reason is there, for that one comes first and goes last."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            # Reasons are far less often looked for than met: the file of the reason tells of the file.
-            if entry.name.endswith(REASON) and not entry.name.startswith("."):
-                path = folder / entry.name.removesuffix(REASON)
-                if os.path.lexists(path):
-                    yield path
+    for name in _names_with_reason(folder):
+        yield folder / name
 
 
 def put_back(

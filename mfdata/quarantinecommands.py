@@ -15,7 +15,7 @@ import click
 from mfdata.config import Safety
 from mfdata.life import short
 from mfdata.places import Places
-from mfdata.quarantine import Kept, Selection, kept_files
+from mfdata.quarantine import Kept, Selection, find_kept, with_reason
 from mfdata.site import Site
 from mfext.commands import JSON, Form, paint_states, print_json, shows_form
 from mfext.environment import Home
@@ -68,7 +68,7 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
     _check_known(here.home, plugin, kind)
     found = _newest(_kept(here.home, _selection((), plugin, kind, older_than)), limit)
     if form.is_json:
-        print_json([one.facts for one in found])
+        print_json([one.facts for kept in found if (one := with_reason(kept))])
         return
     rows = [
         (
@@ -96,7 +96,8 @@ def show_command(here: Here, name: str, as_json: bool) -> None:
     """Tell all that is known of one file in quarantine."""
     from mfdata.backlog import stored_tags
 
-    one = _newest(_sure([name], _kept(here.home, _selection((name,), "", "", ""))), 1)[0]
+    found = _newest(_sure([name], _kept(here.home, _selection((name,), "", "", ""))), 1)[0]
+    one = with_reason(found) or found
     tags = {tag: os.fsdecode(value) for tag, value in stored_tags(Places(here.home), one.path).items()}
     if as_json:
         print_json({**one.facts, "tags": tags})
@@ -200,7 +201,7 @@ def _check_known(home: Home, plugin: str, kind: str) -> None:
     """Refuse a word that means nothing here: a file that it should have named would be passed over in silence."""
     if not plugin and kind in ("", *KINDS):
         return
-    kept = list(kept_files(Places(home)))
+    kept = list(_kept(home, Selection()))
     known = {
         "plugin": (plugin, {*(step.plugin for step in Site(home).steps), *(one.target.plugin for one in kept)}),
         "kind": (kind, {*KINDS, *(one.kind for one in kept)}),
@@ -221,8 +222,7 @@ def _sure(names: Sequence[str], found: Iterable[Kept]) -> Iterator[Kept]:
 
 
 def _kept(home: Home, selection: Selection) -> Iterator[Kept]:
-    now = time.time()
-    return (one for one in kept_files(Places(home)) if selection.holds(one, now))
+    return find_kept(Places(home), selection, time.time())
 
 
 def _selection(names: tuple[str, ...], plugin: str, kind: str, older_than: str) -> Selection:

@@ -200,7 +200,24 @@ def _lines(newest: Path, since: float | None, containing: bytes) -> Iterator[byt
         with piece:
             if since is not None:
                 _skip_to(piece, since)
-            yield from (line for line in piece if containing in line)
+            yield from _lines_with(piece, containing) if containing else piece
+
+
+def _lines_with(piece: BinaryIO, text: bytes) -> Iterator[bytes]:
+    """The lines of *piece*, from where it stands, that hold *text*: found without looking at the others."""
+    begin = piece.tell()
+    try:
+        content = mmap.mmap(piece.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):  # there is nothing in it, or it cannot be mapped
+        yield from (line for line in piece if text in line)
+        return
+    with content:
+        found = content.find(text, begin)
+        while found >= 0:
+            start = max(begin, content.rfind(b"\n", begin, found) + 1)
+            end = content.find(b"\n", found) + 1 or len(content)
+            yield content[start:end]
+            found = content.find(text, end)
 
 
 def _pieces(newest: Path, since: float | None) -> Iterator[BinaryIO]:
@@ -270,7 +287,7 @@ def _decoded(line: bytes) -> Iterator[Event]:
 
 def _event(text: bytes) -> Event | None:
     try:
-        event = json.loads(text)
+        event = json.loads(text.decode("utf-8"))
     except ValueError:
         return None
     return event if isinstance(event, dict) and isinstance(event.get("t"), (int, float)) else None

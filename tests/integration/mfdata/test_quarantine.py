@@ -19,11 +19,13 @@ from mfdata.quarantine import (
     Selection,
     drop,
     expire,
+    find_kept,
     forget_reason,
     keep,
     kept_files,
     put_back,
     turn,
+    with_reason,
     write_reason,
 )
 from mfdata.reasons import Reasons
@@ -322,3 +324,84 @@ def test_what_was_put_here_while_the_clock_was_ahead_is_meant_at_once() -> None:
     assert Selection().holds(kept, now=100)
     assert Selection(names=("UID",)).holds(kept, now=100)
     assert not Selection(older_than=1).holds(kept, now=100)  # its age is not known: nothing is dropped for it
+
+
+# ── the index ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def found_names(places: Places, selection: Selection | None = None) -> list[str]:
+    return sorted(kept.name for kept in find_kept(places, selection or Selection(), 0.0))
+
+
+def index_of(places: Places) -> Path:
+    return places.home.run / "quarantine" / STEP.folder
+
+
+def fill(places: Places, count: int) -> list[Path]:
+    found = []
+    for number in range(count):
+        path, tags = claimed(places, b"file%d" % number)
+        found.append(keep(places, path, STEP, tags, REASON))
+    return found
+
+
+def test_what_is_found_by_the_index_is_what_is_there(places: Places) -> None:
+    kept = fill(places, 3)
+    assert found_names(places) == ["file0", "file1", "file2"]
+    kept[0].unlink()
+    kept[0].with_name(f"{kept[0].name}.json").unlink()
+    assert found_names(places) == ["file1", "file2"]
+    index_of(places).unlink()
+    assert found_names(places) == ["file1", "file2"]
+    index_of(places).write_bytes(b"cut off\n\0\xff\t{\n" + kept[1].name.encode() + b"\t{}garbage}\n")
+    assert found_names(places) == ["file1", "file2"]
+
+
+def test_a_file_is_found_by_its_uid_its_name_or_its_name_on_disk_without_opening_others(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = fill(places, 5)
+    whole = {one.path: one for one in kept_files(places)}
+    monkeypatch.setattr("mfdata.quarantine._read_reason", lambda path: pytest.fail(f"{path} was opened"))
+    wanted = whole[kept[3]]
+    for word in (wanted.uid, "file3", kept[3].name):
+        (one,) = find_kept(places, Selection(names=(word,)), 0.0)
+        assert (one.path, one.uid, one.name, one.kind, one.why) == (
+            wanted.path,
+            wanted.uid,
+            wanted.name,
+            wanted.kind,
+            wanted.why,
+        )
+
+
+def test_names_that_json_escapes_are_found(places: Places) -> None:
+    path, tags = claimed(places, b'caf\xe9 "quoted"')
+    keep(places, path, STEP, tags, REASON)
+    (one,) = find_kept(places, Selection(names=(os.fsdecode(b'caf\xe9 "quoted"'),)), 0.0)
+    assert with_reason(one).reason["traceback"] == "line 1\nline 2"  # type: ignore[union-attr]
+
+
+def test_an_index_with_much_that_is_gone_or_missing_is_written_anew(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mfdata.quarantine_index._STALE", 2)
+    kept = fill(places, 6)
+    for path in kept[:4]:
+        path.unlink()
+        path.with_name(f"{path.name}.json").unlink()
+    assert found_names(places) == ["file4", "file5"]
+    assert len(index_of(places).read_bytes().splitlines()) == 2
+    index_of(places).unlink()
+    fill(places, 3)
+    index_of(places).unlink()
+    assert len(found_names(places)) == 5
+    assert len(index_of(places).read_bytes().splitlines()) == 5
+
+
+def test_a_full_disk_keeps_no_file_out_of_quarantine_for_the_index(places: Places) -> None:
+    index_of(places).parent.mkdir(parents=True)
+    index_of(places).symlink_to("/dev/full")
+    fill(places, 1)
+    index_of(places).unlink()
+    assert found_names(places) == ["file0"]

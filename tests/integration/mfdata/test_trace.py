@@ -104,6 +104,18 @@ def test_what_is_older_is_skipped(home: Home) -> None:
     assert counts(home, since=9_000, until=9_004) == {("p", "main", "done"): 5}
 
 
+def test_lines_that_hold_a_text_are_found_wherever_it_stands_in_them(home: Home) -> None:
+    lines = [line(float(number), f"uid{number}") for number in range(1000)]
+    write(home, "a", "\n".join(lines))  # the last one without its end, as while it is written
+    for number in (0, 7, 500, 999):
+        found = [event["uid"] for event in events(home, containing=f'"uid{number}"'.encode())]
+        assert found == [f"uid{number}"]
+    assert len(list(events(home, since=990.0, containing=b'"uid9'))) == 10
+    assert list(events(home, containing=b"nowhere")) == []
+    write(home, "empty", "")
+    assert len(list(events(home, containing=b'"uid'))) == 1000
+
+
 def test_a_trace_goes_on_when_its_folder_is_removed(home: Home) -> None:
     writer = Trace(home, "p")
     writer.write({"event": "one"})
