@@ -66,6 +66,8 @@ class State:
     is_probed: bool = False
     #: The last fault.
     reason: str = ""
+    #: It answers, and a person must mend something: a login, a certificate, a folder.
+    is_refused: bool = False
 
     def after_failure(self, keys: BreakerKeys, reason: str, now: float, *, probe: bool, epoch: float) -> State:
         """The state after one more fault; of a try that had begun before it opened it is none."""
@@ -103,6 +105,8 @@ class Breaker:
         mark = blake2s(destination.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
         self._path = _folder(home) / f"{Target.of(step).folder}.{mark}.json"
         self._is_probing = False
+        #: Whether a person must mend something, as :meth:`wait` found it.
+        self.is_refused = False
 
     def wait(self) -> float:
         """Seconds to wait; 0 = try now, and say how it ended by :meth:`succeeded` or :meth:`failed`."""
@@ -111,6 +115,7 @@ class Breaker:
         with self._locked() as state:
             if not state.openings:
                 return 0.0
+            self.is_refused = state.is_refused
             now = time.monotonic()
             left = state.left(self._keys, now)
             if left:
@@ -130,14 +135,19 @@ class Breaker:
                     return state.openings > 0
         return False
 
-    def failed(self, reason: str) -> float:
-        """A try failed for the destination's sake; seconds for which it is open now, 0 = it is closed."""
+    def failed(self, reason: str, *, is_refused: bool = False) -> float:
+        """A try failed for the destination's sake; seconds for which it is open now, 0 = it is closed.
+
+        *is_refused*: it answers, and a person must mend something.
+        """
         probe, self._is_probing = self._is_probing, False
         if not self._keys.breaker_failures:
             return 0.0
         with self._locked() as state:
             now = time.monotonic()
             new = state.after_failure(self._keys, reason, now, probe=probe, epoch=time.time())
+            if new is not state:
+                new = replace(new, is_refused=is_refused)
             self._write(new)
             return new.left(self._keys, now)
 
@@ -171,6 +181,7 @@ def open_breakers(home: Home) -> list[dict[str, Any]]:
                     "seconds": round(age(state.since), 1),
                     "next_try": 0.0 if state.is_probed else round(max(0.0, state.until - time.monotonic()), 1),
                     "reason": state.reason,
+                    "is_refused": state.is_refused,
                 }
             )
     return found

@@ -132,6 +132,8 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
     names = {plugin.name for plugin in plugins}
     directories = [one.path for one in directories_of(Places(home), config, plugins)]
     breakers = [one for one in open_breakers(home) if one["step"].partition("/")[0] in names]
+    refused = [one for one in breakers if one.pop("is_refused")]
+    away = [one for one in breakers if one not in refused]
     left = left_over(directories, config.section("incoming", Incoming).ignore)
     crashes = deaths(home, config.section("safety", Safety).max_crashes)
     aside = put_aside(Places(home))
@@ -145,7 +147,8 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
         StatusRow("held_up", "Steps that cannot go on with a file", held_up(home), is_trouble=True),
         StatusRow("pause", "Intake pauses", [found] if (found := pause(home)) else [], is_trouble=True),
         StatusRow("unknown", "Destinations that are not there", unknown, is_trouble=True),
-        StatusRow("away", "Machines that do not answer", breakers, is_trouble=True),
+        StatusRow("away", "Machines that do not answer", away, is_trouble=True),
+        StatusRow("refused", "Machines that answer, with a fault to be mended", refused, is_trouble=True),
     )
 
 

@@ -40,6 +40,7 @@ REMOVERS = {
     "mfdata/pressure.py": "the word that intake pauses",
     "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
     "mfdata/placing.py": "the name that a file had before it got another",
+    "mfdata/steps/begun.py": "what was noted of a name on another machine",
     "mfdata/testing.py": "the folder made for a try of a step",
 }
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import time
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mfdata import Done, Failed, File, Retry
 from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
+from mfdata.steps.begun import Begun, Mark
 from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
 from mfdata.steps.sender import MachineFault, Sender, Session
 from mfext.option import option
+
+#: Between two looks after what was left on a machine; it doubles.
+_LOOK_AFTER_S, _LONGEST_LOOK_AFTER_S = 10.0, 3600.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +40,11 @@ class FolderSenderKeys(BreakerKeys):
         "under its own name, which the other machine may then see incomplete.",
     )
     create_directory: bool = option(False, help="Make folders that are not there.")
+    delete_existing: bool = option(
+        False,
+        help="When the other machine does not rename over a file that is there: delete that file, then rename. For a "
+        "moment, or when the connection breaks, neither is there.",
+    )
     timeout: float = option(30.0, unit="s", minimum=0.1, help="Time to wait for the other machine, each time.")
     keep_alive: float = option(10.0, unit="s", minimum=0, help="Time for which an idle connection is kept.")
 
@@ -44,8 +55,14 @@ class FolderSenderKeys(BreakerKeys):
 class FolderSession(Session, Protocol):
     """A connection that puts files."""
 
+    #: Whether what ``put`` began may lie there.
+    has_begun: bool
+
     def put(self, path: Path, name: str, temporary: str) -> None:
         """Put the file at *path* there under *name*, written as *temporary* first."""
+
+    def remove(self, name: str) -> bool:
+        """Remove what was begun as *name*; whether the other machine let us."""
 
 
 F = TypeVar("F", bound=FolderSession)
@@ -57,6 +74,8 @@ class FolderSender(Sender[F]):
     Custom = FolderSenderKeys
     custom: FolderSenderKeys
 
+    _has_begun = False
+
     @abstractmethod
     def outcome_of(self, error: BaseException) -> Retry | Failed:
         """What a fault means for the file."""
@@ -66,7 +85,12 @@ class FolderSender(Sender[F]):
         return ""
 
     def open(self) -> None:
-        self.begin_with(f"{self.custom.machine}:{self.custom.port}", self.custom, self.custom.keep_alive)
+        keys = self.custom
+        self.begin_with(f"{keys.machine}:{keys.port}", keys, keys.keep_alive)
+        place = f"{keys.user}@{self.machine}/{keys.directory}"
+        self._begun = Begun(self.home.var / "begun" / f"{self.plugin}.{self.name}", place)
+        self._look_after_at = time.monotonic() if self._begun.any_left() else 0.0
+        self._look_after_wait = _LOOK_AFTER_S
 
     def process(self, file: File) -> Outcome:
         path = written_path(Path(), self.custom.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
@@ -79,13 +103,111 @@ class FolderSender(Sender[F]):
     def send(self, file: File) -> Outcome:
         name = self._name
         temporary = temporary_name(name, self.custom.tmp_suffix, file.uid)
+        if temporary == name:  # what lies there under its own name may be another file of that name
+            return self._put(file, name, temporary, None)
+        with self._begun.writing(temporary) as mark:
+            return self._put(file, name, temporary, mark)
+
+    def _put(self, file: File, name: str, temporary: str, mark: Mark | None) -> Outcome:
+        self._has_begun = False
         try:
-            self.on_connection(lambda session: session.put(file.path, name, temporary))
+            self.on_connection(lambda session: self._put_by(session, file, name, temporary))
         except self.faults as error:
             is_of_machine = not self.is_connected or self.is_broken(error)
+            outcome = self._with_first_fault(file, self.outcome_of(error))
+            if not self._take_back(temporary, mark, error):
+                # Perhaps it is in the way of the next try, whose fault then says little.
+                file.tags.setdefault(self._first_fault, os.fsencode(outcome.reason))
             self.leave(politely=False)
-            outcome = self.outcome_of(error)
             if is_of_machine:
                 raise MachineFault(outcome) from error
             return outcome
-        return Done()
+        if mark:
+            mark.is_kept = False
+        place = posixpath.normpath(posixpath.join(self.custom.directory, name))
+        return Done(note=f"sent to {self.machine} as {place}")
+
+    def _put_by(self, session: F, file: File, name: str, temporary: str) -> None:
+        try:
+            session.put(file.path, name, temporary)
+        finally:
+            self._has_begun = self._has_begun or session.has_begun
+
+    def _take_back(self, temporary: str, mark: Mark | None, error: Exception) -> bool:
+        """Remove what was begun there; False = it may be there still. Who is connected later tries that again."""
+        if not self._has_begun:
+            if mark:
+                mark.is_kept = mark.is_old
+                self._look_after_soon()
+            return True
+        try:
+            if self._session is None or isinstance(error, TimeoutError):
+                raise error  # it would be waited for once more
+            if self.is_broken(error):
+                self._connected()
+            is_removed = self._session.remove(temporary)
+        except self.faults:
+            self._look_after_soon()
+            return False
+        if mark:
+            mark.is_kept = False
+        return is_removed
+
+    def _with_first_fault(self, file: File, outcome: Retry | Failed) -> Retry | Failed:
+        """*outcome* with the fault that left something there, if another came of it."""
+        first = os.fsdecode(file.tags.get(self._first_fault, b""))
+        if not first or first == outcome.reason:
+            return outcome
+        return replace(outcome, reason=f"{first}; then {outcome.reason}")
+
+    @property
+    def _first_fault(self) -> str:
+        return f"latest.{self.plugin}.{self.name}.first_fault"
+
+    def _look_after_soon(self) -> None:
+        if not self._look_after_at:
+            self._look_after_at = time.monotonic() + self._look_after_wait
+
+    def _connected(self) -> F:
+        session = super()._connected()
+        self._remove_left(session)
+        return session
+
+    def _remove_left(self, session: F) -> None:
+        """Remove what transfers that were broken off have left there; files go on where that cannot be done."""
+        if time.monotonic() < self._look_after_at:
+            return
+        self._look_after_at = 0.0
+        for name, mark in self._begun.left():
+            try:
+                session.remove(name)
+            except self.faults as error:
+                self._look_after_soon()
+                if self.is_broken(error):
+                    raise
+            else:
+                mark.is_kept = False
+                self.log.info("what a broken transfer had left is removed", machine=self.machine, name=name)
+        if not self._look_after_at:
+            self._look_after_wait = _LOOK_AFTER_S
+
+    def idle(self) -> float | None:
+        """Something was left there and no file comes: it is looked after now and then, until it is gone."""
+        ends = super().idle()
+        if not self._look_after_at:
+            return ends
+        left = self._look_after_at - time.monotonic()
+        if left <= 0:
+            self._look_after()
+            return self.idle()
+        return left if ends is None else min(left, ends)
+
+    def _look_after(self) -> None:
+        self._look_after_wait = min(2 * self._look_after_wait, _LONGEST_LOOK_AFTER_S)
+        try:
+            self._connected()
+            self._last_used = time.monotonic()
+        except self.faults as error:
+            self.leave(politely=False)
+            self._look_after_at = time.monotonic() + self._look_after_wait
+            self.log.info("what a broken transfer has left cannot be removed yet", reason=self.outcome_of(error).reason)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mfdata.steps.sender import asking, with_command
+
 #: Seconds that the other side gets to say good-bye, or to say why it broke a transfer off.
 _LAST_WORDS_S = 2.0
-#: A server that answers so to SIZE does not know the command, or does not let us ask.
-_NO_SIZE = ("500", "501", "502", "504", "550")
 #: Everything that FTP and what is below it can raise.
 FAULTS = (ftplib.Error, OSError, EOFError)
 
@@ -39,6 +39,7 @@ class Account:
     passive: bool
     timeout: float
     create_directory: bool
+    delete_existing: bool
 
 
 class FtpSession:
@@ -47,6 +48,10 @@ class FtpSession:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._made_folders: set[str] = set()
+        #: Whether what ``put`` began may lie there.
+        self.has_begun = False
+        #: An answer may still be under way.
+        self._is_doubtful = False
         self._ftp = _client(account)
         try:
             self._log_in()
@@ -58,13 +63,15 @@ class FtpSession:
         account, ftp = self._account, self._ftp
         ftp.connect(account.machine, account.port)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        ftp.login(wire(account.user), wire(account.passwd))
+        with asking("login"):
+            ftp.login(wire(account.user), wire(account.passwd))
         if isinstance(ftp, _Secure):
             ftp.prot_p()
         ftp.set_pasv(account.passive)
         ftp.voidcmd("TYPE I")
         if account.directory not in ("", "."):
-            self._enter(wire(account.directory))
+            with asking(f"CWD {account.directory}"):
+                self._enter(wire(account.directory))
 
     def _enter(self, directory: str) -> None:
         try:
@@ -83,24 +90,34 @@ class FtpSession:
             name: below the directory; may hold ``/``, but neither CR, LF nor NUL.
             temporary: name under which it is written first, in the same folder; *name* = none.
         """
+        self.has_begun = False
         final, part = argument(name), argument(temporary)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            self._store(file, final, part)
+            with asking(f"STOR {temporary}"):
+                self._store(file, final, part)
+        with asking(f"SIZE {temporary}"):
+            is_known = self._check_size(part, size, is_last=part == final)
+        if part != final:
+            self._rename(part, final, names=(temporary, name), is_known=is_known)
+
+    def remove(self, name: str) -> bool:
+        """Remove what was begun as *name*; whether the server let us."""
+        self._socket.settimeout(self._account.timeout)
         try:
-            self._check_size(part, size)
-            if part != final:
-                self._rename(part, final)
-        except ftplib.Error:
-            with suppress(*FAULTS):
-                self._ftp.delete(part)
-            raise
+            self._ftp.delete(argument(name))
+        except ftplib.error_perm:
+            return False
+        return True
 
     def _store(self, file: Any, final: str, part: str) -> None:
         folder = final.rpartition("/")[0]
         if folder and self._account.create_directory and folder not in self._made_folders:
             self._make_folder(folder)
+        # A server may make the file before it refuses to take it. Under its own name, it may be an older one.
+        self.has_begun = part != final
         data, _ = self._ftp.ntransfercmd(f"STOR {part}")
+        self.has_begun = True
         with self._reason_of_break():
             try:
                 _send(file, data)
@@ -123,26 +140,69 @@ class FtpSession:
                 raise error from None
             raise
 
-    def _check_size(self, name: str, size: int) -> None:
+    def _check_size(self, name: str, size: int, *, is_last: bool) -> bool:
+        """Whether the server says that it has all; one that does not let us ask, or says no number, says nothing.
+
+        The server has acknowledged the file: when this is the last word on it, only a wrong size is a fault.
+        """
         try:
-            found = self._ftp.size(name)
-        except ftplib.error_perm as error:
-            if str(error)[:3] in _NO_SIZE:
-                return
-            raise
+            found = self._size(name)
+        except (OSError, EOFError):
+            if not is_last:
+                raise
+            self._is_doubtful = True
+            return False
         if found is not None and found != size:
             raise Incomplete(f"450 the other machine has {found} of {size} bytes")
+        return found is not None
 
-    def _rename(self, part: str, final: str) -> None:
+    def _size(self, name: str) -> int | None:
         try:
-            self._ftp.rename(part, final)
-        except ftplib.Error as refused:
-            # Some servers do not rename over a file that is there.
-            try:
+            answer = self._ftp.sendcmd(f"SIZE {name}")
+        except ftplib.Error as error:
+            if str(error).startswith("421"):
+                raise EOFError from error
+            return None
+        number = answer[3:].strip()
+        return int(number) if answer.startswith("213") and number.isascii() and number.isdecimal() else None
+
+    def _rename(self, part: str, final: str, *, names: tuple[str, str], is_known: bool) -> None:
+        try:
+            with asking(f"RNFR {names[0]}"):
+                self._begin_rename(part)
+        except ftplib.error_perm:
+            # Some servers hand a file on as soon as it is there.
+            if is_known and self._size(part) is None:
+                return
+            raise
+        try:
+            with asking(f"RNTO {names[1]}"):
+                self._ftp.voidcmd(f"RNTO {final}")
+        except ftplib.error_perm as refused:
+            self._rename_over(part, final, names, refused)
+
+    def _begin_rename(self, part: str) -> None:
+        answer = self._ftp.sendcmd(f"RNFR {part}")
+        if not answer.startswith("3"):
+            raise ftplib.error_reply(answer)  # noqa: S321  # an answer
+
+    def _rename_over(self, part: str, final: str, names: tuple[str, str], refused: ftplib.error_perm) -> None:
+        """Rename onto a file that is there, on a server that does not let us: only if that is asked for."""
+        if self._size(final) is None:
+            raise refused
+        if not self._account.delete_existing:
+            refused.add_note(f"{names[1]} is there, and only delete_existing = 1 lets it be deleted first")
+            raise refused
+        try:
+            with asking(f"DELE {names[1]}"):
                 self._ftp.delete(final)
-            except ftplib.Error:
-                raise refused from None
-            self._ftp.rename(part, final)
+            with asking(f"RNFR {names[0]}"):
+                self._begin_rename(part)
+            with asking(f"RNTO {names[1]}"):
+                self._ftp.voidcmd(f"RNTO {final}")
+        except ftplib.Error as error:
+            error.add_note(f"first was {with_command(refused, str(refused))}")
+            raise
 
     def _make_folder(self, folder: str) -> None:
         """Make *folder* and those above it; that one is there already is no fault."""
@@ -156,6 +216,8 @@ class FtpSession:
 
     def is_fresh(self) -> bool:
         """Whether nothing has come since the last answer: no good-bye, no end of the connection."""
+        if self._is_doubtful:
+            return False
         try:
             self._socket.settimeout(0)
             self._socket.recv(1)

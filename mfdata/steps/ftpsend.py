@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mfdata import Failed, Retry
 from mfdata.steps.folder_sender import FolderSender, FolderSenderKeys
 from mfdata.steps.ftp_session import FAULTS, Account, FtpSession
-from mfdata.steps.sender import plain
+from mfdata.steps.sender import plain, with_command
 from mfext.option import option
 
 
@@ -53,6 +53,7 @@ class FtpSend(FolderSender[FtpSession]):
             passive=keys.passive,
             timeout=keys.timeout,
             create_directory=keys.create_directory,
+            delete_existing=keys.delete_existing,
         )
         super().open()
 
@@ -76,7 +77,7 @@ def outcome_of(error: BaseException, where: str, secret: str) -> Retry | Failed:
     be mended before the last try: it has failed, but not for good. Only arguments that the server does not take
     (501) stay as they are.
     """
-    text = plain(f"{where}: {_described(error)}", secret)
+    text = plain(f"{where}: {with_command(error, _described(error))}", secret)
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failed(text)
     if isinstance(error, ftplib.error_perm):

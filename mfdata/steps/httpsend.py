@@ -84,15 +84,17 @@ class HttpSend(Sender[HttpSession]):
 
     def send(self, file: File) -> Outcome:
         method, target, headers = self.custom.method, self._target(file), self._headers(file)
+        # What stands behind the ? may be a secret.
+        what = f"{method} {target.partition('?')[0]}"
         try:
             answer = self.on_connection(lambda session: session.send(method, target, headers, file.path))
         except FAULTS as error:
             self.leave()
-            raise MachineFault(fault_outcome(error, self.machine)) from error
-        outcome = answer_outcome(answer, self.machine, self._secrets())
+            raise MachineFault(fault_outcome(error, f"{self.machine}: {what}")) from error
+        outcome = answer_outcome(answer, f"{self.machine}: {what}", self._secrets())
         if answer.status in _NOT_NOW and isinstance(outcome, Retry):
             raise MachineFault(outcome)
-        return outcome
+        return Done(note=f"sent to {self.machine}: {what}") if isinstance(outcome, Done) else outcome
 
     def _target(self, file: File) -> str:
         values = {name: quote(os.fsencode(value), safe="") for name, value in self._values(file).items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ssl
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from mfdata import Failed, File, Hold, Retry, Step
@@ -26,6 +27,29 @@ class Session(Protocol):
 
 S = TypeVar("S", bound=Session)
 T = TypeVar("T")
+
+
+@contextmanager
+def asking(command: str) -> Iterator[None]:
+    """Whatever goes wrong, :func:`command_of` tells that it was in *command*."""
+    try:
+        yield
+    except Exception as error:
+        if not command_of(error):
+            error.add_note(command)
+        raise
+
+
+def command_of(error: BaseException) -> str:
+    """The command in which *error* arose, ''  when it was none."""
+    return next(iter(getattr(error, "__notes__", ())), "")
+
+
+def with_command(error: BaseException, text: str) -> str:
+    """*text*, which is of *error*, with the command before it and what else was noted of it behind."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    command, *more = [*notes, ""]
+    return "; ".join([f"{command}: {text}" if command else text, *filter(None, more)])
 
 
 class MachineFault(Exception):
@@ -71,7 +95,8 @@ class Sender(Step, Generic[S]):
     def process(self, file: File) -> Outcome:
         wait = self._breaker.wait()
         if wait:
-            return Hold(f"{self.machine} is left in peace: it does not answer", wait)
+            why = "it answers with a fault to be mended" if self._breaker.is_refused else "it does not answer"
+            return Hold(f"{self.machine} is left in peace: {why}", wait)
         try:
             outcome = self.send(file)
         except MachineFault as fault:
@@ -141,7 +166,7 @@ class Sender(Step, Generic[S]):
         return self._session
 
     def _failed(self, outcome: Retry | Failed) -> Outcome:
-        wait = self._breaker.failed(outcome.reason)
+        wait = self._breaker.failed(outcome.reason, is_refused=isinstance(outcome, Failed))
         if not wait:
             return outcome
         self.log.error("the other machine is left in peace for a while", reason=outcome.reason, seconds=round(wait, 1))

@@ -9,9 +9,14 @@ import posixpath
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import paramiko
 
+from mfdata.steps.sender import asking, with_command
+
+#: As much is written by one request.
+_BLOCK = 32_768
 #: Everything that SFTP and what is below it can raise.
 FAULTS = (paramiko.SSHException, OSError, EOFError)
 #: Faults that are the connection's whatever the other machine says of files.
@@ -38,6 +43,7 @@ class SftpAccount:
     known_hosts: str | None
     timeout: float
     create_directory: bool
+    delete_existing: bool
 
 
 class SftpSession:
@@ -48,6 +54,8 @@ class SftpSession:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self._account = account
         self._made_folders: set[bytes] = set()
+        #: Whether what ``put`` began may lie there.
+        self.has_begun = False
         self._client = paramiko.SSHClient()
         try:
             self._log_in()
@@ -72,17 +80,36 @@ class SftpSession:
             name: relative to the directory of the account.
             temporary: the name under which it is written; the same as *name*: it appears while it is written.
         """
+        self.has_begun = False
         target, part = self._place(name), self._place(temporary)
         if self._account.create_directory:
-            self._make_folder(posixpath.dirname(target))
-        size = path.stat().st_size
+            with asking(f"mkdir {posixpath.dirname(name)}"):
+                self._make_folder(posixpath.dirname(target))
         with open(path, "rb") as content:
-            self._sftp.putfo(content, part, size, confirm=False)
-        found = self._sftp.stat(part).st_size
-        if found != size:
-            raise Incomplete(errno.EIO, f"it has {found} bytes of {size} there")
+            size = os.fstat(content.fileno()).st_size
+            # Under its own name, it may be an older one.
+            self.has_begun = part != target
+            with asking(f"open {temporary}"):
+                remote = self._sftp.open(part, "wb")
+            self.has_begun = True
+            with asking(f"write {temporary}"):
+                _write(content, remote)
+        with asking(f"stat {temporary}"):
+            self._check_size(part, size)
         if part != target:
-            self._rename(part, target)
+            self._rename(part, target, names=(temporary, name))
+
+    def remove(self, name: str) -> bool:
+        """Remove what was begun as *name*; whether the server let us."""
+        try:
+            self._sftp.remove(self._place(name))
+        except FileNotFoundError:
+            return True
+        except BROKEN:
+            raise
+        except OSError:
+            return False
+        return True
 
     def close(self, *, politely: bool = True) -> None:
         """End the connection."""
@@ -114,25 +141,85 @@ class SftpSession:
         """Names are bytes there as well."""
         return posixpath.join(os.fsencode(self._account.directory), os.fsencode(name))
 
-    def _rename(self, part: bytes, target: bytes) -> None:
+    def _check_size(self, part: bytes, size: int) -> None:
+        """A server that has acknowledged all of the file may not let us look at it, or have handed it on."""
+        try:
+            found = self._sftp.stat(part).st_size
+        except BROKEN:
+            raise
+        except OSError:
+            return
+        if found is not None and found != size:
+            raise Incomplete(errno.EIO, f"it has {found} bytes of {size} there")
+
+    def _rename(self, part: bytes, target: bytes, *, names: tuple[str, str]) -> None:
+        words = f"rename {names[0]} to {names[1]}"
+        try:
+            with asking(words):
+                self._rename_as_it_can(part, target)
+        except BROKEN:
+            raise
+        except FileNotFoundError:
+            # Some servers hand a file on as soon as it is there.
+            if self._is_there(part):
+                raise
+        except OSError as refused:
+            if not self._is_there(target):
+                raise
+            if not self._account.delete_existing:
+                refused.add_note(f"{names[1]} is there, and only delete_existing = 1 lets it be deleted first")
+                raise
+            self._rename_over(part, target, names, refused)
+
+    def _rename_as_it_can(self, part: bytes, target: bytes) -> None:
         try:
             self._sftp.posix_rename(part, target)  # an extension of OpenSSH: in place of what is there
-        except OSError:
-            with suppress(FileNotFoundError):
-                self._sftp.stat(part)
-                with suppress(OSError):
-                    self._sftp.remove(target)
-                self._sftp.rename(part, target)
-                return
+        except (*BROKEN, FileNotFoundError):
             raise
+        except OSError:
+            self._sftp.rename(part, target)
+
+    def _rename_over(self, part: bytes, target: bytes, names: tuple[str, str], refused: OSError) -> None:
+        try:
+            with asking(f"remove {names[1]}"):
+                self._sftp.remove(target)
+            with asking(f"rename {names[0]} to {names[1]}"):
+                self._sftp.rename(part, target)
+        except FAULTS as error:
+            error.add_note(f"first was {with_command(refused, str(refused))}")
+            raise
+
+    def _is_there(self, name: bytes) -> bool:
+        try:
+            self._sftp.stat(name)
+        except BROKEN:
+            raise
+        except OSError:
+            return False
+        return True
 
     def _make_folder(self, folder: bytes) -> None:
         if folder in self._made_folders or folder in (b"", b"/"):
             return
         try:
             self._sftp.stat(folder)
-        except FileNotFoundError:
+        except BROKEN:
+            raise
+        except OSError:  # it is not there, or may not be looked at
             self._make_folder(posixpath.dirname(folder))
             with suppress(OSError):  # another process was quicker: what is wrong shows when the file is written
                 self._sftp.mkdir(folder)
         self._made_folders.add(folder)
+
+
+def _write(content: BinaryIO, remote: paramiko.SFTPFile) -> None:
+    """Send all of *content*; done when the server has acknowledged all of it."""
+    with remote:
+        remote.set_pipelined(True)
+        block = content.read(_BLOCK)
+        while block:
+            following = content.read(_BLOCK)
+            if not following:
+                remote.set_pipelined(False)  # the answers to all that was written are read with that to the last
+            remote.write(block)
+            block = following

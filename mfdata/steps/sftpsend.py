@@ -9,7 +9,7 @@ import paramiko
 
 from mfdata import Failed, Retry
 from mfdata.steps.folder_sender import FolderSender, FolderSenderKeys
-from mfdata.steps.sender import plain
+from mfdata.steps.sender import plain, with_command
 from mfdata.steps.sftp_session import BROKEN, FAULTS, SftpAccount, SftpSession
 from mfext.errors import ConfigError
 from mfext.option import option
@@ -63,6 +63,7 @@ class SftpSend(FolderSender[SftpSession]):
             known_hosts=keys.known_hosts if keys.verify_host_key else None,
             timeout=keys.timeout,
             create_directory=keys.create_directory,
+            delete_existing=keys.delete_existing,
         )
         super().open()
 
@@ -78,7 +79,7 @@ class SftpSend(FolderSender[SftpSession]):
 
 def outcome_of(error: BaseException, where: str, *secrets: str) -> Retry | Failed:
     """What a fault means for the file: what a person must mend has failed, but not for good; others may pass (pure)."""
-    text = plain(f"{where}: {_described(error)}", *secrets)
+    text = plain(f"{where}: {with_command(error, _described(error))}", *secrets)
     for_a_person = (paramiko.AuthenticationException, paramiko.BadHostKeyException, FileNotFoundError, PermissionError)
     if isinstance(error, for_a_person) or "not found in known_hosts" in text:
         return Failed(text)

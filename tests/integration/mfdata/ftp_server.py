@@ -37,6 +37,10 @@ class Handler(FTPHandler):  # type: ignore[misc]
         super().pre_process_command(line, cmd, arg)
 
 
+class DataHandler(DTPHandler):  # type: ignore[misc]
+    """The data connections of a server of the usual kind."""
+
+
 class TlsDataHandler(TlsData, DTPHandler):  # type: ignore[misc]
     def close(self) -> None:
         if self._is_secure and not self._closed:

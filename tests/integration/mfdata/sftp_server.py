@@ -18,6 +18,25 @@ from tests.servers import free_ports
 USER, PASSWORD = "me", "secret"
 
 
+class Handle(paramiko.SFTPHandle):  # type: ignore[misc]
+    """An open file."""
+
+    def __init__(self, server: SftpServer, path: Path, flags: int) -> None:
+        super().__init__(flags)
+        self.server = server
+        self.path = path
+
+    def write(self, offset: int, data: bytes) -> int:
+        if self.server.room is not None and offset + len(data) > self.server.room:
+            return int(paramiko.SFTP_FAILURE)
+        return int(super().write(offset, data))
+
+    def close(self) -> None:
+        super().close()
+        if self.server.takes_away == "part":
+            self.path.unlink()
+
+
 class Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
     """The folder of the server."""
 
@@ -36,6 +55,8 @@ class Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
         return int(paramiko.SFTP_OK)
 
     def stat(self, path: str) -> Any:
+        if self.server.refuses_stat:
+            return int(paramiko.SFTP_PERMISSION_DENIED)
         try:
             found = paramiko.SFTPAttributes.from_stat(self._real(path).stat())
         except OSError as error:
@@ -51,7 +72,7 @@ class Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
             file = os.fdopen(os.open(self._real(path), flags, 0o644), "wb")
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
-        handle = paramiko.SFTPHandle(flags)
+        handle = Handle(self.server, self._real(path), flags)
         handle.filename, handle.readfile, handle.writefile = path, file, file
         return handle
 
@@ -63,7 +84,10 @@ class Files(paramiko.SFTPServerInterface):  # type: ignore[misc]
     def posix_rename(self, old: str, new: str) -> int:
         if self.server.is_old:
             return int(paramiko.SFTP_OP_UNSUPPORTED)
-        return self._did(os.rename, self._real(old), self._real(new))
+        result = self._did(os.rename, self._real(old), self._real(new))
+        if self.server.takes_away == "file" and not result:
+            self._real(new).unlink()
+        return result
 
     def remove(self, path: str) -> int:
         return self._did(os.remove, self._real(path))
@@ -102,6 +126,12 @@ class SftpServer:
         self.opened: list[str] = []
         #: Bytes that it says to have less than it has.
         self.short = 0
+        #: Nobody may look at what is there.
+        self.refuses_stat = False
+        #: Bytes for which it has room; None = for all.
+        self.room: int | None = None
+        #: It hands files on: as soon as they are written, or as soon as they have their name.
+        self.takes_away = ""
         #: It does not know posix-rename@openssh.com.
         self.is_old = False
         self._transports: list[paramiko.Transport] = []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,22 @@ def test_a_server_that_lets_nobody_in_is_left_in_peace(
         assert isinstance(send(), Hold)
         (told,) = open_breakers(home)
         assert "530" in told["reason"]
+
+
+def test_a_machine_that_refuses_the_login_is_not_one_that_does_not_answer(tmp_path: Path) -> None:
+    home = temporary_home(tmp_path)
+    with Server(tmp_path / "machine") as server:
+        place: dict[str, Any] = {"machine": "127.0.0.1", "port": server.port, "user": USER}
+        keys: dict[str, Any] = {**place, "passwd": "wrong", "breaker_failures": 1}
+        step = FtpSend(home, "p", "main", StepConfig(), FtpSendKeys(**keys))
+        step.open()
+        (tmp_path / "file").write_bytes(b"content")
+        file = File(tmp_path / "file", first_tags("u1", b"name", b"in"))
+        assert isinstance(step.process(file), Retry)
+        outcome = step.process(file)
+        assert isinstance(outcome, Hold)
+        assert "does not answer" not in outcome.reason
+        step.close()
+    (told,) = open_breakers(home)
+    assert told["is_refused"]
+    assert "530" in told["reason"]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -24,6 +25,7 @@ from mfdata.steps.naming import temporary_name
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from mfext.testing import wait_until
+from tests.integration.mfdata import ftp_server
 from tests.integration.mfdata.ftp_server import (
     PASSWORD,
     USER,
@@ -58,11 +60,18 @@ class Sender:
         self.step = FtpSend(Home("mfdata", folder / "home"), "p", "main", StepConfig(), FtpSendKeys(**given))
         self.step.open()
 
-    def send(self, name: bytes = b"radar.png", content: bytes = b"content", uid: str = "") -> Outcome:
+    def file(self, name: bytes = b"radar.png", content: bytes = b"content", uid: str = "") -> File:
         claimed = self.folder / "claimed"
         claimed.write_bytes(content)
         self.step.begin(os.fspath(claimed))
-        return self.step.process(File(claimed, first_tags(uid or os.urandom(8).hex(), name, b"incoming")))
+        return File(claimed, first_tags(uid or os.urandom(8).hex(), name, b"incoming"))
+
+    def send(self, name: bytes = b"radar.png", content: bytes = b"content", uid: str = "") -> Outcome:
+        return self.step.process(self.file(name, content, uid))
+
+    def left(self) -> int:
+        """How many names are noted as begun."""
+        return sum(path.is_file() for path in (self.folder / "home/var/begun").rglob("*"))
 
 
 @pytest.fixture
@@ -153,10 +162,60 @@ class RenamesOverNothing(Handler):
 
 
 def test_a_file_is_replaced_on_a_server_that_does_not_rename_over_it(tmp_path: Path) -> None:
-    with sender_to(tmp_path, RenamesOverNothing) as (sender, server):
+    with sender_to(tmp_path, RenamesOverNothing, delete_existing=True) as (sender, server):
         (server.folder / "radar.png").write_bytes(b"old")
         assert sender.send() == Done()
         assert server.files() == {b"radar.png": b"content"}
+
+
+def test_a_server_that_does_not_replace_is_not_made_to_unless_it_is_said(tmp_path: Path) -> None:
+    with sender_to(tmp_path, RenamesOverNothing) as (sender, server):
+        (server.folder / "radar.png").write_bytes(b"old")
+        outcome = sender.send()
+        assert isinstance(outcome, Failed)
+        assert "RNTO radar.png: 550 File exists.; radar.png is there" in outcome.reason
+        assert "delete_existing" in outcome.reason
+        assert server.files() == {b"radar.png": b"old"}
+
+
+class RefusesTheSecondRename(RenamesOverNothing):
+    def ftp_RNTO(self, path: str) -> Any:
+        if "DELE radar.png" in self.told:
+            return self.respond("553 Not allowed.")
+        return super().ftp_RNTO(path)
+
+
+def test_a_reason_names_the_command_and_the_first_cause(tmp_path: Path) -> None:
+    with sender_to(tmp_path, RefusesTheSecondRename, delete_existing=True) as (sender, server):
+        (server.folder / "radar.png").write_bytes(b"old")
+        outcome = sender.send()
+        assert isinstance(outcome, Failed)
+        assert "RNTO radar.png: 553 Not allowed.; first was RNTO radar.png: 550 File exists." in outcome.reason
+
+
+class LeavesThePartInTheWay(Handler):
+    def ftp_RNTO(self, path: str) -> None:
+        self.respond("550 Not renamed.")
+
+    def ftp_DELE(self, path: str) -> None:
+        self.respond("550 Not allowed.")
+
+    def ftp_STOR(self, file: str, mode: str = "w") -> Any:
+        if os.path.lexists(file):
+            return self.respond("553 It is there.")
+        return super().ftp_STOR(file, mode)
+
+
+def test_what_is_in_the_way_is_not_told_without_its_cause(tmp_path: Path) -> None:
+    with sender_to(tmp_path, LeavesThePartInTheWay) as (sender, _):
+        file = sender.file()
+        assert isinstance(sender.step.process(file), Failed)
+        outcome = sender.step.process(file)
+        assert isinstance(outcome, Failed)
+        first, then = outcome.reason.split("; then ")
+        assert "RNTO radar.png: 550 Not renamed." in first
+        assert "STOR radar.png" in then
+        assert "553 It is there." in then
 
 
 class RenamesNothing(Handler):
@@ -297,10 +356,145 @@ def refusing(text: str) -> type[Handler]:
 )
 def test_what_the_server_answers_decides(tmp_path: Path, answer: str, wanted: type[Outcome], permanent: bool) -> None:
     with sender_to(tmp_path, refusing(answer)) as (sender, server):
-        outcome = sender.send()
+        outcome = sender.send(uid="u1")
         assert isinstance(outcome, wanted)
-        assert outcome.reason == f"127.0.0.1:{server.port}: {answer}"  # type: ignore[union-attr]
+        part = temporary_name("radar.png", ".t", "u1")
+        assert outcome.reason == f"127.0.0.1:{server.port}: STOR {part}: {answer}"  # type: ignore[union-attr]
         assert getattr(outcome, "permanent", False) is permanent
+
+
+class UnknownSize(Handler):
+    def ftp_SIZE(self, path: str) -> None:
+        self.respond(self.answer)
+
+    answer = "213 unknown"
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+@pytest.mark.parametrize("answer", ["213 unknown", "213", "213 -1", "450 Busy.", "530 Not you.", "553 No.", "200 7"])
+def test_a_file_that_was_taken_is_done_whatever_is_said_of_its_size(tmp_path: Path, answer: str, suffix: str) -> None:
+    kind = type("Server", (UnknownSize,), {"answer": answer})
+    with sender_to(tmp_path, kind, tmp_suffix=suffix) as (sender, server):
+        assert [sender.send(), sender.send(b"2")] == [Done(), Done()]
+        assert server.files() == {b"radar.png": b"content", b"2": b"content"}
+
+
+class HandsOnAtOnce(Handler):
+    """A server that takes a file away when somebody has asked for its size."""
+
+    def ftp_RNFR(self, path: str) -> Any:
+        Path(path).unlink()
+        return super().ftp_RNFR(path)
+
+
+def test_a_file_that_is_taken_away_over_there_is_done(tmp_path: Path) -> None:
+    with sender_to(tmp_path, HandsOnAtOnce) as (sender, server):
+        assert sender.send() == Done()
+        assert server.files() == {}
+        assert sender.left() == 0
+
+
+def test_the_trace_says_where_the_file_is(tmp_path: Path, server: Server) -> None:
+    (server.folder / "in").mkdir()
+    sender = Sender(tmp_path, server, directory="in")
+    outcome = sender.send()
+    assert isinstance(outcome, Done)
+    assert outcome.note == f"sent to 127.0.0.1:{server.port} as in/radar.png"
+    sender.step.close()
+
+
+class Quota(Handler):
+    """A server with room for so many bytes, which fails as a full disk does."""
+
+    room = 1 << 20
+
+    def ftp_STOR(self, file: str, mode: str = "w") -> Any:
+        used = sum(path.stat().st_size for path in Path(self.fs.root).iterdir())
+        if used >= self.room:
+            Path(file).touch()  # as some do
+            return self.respond("452 No space left.")
+        return super().ftp_STOR(file, mode)
+
+
+class FullChannel(ftp_server.DataHandler):
+    def handle_read(self) -> None:
+        super().handle_read()
+        if self.tot_bytes_received > Quota.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    handle_read_event = handle_read
+
+
+def test_a_file_that_is_too_large_over_there_leaves_room_for_the_others(tmp_path: Path) -> None:
+    full = type("Server", (Quota,), {"dtp_handler": FullChannel})
+    with sender_to(tmp_path, full) as (sender, server):
+        assert isinstance(sender.send(b"large", os.urandom(3_000_000)), Retry)
+        wait_until(lambda: server.files() == {}, what="the half file is gone")
+        assert sender.left() == 0
+        assert sender.send(b"small") == Done()
+        assert server.files() == {b"small": b"content"}
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_nothing_is_left_by_a_refusal(tmp_path: Path, suffix: str) -> None:
+    with sender_to(tmp_path, Quota, tmp_suffix=suffix) as (sender, server):
+        (server.folder / "radar.png").write_bytes(b"x" * Quota.room)
+        (server.folder / "other").write_bytes(b"")
+        assert isinstance(sender.send(b"radar.png"), Retry)
+        assert (server.folder / "radar.png").stat().st_size == Quota.room  # it is an older one
+        assert not any(name.endswith(b".t") for name in server.files())
+
+
+class Resets(Handler):
+    """A server that loses its connections in the middle of a transfer, once."""
+
+    count = 1
+
+    def ftp_STOR(self, file: str, mode: str = "w") -> Any:
+        if type(self).count:
+            type(self).count -= 1
+            Path(file).write_bytes(b"half")
+            self.close()
+            return None
+        return super().ftp_STOR(file, mode)
+
+
+def test_what_a_broken_connection_left_is_removed_over_a_new_one(tmp_path: Path) -> None:
+    kind = type("Server", (Resets,), {"count": 1})
+    with sender_to(tmp_path, kind) as (sender, server):
+        assert isinstance(sender.send(), Retry)
+        assert server.files() == {}
+        assert sender.left() == 0
+
+
+def test_what_a_machine_that_went_away_has_left_is_removed_when_it_is_back(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    sender = Sender(tmp_path, port, breaker_failures=0)
+    part = temporary_name("radar.png", ".t", "u1")
+    with sender.step._begun.writing(part):
+        pass  # as a worker does that is killed meanwhile
+    assert isinstance(sender.send(uid="u1"), Retry)
+    assert sender.left() == 1
+    with Server(tmp_path / "machine", port=port) as server:
+        (server.folder / part).write_bytes(b"half")
+        sender.step._look_after_at = 0.0001
+        assert sender.step.idle()
+        assert server.files() == {}
+        assert sender.left() == 0
+        sender.step.close()
+
+
+def test_what_another_process_writes_is_left_alone(tmp_path: Path, server: Server) -> None:
+    sender, other = Sender(tmp_path, server), Sender(tmp_path, server)
+    (server.folder / "part.t").write_bytes(b"half")
+    with other.step._begun.writing("part.t"):
+        assert sender.send() == Done()
+        assert server.files()[b"part.t"] == b"half"
+    sender.step.leave()
+    assert sender.send(b"2") == Done()
+    other.step.close()
+    assert b"part.t" not in server.files()
+    sender.step.close()
 
 
 class DiskFull(Handler):

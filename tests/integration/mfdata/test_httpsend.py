@@ -120,6 +120,17 @@ def test_a_file_is_the_body_of_a_request(server: Server, sender: Make) -> None:
     assert "Authorization" not in headers
 
 
+def test_the_trace_says_where_the_file_is_and_no_secret(server: Server, sender: Make) -> None:
+    at = sender(f"{server.url}/in/{{ORIGINAL_BASENAME}}?key=s3cret")
+    done = at.send(b"a b")
+    assert isinstance(done, Done)
+    assert done.note == f"sent to {server.url}: PUT /in/a%20b"
+    server.status = 422
+    failed = at.send(b"a b")
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith(f"{server.url}: PUT /in/a%20b: 422")
+
+
 def test_an_empty_file_may_be_posted(server: Server, sender: Make) -> None:
     assert sender(server.url, method="POST").send(content=b"") == Done()
     method, path, headers, came = server.came[0]

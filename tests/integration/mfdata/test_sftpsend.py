@@ -48,6 +48,10 @@ class Sending:
         path.write_bytes(content)
         return self.step.process(File(path, first_tags(new_uid(), name, b"in")))
 
+    def left(self) -> int:
+        """How many names are noted as begun."""
+        return sum(path.is_file() for path in (self.folder / "home/var/begun").rglob("*"))
+
 
 Make = Callable[..., Sending]
 
@@ -84,9 +88,74 @@ def test_files_arrive_whole_over_one_connection_and_are_renamed(server: SftpServ
 @pytest.mark.parametrize("is_old", [False, True])
 def test_a_file_that_is_there_is_replaced(server: SftpServer, sending: Make, is_old: bool) -> None:
     server.is_old = is_old
-    at = sending()
+    at = sending(delete_existing=is_old)
     assert [at.send(content=b"1"), at.send(content=b"2")] == [Done(), Done()]
     assert there(server) == {"radar.png": b"2"}
+
+
+def test_a_server_that_does_not_replace_is_not_made_to_unless_it_is_said(server: SftpServer, sending: Make) -> None:
+    server.is_old = True
+    at = sending()
+    assert at.send(content=b"1") == Done()
+    outcome = at.send(content=b"2")
+    assert isinstance(outcome, Retry)
+    assert "to radar.png: Failure; radar.png is there" in outcome.reason
+    assert "delete_existing" in outcome.reason
+    assert there(server) == {"radar.png": b"1"}
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_a_server_need_not_let_us_look(server: SftpServer, sending: Make, suffix: str) -> None:
+    server.refuses_stat = True
+    keys = {"tmp_suffix": suffix, "dest_basename": "in/{ORIGINAL_BASENAME}", "create_directory": True}
+    at = sending(**keys)
+    content = os.urandom(200_000)
+    assert [at.send(content=content), at.send(b"empty", b"")] == [Done(), Done()]
+    assert there(server) == {"in/radar.png": content, "in/empty": b""}
+    assert at.left() == 0
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("taken", ["part", "file"])
+def test_a_file_that_is_taken_away_over_there_is_done(
+    server: SftpServer, sending: Make, taken: str, refuses: bool, suffix: str
+) -> None:
+    server.takes_away, server.refuses_stat = taken, refuses
+    at = sending(tmp_suffix=suffix)
+    assert [at.send(), at.send(b"2")] == [Done(), Done()]
+    assert len(server.opened) == 2
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("size", [50_000, 3_000_000])
+def test_a_disk_that_is_full_over_there_is_seen_and_nothing_is_left(
+    server: SftpServer, sending: Make, size: int, refuses: bool
+) -> None:
+    server.room, server.refuses_stat = 40_000, refuses
+    at = sending()
+    outcome = at.send(b"large", os.urandom(size))
+    assert isinstance(outcome, Retry)
+    assert "write large" in outcome.reason
+    assert there(server) == {}
+    assert at.left() == 0
+    assert at.send(b"small") == Done()
+
+
+def test_what_a_killed_worker_left_is_removed(server: SftpServer, sending: Make) -> None:
+    at = sending()
+    (server.folder / "part.t").write_bytes(b"half")
+    with at.step._begun.writing("part.t"):
+        pass
+    assert at.send() == Done()
+    assert there(server) == {"radar.png": b"content"}
+    assert at.left() == 0
+
+
+def test_the_trace_says_where_the_file_is(server: SftpServer, sending: Make) -> None:
+    outcome = sending().send()
+    assert isinstance(outcome, Done)
+    assert outcome.note == f"sent to 127.0.0.1:{server.port} as radar.png"
 
 
 def test_folders_are_made_when_asked_for(server: SftpServer, sending: Make) -> None:
