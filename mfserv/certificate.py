@@ -13,8 +13,8 @@ from mfext.errors import ConfigError
 from mfext.fs.atomic import replace_file
 from mfext.section import Config
 from mfserv.config import Tls
-from mfserv.der import Validity, pem_blocks, validity
 from mfserv.haproxynames import CERTIFICATE, folder
+from mfserv.pem import Validity, pem_blocks, validity
 
 #: Days before its end from which status says that it ends soon.
 SOON = 21
@@ -50,7 +50,7 @@ def validity_in(text: str) -> Validity | None:
         if label == "CERTIFICATE":
             try:
                 return validity(content)
-            except (ValueError, IndexError):
+            except ValueError:
                 return None
     return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mfext.errors import ConfigError, MetworkError, raise_all
 from mfext.section import Config
 from mfserv.config import Jwt
-from mfserv.der import pem_blocks, public_key
+from mfserv.pem import pem_blocks, public_key
 
 #: A text of JSON, and any claims before the one that is looked for, with all that they hold.
 _TEXT = r'"(?:[^"\\]|\\.)*+"'
@@ -123,7 +123,7 @@ def _keys(section: str, settings: Jwt, config: Config) -> tuple[list[Key], list[
             fault = _key_fault(text, settings.algorithm)
         except OSError as error:
             text, fault = "", f"it cannot be read: {error.strerror}"
-        except (ValueError, IndexError):
+        except ValueError:
             text, fault = "", "it is no PEM file with a public key"
         if fault:
             expected = f"a PEM file with a public key for {settings.algorithm}"

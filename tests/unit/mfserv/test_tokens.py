@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mfext.errors import MetworkError
-from mfserv.der import PublicKey, pem_blocks, public_key
+from mfserv.pem import PublicKey, pem_blocks, public_key
 from mfserv.tokens import issuers
 from tests.certificates import certificate_pem, new_key, private_pem, public_pem
 from tests.unit.mfserv.apps import config
@@ -27,6 +27,23 @@ EC = new_key("P-256")
 def test_the_kind_of_a_key_is_told(kind: str, found: PublicKey) -> None:
     ((_, content),) = pem_blocks(public_pem(new_key(kind)))
     assert public_key(content) == found
+
+
+PSS = """-----BEGIN PUBLIC KEY-----
+MIIBIDALBgkqhkiG9w0BAQoDggEPADCCAQoCggEBALyiv2me/7AFG6vTydN7fjaX
++Zd4LjOos2X32KjrZ+soZQYNqx5hScHwyAGmetk/z0s/+W0bhZVX8DPjtFQYvMmx
+UlW38ssUXHHQp5vAg7my5ju6L/2xyAqT8EEP3T7TctLU92spc9Nduiu62jp5v+e0
+12Kw+yCdLgL5ojJntWvY1X6A3Bu6d4lqle/MWJP7calEnCbbDRKM2Szjrtt9jVa+
+RhNVSRguI2IkgvAsZNsD0CrxWXIwF59mjfhrA5fLHuyskm4ivuVFl0H/otCwVDqx
+i+V4Tw3Le1bATaiqGr3BoJxPSTvV6rSQYmbv5oahI672BKnLgS8q/ewZ0Q30cO0C
+AwEAAQ==
+-----END PUBLIC KEY-----
+"""
+
+
+def test_a_key_that_signs_no_tokens_is_of_another_kind() -> None:
+    ((_, text),) = pem_blocks(PSS)
+    assert public_key(text) == PublicKey("")
 
 
 def test_an_issuer_may_have_several_keys(tmp_path: Path) -> None:
