@@ -116,14 +116,14 @@ Outcome = Done | Retry | Failed | Hold | Expired
 
 @dataclass(frozen=True)
 class Policy:
-    """What a step declares for files that failed; seconds."""
+    """What a step declares for files that failed, as ``StepConfig`` has it; seconds."""
 
-    retry_total: int = 0
-    retry_min_wait: float = 10.0
-    retry_max_wait: float = 120.0
-    retry_backoff: float = 0.0
+    retry_total: int
+    retry_min_wait: float
+    retry_max_wait: float
+    retry_backoff: float
     #: ``quarantine``, ``delete`` or ``move:PLUGIN/STEP``.
-    failure_policy: str = "quarantine"
+    failure_policy: str
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+import mfdata
+from mfdata.config import StepConfig
 from mfdata.outcome import (
     Delay,
     Divert,
@@ -14,22 +18,24 @@ from mfdata.outcome import (
     HandOver,
     Hold,
     Keep,
+    Outcome,
     Output,
-    Policy,
     Retry,
     decide,
     next_wait,
 )
+from mfdata.worker import policy_of
 
-RETRYING = Policy(retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)
+USUAL = policy_of(StepConfig())
+RETRYING = replace(USUAL, retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)
 
 
 def test_nothing_returned_means_done() -> None:
-    assert decide(None, 0, Policy(), 0) == HandOver(Done())
+    assert decide(None, 0, USUAL, 0) == HandOver(Done())
 
 
 def test_done_is_handed_over() -> None:
-    assert decide(Done(to="a/main"), 3, Policy(), 0) == HandOver(Done(to="a/main"))
+    assert decide(Done(to="a/main"), 3, USUAL, 0) == HandOver(Done(to="a/main"))
 
 
 @pytest.mark.parametrize("output", ["archive/main", b"x.txt", None])
@@ -70,24 +76,24 @@ def test_failures_meet_the_retry_policy(outcome: Failed | Retry, attempts: int, 
     ],
 )
 def test_the_failure_policy_decides_in_the_end(policy: str, expected: object) -> None:
-    assert decide(Failed("no", traceback="stack"), 0, Policy(failure_policy=policy), 0) == expected
+    assert decide(Failed("no", traceback="stack"), 0, replace(USUAL, failure_policy=policy), 0) == expected
 
 
 @pytest.mark.parametrize("policy", ["delete", "move:other/main"])
 def test_a_broken_rule_is_quarantined_whatever_the_failure_policy_says(policy: str) -> None:
     outcome = Failed("raises", permanent=True, kind="rule_error")
-    assert decide(outcome, 0, Policy(failure_policy=policy), 0) == Keep("rule_error", "raises")
+    assert decide(outcome, 0, replace(USUAL, failure_policy=policy), 0) == Keep("rule_error", "raises")
 
 
 @pytest.mark.parametrize("attempts", [0, 7])
 def test_a_try_that_does_not_count_uses_up_nothing(attempts: int) -> None:
     assert decide(Retry("away", after=60, counts=False), attempts, RETRYING, 0) == Delay(60, attempts, "away")
-    assert decide(Retry("away", counts=False), 0, Policy(retry_min_wait=7), 0) == Delay(7, 0, "away")
+    assert decide(Retry("away", counts=False), 0, replace(USUAL, retry_min_wait=7), 0) == Delay(7, 0, "away")
 
 
 @pytest.mark.parametrize("outcome", [Hold("away", 5), Expired("deadline", "too late")])
 def test_a_file_that_was_not_tried_meets_no_policy(outcome: Hold | Expired) -> None:
-    assert decide(outcome, 3, Policy(failure_policy="delete"), 0) is outcome
+    assert decide(outcome, 3, replace(USUAL, failure_policy="delete"), 0) is outcome
 
 
 def test_waits_grow_up_to_the_longest() -> None:
@@ -107,3 +113,7 @@ def test_outputs_may_be_plain_paths_or_say_where_they_go(tmp_path: object) -> No
 
     done = Done(Path("a"), Output(Path("b"), ("x/main",)), to="y/main")
     assert [output.to for output in done.outputs] == [(), ("x/main",)]
+
+
+def test_a_step_may_say_every_outcome_by_a_name_that_authors_import() -> None:
+    assert {kind.__name__ for kind in get_args(Outcome)} <= set(mfdata.__all__)
