@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,9 @@ class Module:
     metrics: Sequence[Metric] = ()
     #: Those of its metrics that nobody counts, as they are at the moment: what waits, ages.
     samples: Callable[[Home, Config], Iterable[Sample]] = field(default=lambda *_: ())
+    #: Metrics that a program of others shows, as its page has them, by a name: they are at ``/metrics/NAME``; gets the
+    #: query of who asks.
+    metric_pages: Mapping[str, Callable[[Home, str], str]] = field(default_factory=dict)
     #: Its processes go on while the files of their plugin are replaced: they keep to their working folder, which is
     #: moved away as it is, until each is replaced in its turn. Others end first, so that none sees two versions.
     replaces_while_running: bool = False

@@ -21,6 +21,7 @@ from mfserv.haproxynames import (
     BODIES,
     CERTIFICATE,
     CONFIG,
+    EXPORTER,
     GATEWAY,
     INTERNAL,
     PEERS,
@@ -140,6 +141,7 @@ def _settings(config: Config) -> dict[str, Any]:
             "metrics": METRICS_SOCKET,
             "bodies": BODIES,
             "sized": SIZED,
+            "exporter": EXPORTER,
         },
     }
 

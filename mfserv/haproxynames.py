@@ -9,7 +9,7 @@ from mfext.environment import Home
 #: The configuration and the certificate, in the router's folder; the maps lie beside them.
 CONFIG, CERTIFICATE = "haproxy.cfg", "certificate.pem"
 #: Sockets of the router, in the home's folder of run-time state.
-ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, BODIES, SIZED = (
+ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, BODIES, SIZED, EXPORTER = (
     "router-admin.sock",
     "router-master.sock",
     "router-internal.sock",
@@ -17,6 +17,7 @@ ADMIN, MASTER, INTERNAL, PEERS, GATEWAY, BODIES, SIZED = (
     "gateway.sock",
     "bodies.sock",
     "router-sized.sock",
+    "router-exporter.sock",
 )
 
 #: Headers by which a proxy says who asks, from where, by which scheme, host or path: those of this router and those of

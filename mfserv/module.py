@@ -97,6 +97,12 @@ def _samples(home: Home, config: Config) -> Iterable[Sample]:
     return samples(home, config)
 
 
+def _haproxy_page(home: Home, query: str) -> str:
+    from mfserv.haproxymetrics import page
+
+    return page(home, query)
+
+
 def _commands() -> Sequence[click.Command]:
     from mfserv.commands import COMMANDS
 
@@ -123,5 +129,6 @@ MODULE = Module(
     status=_status,
     metrics=METRICS,
     samples=_samples,
+    metric_pages={"haproxy": _haproxy_page},
     replaces_while_running=True,
 )

@@ -50,12 +50,39 @@ class MetricsHandler(RequestHandler):
     head = get
 
 
+class PageHandler(RequestHandler):
+    """``/metrics/NAME``: what a program of others shows."""
+
+    def initialize(self, metrics: ModuleMetrics) -> None:
+        """Args: whose pages are shown."""
+        self.metrics = metrics
+
+    async def get(self, name: str) -> None:
+        """Answer with the page."""
+        page = self.metrics.module.metric_pages[name]
+        try:
+            text = await asyncio.get_running_loop().run_in_executor(
+                None, page, self.metrics.home, self.request.query or ""
+            )
+        except ServiceUnavailable as error:
+            self.set_status(503)
+            text = f"{error.message}\n"
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        self.finish(text)
+
+    head = get
+
+
 class MetricsServer:
     """The server of one home."""
 
     def __init__(self, metrics: ModuleMetrics) -> None:
         self._asked = asyncio.Event()
-        handlers = [(r"(/__metrics|/metrics)(/jobs)?", MetricsHandler, {"metrics": metrics})]
+        shown = {"metrics": metrics}
+        names = "|".join(metrics.module.metric_pages)
+        pages = [(rf"(?:/__metrics|/metrics)/({names})", PageHandler, shown)] if names else []
+        handlers = [(r"(/__metrics|/metrics)(/jobs)?", MetricsHandler, shown), *pages]
         self._server = HTTPServer(
             Application(handlers, log_function=lambda _handler: self._asked.set()),
             max_body_size=_MAX_REQUEST,

@@ -185,3 +185,27 @@ def test_an_app_that_is_never_healthy_is_told_of(serv: Serv) -> None:
     assert "app.ill.main.0: not ready yet" in done.stderr
     assert serv.service.get("/fast/").status == 200
     serv.run("plugins.uninstall", "ill")
+
+
+def test_the_router_tells_how_it_is_however_often_it_is_asked(serv: Serv) -> None:
+    serv.configure(f"{CONFIG}[limits]\nanonymous_rate = 2/60s\naddress_rate = 3/60s\n")
+    serv.run("metwork", "apply", "mfserv")
+    wait_until(lambda: serv.service.get("/fast/").status == 429, what="the rate")
+    for path in ("/__health", "/__health/fast.main", "/__metrics", "/metrics", "/__metrics/haproxy"):
+        assert {serv.service.get(path).status for _ in range(4)} == {200}
+    assert serv.service.get("/__health/nothing").status == 404
+    assert serv.service.get("/nothing").status == 404
+
+
+def test_an_app_may_have_a_page_of_metrics_of_its_own(serv: Serv) -> None:
+    serv.configure(CONFIG)
+    serv.run("metwork", "apply", "mfserv")
+    folder = write(serv, "own", routes="/metrics", auth="required")
+    serv.develop(folder)
+    assert serv.service.get("/metrics").status == 401
+    assert serv.service.get("/__metrics").status == 200
+    (folder / "config.ini").write_text((folder / "config.ini").read_text().replace("/metrics", "/"))
+    serv.run("metwork", "apply", "mfserv")
+    wait_until(lambda: serv.service.get("/anything").status == 401, what="the route of everything")
+    assert serv.service.get("/metrics").status == 401
+    assert [serv.service.get(path).status for path in ("/__metrics", "/__health")] == [200, 200]

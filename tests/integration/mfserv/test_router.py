@@ -207,9 +207,14 @@ def test_what_is_answered_and_what_waits_is_told_to_prometheus(serv: Serv) -> No
     assert 'metwork_requests_waiting{app="two.main",queue="batch"} 0.0\n' in str(lines)
     assert 'metwork_app_workers{app="two.main"} 2.0\n' in str(lines)
     assert 'metwork_process_ready{plugin="",process="router"} 1.0\n' in str(lines)
-    checked = subprocess.run(["promtool", "check", "metrics"], input=str(lines), capture_output=True, text=True)
-    assert (checked.returncode, checked.stderr) == (0, "")
-    assert "haproxy_frontend_http_requests_total" in serv.service.get("/__metrics/haproxy").body.decode()
+    page = serv.service.get("/__metrics/haproxy").body.decode()
+    assert "haproxy_frontend_http_requests_total" in page
+    assert "haproxy_process_failed_resolutions_total " in page
+    for text in (str(lines), page, serv.service.get("/metrics/haproxy").body.decode()):
+        checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+        assert (checked.returncode, checked.stderr) == (0, "")
+    assert 'metwork_process_ready{plugin="",process="router"} 1.0\n' in serv.service.get("/metrics").body.decode()
+    assert "haproxy_process" not in serv.service.get("/__metrics/haproxy?scope=server").body.decode()
     assert serv.service.get("/__metrics/other").status == 404
 
 
