@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from mfdata.file import USUAL_PRIORITY, Tags, first_tags, new_uid, waiting_name
+from mfdata.file import Tags, first_tags, new_uid
+from mfdata.names import USUAL_PRIORITY, waiting_name
 from mfdata.places import Target
 
 

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.delays import due_time, is_delayed, undelayed
 from mfdata.file import Tags, decode_tags, read_tags
+from mfdata.names import due_time, is_delayed, undelayed, waiting_since, waiting_time
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.quarantine import REASON, files_with_reason
 from mfdata.recovery import claimed_files as files_in_hand
@@ -22,8 +22,6 @@ from mfext.clock import TOLERANCE_S, age
 from mfext.table import duration
 
 _QUEUE = "step."
-#: Where the time stands in a waiting name, in microseconds.
-_TIME = slice(2, 18)
 _RATE_S = 60.0
 #: Events of a step that has dealt with a file, and of one that has not.
 _DONE, _FAILED = ("done", "dropped", "expired"), ("failed", "retried", "quarantined")
@@ -90,11 +88,9 @@ def put_aside(places: Places) -> list[dict[str, Any]]:
     if kept:
         found.append({"state": "quarantined", "files": len(kept), "oldest_s": round(age(min(kept)), 1)})
     if names:
-        came = min(int(undelayed(name)[_TIME]) for name in names if undelayed(name)[_TIME].isdecimal())
+        came = min((since for name in names if (since := waiting_since(undelayed(name)))), default=time.time())
         due = round(max(0.0, due_time(min(names)) - time.time()), 1)
-        found.append(
-            {"state": "delayed", "files": len(names), "oldest_s": round(age(came / 1e6), 1), "next_try_s": due}
-        )
+        found.append({"state": "delayed", "files": len(names), "oldest_s": round(age(came), 1), "next_try_s": due})
     return found
 
 
@@ -161,7 +157,7 @@ def _waiting(queue: Path) -> tuple[int, float | None]:
     count, first = 0, ""
     for name in visible(queue):
         count += 1
-        came = name[_TIME]
+        came = waiting_time(name)
         # All are of one length, so that their order as text is that as numbers.
         if (not first or came < first) and len(came) == 16 and came.isdecimal():
             first = came

@@ -19,11 +19,12 @@ from mfdata.config import Safety
 from mfdata.delivery import remove_transaction
 from mfdata.file import File, Tags, read_tags
 from mfdata.legs import made_events, name_taken, passed_on
+from mfdata.names import committed_path, prepared_path
 from mfdata.outcome import Done, Failed, Outcome, decide
 from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
-from mfdata.worker import Worker, committed, is_no_room, one_line, prepared
+from mfdata.worker import Worker, is_no_room, one_line
 from mfext.clock import age
 from mfext.errors import ConfigError
 
@@ -146,7 +147,7 @@ class BatchWorker(Worker):
             self._give_back(batch, error, was_told=False)
             return
         if isinstance(said, Failed):
-            remove_transaction(prepared(batch[0].claim))
+            remove_transaction(prepared_path(batch[0].claim.place))
             for taken in batch:
                 self.work(taken.claim)
         elif isinstance(said, Done):
@@ -210,7 +211,9 @@ class BatchWorker(Worker):
             self._wait_no_longer()
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.
-            self._give_back(batch[:1] if committed(first.claim).exists() else batch, error, was_told=self._is_told)
+            self._give_back(
+                batch[:1] if committed_path(first.claim.place).exists() else batch, error, was_told=self._is_told
+            )
 
     def _give_back(self, batch: Sequence[Taken], error: OSError | None, *, was_told: bool) -> None:
         """Let the files wait again; those for which even that cannot be done are tried again later."""

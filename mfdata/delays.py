@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mfdata.foldernames import Names, settled_mtime
+from mfdata.names import due_time, is_delayed, undelayed
 from mfdata.places import Places, target_of_folder
 from mfext.clock import is_from_the_future
 from mfext.log import get_logger
@@ -23,8 +24,6 @@ log = get_logger(__name__)
 _LISTING = 10_000
 #: A folder that changes all the time is listed no more often than this many times what a listing costs.
 _RENEW_COST = 20
-#: Length of the due time that begins the names of delayed files.
-_DUE_DIGITS = 16
 #: A clock that went back by more than this was set.
 _CLOCK_SET_S = 1.0
 
@@ -119,21 +118,6 @@ class Delays:
             known.names = heapq.nsmallest(_LISTING, (one.name for one in entries if is_delayed(one.name)))
         known.modified, known.more = modified, len(known.names) == _LISTING
         known.list_again_at = start + _RENEW_COST * (time.monotonic() - start)
-
-
-def is_delayed(name: str) -> bool:
-    """Whether *name* is that of a file that waits for a retry."""
-    return name[:_DUE_DIGITS].isdecimal() and name[_DUE_DIGITS : _DUE_DIGITS + 1] == "-"
-
-
-def undelayed(name: str) -> str:
-    """The waiting name of the file that is called *name* while it waits for a retry."""
-    return name[_DUE_DIGITS + 1 :]
-
-
-def due_time(name: str) -> float:
-    """When the file called *name* is to be tried again, in epoch seconds."""
-    return int(name[:_DUE_DIGITS]) / 1e6
 
 
 def _is_from_the_future(path: str) -> bool:

@@ -21,21 +21,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mfdata.file import (
-    USUAL_PRIORITY,
-    Tags,
-    copy,
-    discard,
-    has_attribute,
-    is_own,
-    move,
-    own_copy,
-    uid_of,
-    waiting_name,
-    write_tags,
-)
+from mfdata.file import Tags, copy, discard, has_attribute, is_own, move, own_copy, uid_of, write_tags
 from mfdata.group_sync import GroupSync
-from mfdata.places import COMMITTED, PREPARED, Places, Target, target_of_folder
+from mfdata.names import USUAL_PRIORITY, claimed_path, committed_path, prepared_path, waiting_name
+from mfdata.places import Places, Target, target_of_folder
 from mfdata.placing import NUMBER, QUARANTINE, REPLACE, place
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
@@ -130,7 +119,7 @@ class Delivery:
         return found
 
     def _hand_over_all(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> list[OtherName]:
-        transaction = Path(f"{claimed}{PREPARED}")
+        transaction = prepared_path(claimed)
         transaction.mkdir(exist_ok=True)
         if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
             own_copy(claimed, sync=self._durable)
@@ -149,7 +138,7 @@ class Delivery:
                 sync_file(claimed)
             _sync_tree(transaction)
         _place_sure(transaction, others)
-        committed = Path(f"{claimed}{COMMITTED}")
+        committed = committed_path(claimed)
         transaction.rename(committed)
         if self._durable:
             sync_folder(committed.parent)
@@ -189,7 +178,7 @@ class Delivery:
 
     def deliver(self, committed: Path) -> list[OtherName]:
         """Finish the committed transaction at *committed*; what got another name. May be done any number of times."""
-        claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
+        claimed = claimed_path(committed)
         others: list[OtherName] = []
         folders = sorted(committed.iterdir())
         for folder in folders:

@@ -22,15 +22,12 @@ REPLAY_OF = "latest.core.replay_of"
 CRASHES, DIED_IN = "latest.core.crashes", "latest.core.died_in"
 #: When somebody let a step have the file again, in epoch seconds; whoever does so wants it in spite of its age.
 PUT_BACK = "latest.core.put_back"
-#: In the middle of 0 to 9.
-USUAL_PRIORITY = 5
 #: Suffix of the copy that is about to replace a shared file.
 OWN_COPY = ".own"
 
 # linux/fs.h: share the blocks of another file (btrfs, XFS); the others answer that they cannot.
 _FICLONE = 0x40049409
 _NO_ROOM_FOR_TAGS = {errno.ENOSPC, errno.E2BIG, errno.ERANGE, errno.ENOTSUP, errno.EOPNOTSUPP}
-_NOT_FOR_EYES = re.compile(rb"[^A-Za-z0-9._+=@-]")
 
 Tags = dict[str, bytes]
 
@@ -102,21 +99,6 @@ def accepted_at(tags: Mapping[str, bytes], unknown: float) -> float:
 def new_uid() -> str:
     """A new identity: 26 hexadecimal digits, sortable by time (microseconds), unique."""
     return f"{time.time_ns() // 1000:014x}{os.urandom(6).hex()}"
-
-
-def waiting_name(basename: bytes, priority: int = USUAL_PRIORITY) -> str:
-    """A unique name whose order is the order of the queue: ``PRIORITY-TIME-RANDOM-BASENAME``, 255 bytes at most.
-
-    *priority* is one digit, 0 comes first. The basename is there for the eye only.
-    """
-    eye = _NOT_FOR_EYES.sub(b"_", basename)[:180].decode("ascii")
-    return f"{priority}-{time.time_ns() // 1000:016d}-{os.urandom(6).hex()}-{eye}"
-
-
-def renamed(waiting: str) -> str:
-    """Another waiting name at the same place in the order of the queue."""
-    parts = waiting.split("-", 3)
-    return "-".join([*parts[:2], os.urandom(6).hex(), *parts[3:]])
 
 
 def first_tags(uid: str, basename: bytes, dirname: bytes) -> Tags:

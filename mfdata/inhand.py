@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from mfdata.file import File, read_tags
+from mfdata.names import WorkerName
 from mfdata.places import Places, target_of_folder
 from mfdata.recovery import claimed_file, worker_folders
 from mfext.clock import age, is_older
@@ -27,7 +28,7 @@ def in_hand(home: Home) -> list[dict[str, Any]]:
             if path and is_older(since, _WORTH_TELLING_S):
                 file = File(path, read_tags(path, places.sidecars))
                 step = str(target_of_folder(folder.parent.name))
-                pid = int(folder.name.lstrip(".").removeprefix("new-").partition("-")[0])
+                pid = WorkerName.parsed(folder.name).pid
                 found.append(
                     {"step": step, "pid": pid, "uid": file.uid, "name": file.basename, "seconds": round(age(since), 1)}
                 )

@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, waiting_name, write_tags
+from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, write_tags
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.trace import Trace
 from mfext.errors import Conflict, UsageError

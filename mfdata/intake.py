@@ -16,8 +16,9 @@ from mfdata.arrival import Arrival, arrival_of
 from mfdata.completeness import Stillness, Verdict, Writers, ignored_names, verdict
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory, is_shared
-from mfdata.file import forget_sidecar, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import forget_sidecar, read_tags, uid_of, write_tags
 from mfdata.group_sync import GroupSync
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.ready_files import Ready, ReadyFiles
 from mfdata.trace import Trace, events, last_event, time_of

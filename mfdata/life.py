@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.backlog import files_on_disk, stored_tags
-from mfdata.file import read_tags, uid_of, waiting_name
+from mfdata.file import read_tags, uid_of
+from mfdata.names import readable_end
 from mfdata.places import Places, Target
 from mfdata.trace import Event, encoded, events, is_related, life, time_of, uids_of_name
 from mfext.clock import age
@@ -124,7 +125,7 @@ def _is_uid(text: str) -> bool:
 
 def _candidates(places: Places, names: set[str]) -> Iterator[Place]:
     """The files in the framework that may be called one of *names*: what their names on disk end with tells."""
-    ends = tuple(waiting_name(os.fsencode(name)).split("-", 3)[3] for name in names)
+    ends = tuple(readable_end(os.fsencode(name)) for name in names)
     for state, target, path in files_on_disk(places):
         if path.name.endswith(ends):
             with suppress(FileNotFoundError):

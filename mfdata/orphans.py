@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from mfdata.file import discard
+from mfdata.names import undelayed
 from mfdata.places import Places
 from mfext.log import get_logger
 
@@ -20,8 +21,6 @@ _EVERY_S = 600.0
 _LOOK_COST = 100
 #: Sidecars of one look: bounds the memory with a million files on a disk that has no attributes.
 _AT_ONCE = 10_000
-#: The due time in front of a delayed file's name, see ``delays.undelayed``.
-_DUE = 17
 
 
 class Orphans:
@@ -73,7 +72,7 @@ class Orphans:
         for _, _, files in os.walk(places.works):  # transactions, too, where files have their next names
             yield from names.intersection(files)
         for step in _names_in(places.delays):
-            yield from names.intersection(name[_DUE:] for name in _names_in(places.delays / step))
+            yield from names.intersection(undelayed(name) for name in _names_in(places.delays / step))
             yield from names.intersection(_names_in(places.delays / step))
         for step in _names_in(places.quarantines):
             yield from names.intersection(_names_in(places.quarantines / step))

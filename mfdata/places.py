@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from mfext.environment import Home
 
-#: Suffixes of the transaction beside a claimed file: being prepared, and committed.
-PREPARED, COMMITTED = ".tx", ".commit"
 #: In the folder of a worker: the file on which it holds a flock for as long as it lives.
 LOCK = ".lock"
 

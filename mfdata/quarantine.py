@@ -13,19 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import (
-    CRASHES,
-    DIED_IN,
-    PUT_BACK,
-    File,
-    Tags,
-    before_entry,
-    discard,
-    forget_sidecar,
-    read_tags,
-    renamed,
-    uid_of,
-)
+from mfdata.file import CRASHES, DIED_IN, PUT_BACK, File, Tags, before_entry, discard, forget_sidecar, read_tags, uid_of
+from mfdata.names import renamed
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.quarantine_index import indexed, note
 from mfdata.retagging import retag

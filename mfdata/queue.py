@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from mfdata.file import USUAL_PRIORITY
+from mfdata.names import USUAL_PRIORITY
 
 
 class Claim(NamedTuple):

@@ -17,8 +17,9 @@ from typing import Any
 
 from mfdata import quarantine
 from mfdata.delivery import Delivery, remove_transaction
-from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of, waiting_name
-from mfdata.places import COMMITTED, LOCK, PREPARED, Places, Target, target_of_folder
+from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of
+from mfdata.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_name
+from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace
 from mfext.clock import is_older
@@ -112,7 +113,7 @@ class Recovery:
                 quarantine.keep(self._places, own, target, {}, told, durable=self._durable)
 
     def _finish(self, committed: Path, target: Target) -> None:
-        claimed = committed.with_name(committed.name.removesuffix(COMMITTED))
+        claimed = claimed_path(committed)
         tags: Tags = {}
         with suppress(FileNotFoundError):
             tags = read_tags(claimed, self._places.sidecars)
@@ -227,9 +228,9 @@ def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, A
     with suppress(OSError, ValueError):
         killed = json.loads((folder / KILLED).read_bytes())
     process = f"step.{target.folder}"
-    pid, _, rest = folder.name.lstrip(".").removeprefix("new-").partition("-")
-    end = None if killed else _exit(places, process, int(pid), folder)
-    ended_with_all = not killed and not end and is_over(rest.partition("-")[2])
+    worker = WorkerName.parsed(folder.name)
+    end = None if killed else _exit(places, process, worker.pid, folder)
+    ended_with_all = not killed and not end and is_over(worker.generation)
     return {
         "reason": str(killed.get("reason") or end or (_WITH_ALL if ended_with_all else "the worker died")),
         "kind": killed.get("kind", "poison"),
@@ -273,5 +274,5 @@ def _folders(parent: Path) -> list[Path]:
 
 def _is_old(folder: Path) -> bool:
     with suppress(FileNotFoundError):
-        return folder.name.startswith(".new-") and is_older(folder.stat().st_mtime, _HIDDEN_FOR_S)
+        return WorkerName.parsed(folder.name).is_new and is_older(folder.stat().st_mtime, _HIDDEN_FOR_S)
     return False

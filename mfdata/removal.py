@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mfdata import quarantine
 from mfdata.config import Safety
-from mfdata.delays import is_delayed, undelayed
 from mfdata.file import File, before_entry, read_tags, uid_of
+from mfdata.names import is_delayed, undelayed
 from mfdata.places import Places, Target, target_of_folder
 from mfdata.recovery import Recovery
 from mfdata.retagging import retag

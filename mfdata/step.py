@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from mfdata.config import StepConfig
 from mfdata.file import File
+from mfdata.names import prepared_path
 from mfdata.outcome import Outcome
-from mfdata.places import PREPARED, Places
+from mfdata.places import Places
 from mfext.environment import Home
 from mfext.log import Logger, get_logger
 from mfext.section import FreeSection, Section
@@ -66,7 +67,7 @@ class Step:
         if not basename or "/" in basename or "\0" in basename or basename in (".", ".."):
             raise ValueError(f"{basename!r} is not a plain file name")
         self._outputs += 1
-        folder = Path(f"{self._claimed}{PREPARED}") / f"o.{self._outputs}"
+        folder = prepared_path(self._claimed) / f"o.{self._outputs}"
         folder.mkdir(parents=True)
         return folder / basename
 

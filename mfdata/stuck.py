@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata.foldernames import Names, settled_mtime
+from mfdata.names import WorkerName
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.recovery import KILLED, claimed_file
 from mfdata.trace import encoded
@@ -74,8 +75,7 @@ class _Worker:
     def __init__(self, folder: str, timeout: float) -> None:
         self.folder = Path(folder)
         self.timeout = timeout
-        pid = self.folder.name.partition("-")[0]
-        self.pid = int(pid) if pid.isdecimal() else 0
+        self.pid = WorkerName.parsed(self.folder.name).pid
         #: The pidfd of the process; -1 when it is dead, or nobody can tell.
         self.process = _process_of(self.pid, self.folder / LOCK)
         self._path = folder

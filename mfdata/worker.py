@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from mfdata import heldup, quarantine
 from mfdata.answer import Answers, wrong_tag
@@ -29,6 +28,7 @@ from mfdata.legs import (
     replaced_by,
     with_free_name,
 )
+from mfdata.names import committed_path, delayed_name, prepared_path
 from mfdata.outcome import (
     Decision,
     Delay,
@@ -44,7 +44,7 @@ from mfdata.outcome import (
     Policy,
     decide,
 )
-from mfdata.places import COMMITTED, PREPARED, Target
+from mfdata.places import Target
 from mfdata.queue import Claim, Queue
 from mfdata.retagging import retag
 from mfdata.step import Step
@@ -241,7 +241,7 @@ class Worker:
                 self._held_until = time.monotonic() + wait
         if self.step.made_outputs:
             with suppress(OSError):
-                remove_transaction(prepared(claim))
+                remove_transaction(prepared_path(claim.place))
 
     def _hand_over(self, claim: Claim, file: File, outcome: Done, told: dict[str, object]) -> None:
         tags = passed_on(file.tags) | outcome.tags
@@ -280,7 +280,7 @@ class Worker:
         retag(claim.place, tags, self._sidecars, durable=self._safety.durability == "power")
         folder = self._places.delayed(self.target)
         folder.mkdir(parents=True, exist_ok=True)
-        os.rename(claim.place, folder / f"{int(due * 1e6):016d}-{claim.name}")
+        os.rename(claim.place, folder / delayed_name(claim.name, due))
 
     def _tell(self, *events: Mapping[str, object]) -> None:
         self._is_told = True
@@ -294,13 +294,13 @@ class Worker:
     def _return(self, claim: Claim, reason: str, *, was_told: bool) -> None:
         one = Unfinished(claim, was_told, reason)
         self._unfinished.append(one)
-        if not committed(claim).exists():
+        if not committed_path(claim.place).exists():
             with suppress(OSError):
                 self._take_back(one)
                 self._unfinished.pop()
 
     def _finish(self, one: Unfinished) -> None:
-        transaction = committed(one.claim)
+        transaction = committed_path(one.claim.place)
         if transaction.exists():
             self._delivery.deliver(transaction)
         else:
@@ -309,7 +309,7 @@ class Worker:
     def _take_back(self, one: Unfinished) -> None:
         """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
         claim = one.claim
-        remove_transaction(prepared(claim))
+        remove_transaction(prepared_path(claim.place))
         if not os.path.exists(claim.place):
             return  # it had gone on, and what failed came after
         tags = read_tags(claim.place, self._sidecars)
@@ -338,16 +338,6 @@ class Worker:
     def _say_held_up(self, fact: Mapping[str, object]) -> None:
         with suppress(OSError):  # the disk may be as full for this
             self.step.say(**{heldup.FACT: fact})
-
-
-def committed(claim: Claim) -> Path:
-    """The transaction of *claim* once it counts."""
-    return Path(f"{claim.place}{COMMITTED}")
-
-
-def prepared(claim: Claim) -> Path:
-    """The transaction of *claim* while it is made."""
-    return Path(f"{claim.place}{PREPARED}")
 
 
 def is_no_room(error: BaseException) -> bool:

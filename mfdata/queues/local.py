@@ -21,6 +21,7 @@ from inotify_simple import flags as inotify_flags
 from inotify_simple import parse_events
 
 from mfdata.file import discard
+from mfdata.names import new_worker_name, time_text, waiting_time, worker_name
 from mfdata.places import LOCK, Places, Target
 from mfdata.queue import Claim
 from mfext.clock import age
@@ -48,9 +49,9 @@ class WorkerFolder:
 
     def __init__(self, parent: Path, under: str = "") -> None:
         """Make the folder and lock it before anybody can take it for a dead worker's; *under* which generation."""
-        name = f"{os.getpid()}-{os.urandom(4).hex()}" + (f"-{under}" if under else "")
+        name = worker_name(under)
         parent.mkdir(parents=True, exist_ok=True)
-        hidden = parent / f".new-{name}"
+        hidden = parent / new_worker_name(name)
         hidden.mkdir()
         self._lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -184,9 +185,9 @@ class LocalQueue:
         the future was named by a clock that has been set back since.
         """
         start = time.time_ns() // 1000
-        now, future = f"{start:016d}", f"{start + _MISSED_US:016d}"
+        now, future = time_text(start), time_text(start + _MISSED_US)
         names = heapq.nsmallest(_LISTING, self._names())
-        return names, [name for name in names if not now < name[2:18] < future]
+        return names, [name for name in names if not now < waiting_time(name) < future]
 
     def _own_slice_first(self, names: list[str]) -> list[str]:
         """*names* in order, but in each priority those of this worker before the others': workers then seldom race."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import waiting_name
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.queue import Queue
 from mfdata.queues.local import LocalQueue

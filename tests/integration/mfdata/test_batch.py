@@ -14,8 +14,9 @@ from mfdata import BatchStep, Done, Failed, File, Output, Retry
 from mfdata.batch import BatchOutcome
 from mfdata.batch_worker import BatchWorker
 from mfdata.config import Safety, StepConfig
-from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.inventory import inventory
+from mfdata.names import waiting_name
 from mfdata.outcome import Outcome
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue

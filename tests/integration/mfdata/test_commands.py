@@ -16,10 +16,11 @@ import pytest
 
 from mfdata.config import Incoming, Safety
 from mfdata.external import ExternalDirectory
-from mfdata.file import discard, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import discard, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.flow import Wanted, follow
 from mfdata.intake import Intake
 from mfdata.module import MODULE
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.quarantine import keep
 from mfdata.trace import Trace, events

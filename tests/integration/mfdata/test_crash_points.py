@@ -11,7 +11,8 @@ import pytest
 
 from mfdata import Done, Failed, File, Output, Step
 from mfdata.config import Safety, StepConfig
-from mfdata.file import first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import first_tags, new_uid, read_tags, write_tags
+from mfdata.names import waiting_name
 from mfdata.outcome import Expired
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mfdata.expiry import Expiry
-from mfdata.file import first_tags, new_uid, uid_of, waiting_name, write_tags
+from mfdata.file import first_tags, new_uid, uid_of, write_tags
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.quarantine import REASON, keep, kept_files
 from mfdata.trace import Trace, events

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from mfdata.delays import Delays
-from mfdata.file import waiting_name
 from mfdata.guardian import Guardian
+from mfdata.names import waiting_name
 from mfdata.places import LOCK, Places, Target
 from mfdata.recovery import Recovery
 from mfdata.stuck import Watch

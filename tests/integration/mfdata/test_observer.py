@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import first_tags, new_uid, read_tags, write_tags
 from mfdata.inventory import inventory
 from mfdata.module import MODULE
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.queues.local import WorkerFolder
 from mfdata.trace import events

@@ -9,7 +9,8 @@ import threading
 from pathlib import Path
 
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid, waiting_name, write_tags
+from mfdata.file import first_tags, new_uid, write_tags
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
 from mfext.environment import Home

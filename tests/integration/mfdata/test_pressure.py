@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mfdata.config import Pressure
-from mfdata.file import waiting_name
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.pressure import Gauge, pause, refusal
 from mfext.environment import Home

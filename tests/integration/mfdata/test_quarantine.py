@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.inventory import inventory
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.quarantine import (
     Kept,

@@ -13,8 +13,9 @@ import pytest
 
 from mfdata import file, quarantine
 from mfdata.deaths import deaths
-from mfdata.file import OWN_COPY, Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import OWN_COPY, Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.guardian import Guardian
+from mfdata.names import waiting_name
 from mfdata.orphans import Orphans
 from mfdata.places import LOCK, Places, Target
 from mfdata.recovery import KILLED, Recovery

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mfdata.delays import Delays
-from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, waiting_name, write_tags
+from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.module import MODULE
+from mfdata.names import waiting_name
 from mfdata.places import LOCK, Places, Target
 from mfdata.quarantine import kept_files
 from mfdata.removal import after_uninstall

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from mfdata.file import first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import first_tags, new_uid, read_tags, write_tags
 from mfdata.inventory import inventory
+from mfdata.names import waiting_name
 from mfdata.places import Places, Target
 from mfdata.quarantine import keep
 from mfdata.steps.archive import tags_text

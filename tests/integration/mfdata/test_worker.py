@@ -12,9 +12,10 @@ import pytest
 
 from mfdata import Done, Failed, File, Retry, Step, quarantine
 from mfdata.config import Safety, StepConfig
-from mfdata.file import Tags, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.heldup import held_up
 from mfdata.inventory import inventory
+from mfdata.names import waiting_name
 from mfdata.outcome import Hold, Outcome
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue

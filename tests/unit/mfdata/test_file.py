@@ -18,9 +18,9 @@ from mfdata.file import (
     move,
     own_copy,
     read_tags,
-    waiting_name,
     write_tags,
 )
+from mfdata.names import waiting_name
 
 NAMES = st.from_regex(r"[A-Za-z0-9_.\-]{1,40}", fullmatch=True)
 

@@ -16,7 +16,8 @@ from mfdata import Done, Failed, File, Step, quarantine
 from mfdata import placing as placing_functions
 from mfdata.config import Safety, StepConfig
 from mfdata.delivery import remove_transaction
-from mfdata.file import ATTRIBUTE, first_tags, new_uid, read_tags, waiting_name, write_tags
+from mfdata.file import ATTRIBUTE, first_tags, new_uid, read_tags, write_tags
+from mfdata.names import prepared_path, waiting_name
 from mfdata.places import Places, Target
 from mfdata.queues.local import LocalQueue
 from mfdata.steps.archive import Archive
@@ -25,7 +26,7 @@ from mfdata.steps.delete import Delete
 from mfdata.steps.move import Move
 from mfdata.testing import Result, run_step
 from mfdata.trace import Trace, life
-from mfdata.worker import Worker, prepared
+from mfdata.worker import Worker
 from mfext.errors import ConfigError
 from mfext.section import Config, FreeSection
 from mfext.testing import temporary_home
@@ -346,7 +347,7 @@ def test_a_second_try_of_the_archive_finds_its_own_tags(tmp_path: Path) -> None:
     assert claim
     at.step.begin(claim.place)
     at.step.process(File(claim.place, read_tags(claim.place, at.places.sidecars)))
-    remove_transaction(prepared(claim))
+    remove_transaction(prepared_path(claim.place))
     at.queue.release(claim)
     at.work()
     assert sorted(contents(tmp_path / "out")) == ["radar 1.png", "radar 1.png.tags"]
