@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 
@@ -83,6 +84,27 @@ def check(module: str, as_json: bool) -> int:
     if not faults:
         click.echo(f"the configuration of {chosen.name} is right, with {len(plan.accepted.plugins)} plugin(s)")
     return report(faults)
+
+
+@config.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def template(folder: Path) -> None:
+    """Bring new keys of the class of the plugin in FOLDER into [custom] of its config.ini, below their help.
+
+    What is there stays as it is; keys that have a default are commented.
+    """
+    from mfext.plugin.current import here
+    from mfext.plugin.manifest import load_plugin
+    from mfext.plugin.newkeys import bring_new_keys
+
+    module, home = here()
+    plugin = load_plugin(folder, module, home, overridden=False)
+    added = bring_new_keys(plugin, home, module, module_config(module, home))
+    file = plugin.folder / "config.ini"
+    if added:
+        click.echo(f"INFO : {len(added)} new key(s) in {file}: {', '.join(added)}")
+    else:
+        click.echo(f"INFO : {file} has all keys")
 
 
 def _of_no_plugin(module: Module, home: Home, names: Collection[str]) -> Iterator[MetworkError]:

@@ -100,12 +100,22 @@ def retold(error: MetworkError, place: object, other: object) -> MetworkError:
     return told[0] if len(told) == 1 else Several(told)
 
 
+#: So many known words are listed; of more, so many that are most like the one that was given.
+_LISTED, _LIKE = 25, 5
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word most like *word*, or lists the known ones; '' when none is known."""
+    """A hint that names the known word most like *word*, or lists the known ones; '' when none is known.
+
+    Of more than a line can hold it names those most like it.
+    """
     import difflib  # seldom needed, and every process of ours would pay for it
 
     names = sorted(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f'Did you mean "{close[0]}"?'
+    if len(names) > _LISTED:
+        like = difflib.get_close_matches(word, names, n=_LIKE, cutoff=0)
+        return f"Most like it, of {len(names)}: {', '.join(like)}."
     return f"Known: {', '.join(names)}." if names else ""

@@ -45,6 +45,11 @@ def commented_ini(
     )
 
 
+def key_text(section: str, option: Option, hidden_note: str = "") -> str:
+    """The lines of one key, with its help, as ``commented_ini`` writes them for a key that is not set."""
+    return "\n".join(_option_lines(section, option, {}, hidden_note))
+
+
 def key_lines(section: str, key: str, value: str) -> list[str]:
     """The lines that set *key* to *value* in a file.
 

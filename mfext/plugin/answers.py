@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from mfext.errors import MetworkError, UsageError, nearest
-from mfext.plugin.general import General
 from mfext.plugin.secrecy import Values
 from mfext.plugin.template import Template, check_name
 from mfext.section import FreeSection, Section, declared
@@ -47,7 +46,9 @@ def key_named(name: str, sections: Mapping[str, type[Section]]) -> Key:
             f'several sections have a key "{name}"', expected=" or ".join(".".join(pair) for pair in homes)
         )
     if not homes:
-        raise UsageError(f'there is no key "{name}"', mend=nearest(name, [*known, *(key for _, key in known.values())]))
+        # The bare names: a list of them with their sections would say each twice.
+        mend = nearest(name, known if dot else {key for _, key in known.values()})
+        raise UsageError(f'there is no key "{name}"', mend=mend)
     return homes[0]
 
 
@@ -59,9 +60,8 @@ def check_value(section: str, key: str, value: str, sections: Mapping[str, type[
 
 
 def questions(template: Template) -> list[Key]:
-    """All that a person is asked for, in order."""
-    general = [("general", key) for key, one in declared(General).items() if key != "name" and not one.advanced]
-    return general + [(section, key) for section, _, key in (name.partition(".") for name in template.header.ask)]
+    """All that a person is asked for, in order: what the template says. The rest has defaults, told in config.ini."""
+    return [(section, key) for section, _, key in (name.partition(".") for name in template.header.ask)]
 
 
 def asked(keys: Iterable[Key], sections: Mapping[str, type[Section]], values: Values) -> dict[Key, str]:
@@ -71,7 +71,8 @@ def asked(keys: Iterable[Key], sections: Mapping[str, type[Section]], values: Va
         option = declared(sections[section])[key]
         default = values.get((section, key), option.text(option.default))
         check = partial(check_value, section, key, sections=sections)
-        answer = _ask(f"{option.help}\n{key}", default, check, hidden=option.secret)
+        example = f"\nFor example: {option.example}" if option.example else ""
+        answer = _ask(f"\n{option.help}{example}\n{key}", default, check, hidden=option.secret)
         if answer != default:
             answers[section, key] = answer
     return answers

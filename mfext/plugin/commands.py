@@ -178,7 +178,7 @@ def check_command(as_json: bool, strict: bool, which: str) -> int:
 
 @plugins.command("test")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def test_command(folder: Path) -> int:
+def test_command(folder: Path) -> None:
     """Run the tests of the plugin in FOLDER: those of its rules, then the others with pytest."""
     from mfext.config import module_config
     from mfext.errors import raise_all
@@ -190,7 +190,7 @@ def test_command(folder: Path) -> int:
     plugin = load_plugin(folder, module, home)
     prepare(plugin, module, home, progress)
     raise_all([*module.check_plugin(home, module_config(module, home), plugin, ())])
-    return run_tests(plugin, home)
+    raise SystemExit(run_tests(plugin, home))
 
 
 @plugins.command("run", context_settings={"allow_interspersed_args": False})

@@ -2,7 +2,7 @@
 
 ``python -m mfext.plugin.probe FOLDER PROGRAM CLASS [own]``: it prints what it found, as JSON; an import that fails
 leaves its stack on stderr, as any program would. With ``own`` the plugin's configuration counts without overrides, as
-in an archive, where a secret that must be given is missing rightly.
+in an archive, where a secret that must be given is missing rightly. With ``texts`` it prints the lines of each key.
 """
 
 from __future__ import annotations
@@ -63,8 +63,29 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> Answer:
     return Answer(tuple(map(ConfigError, found.get("faults", ()))), found.get("declared", {}))
 
 
+def key_texts(plugin: Plugin, home: Home, program: Path, name: str) -> dict[str, str]:
+    """What config.ini would have of each key that the class *name* of the *program* declares, with its help.
+
+    Raises:
+        PluginError: the program cannot be imported.
+    """
+    import subprocess
+
+    command = [sys.executable, "-m", "mfext.plugin.probe", str(plugin.folder), str(program), name, "texts"]
+    environment = environment_for(plugin, home)
+    try:
+        done = subprocess.run(
+            command, cwd=plugin.folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise PluginError(f"cannot be imported within {TIMEOUT:g} s", where=str(program)) from None
+    if done.returncode:
+        raise PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program))
+    return dict(json.loads(done.stdout or "{}"))
+
+
 def main() -> None:
-    """Do in this process what ``probe`` asks for."""
+    """Do in this process what ``probe`` or ``key_texts`` asks for."""
     folder, program, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     # Its prints are none of our answer.
     answer = os.dup(1)
@@ -72,9 +93,17 @@ def main() -> None:
     custom = getattr(runpy.run_path(program, run_name="metwork_probe")[name], "Custom", None)
     # One that declares nothing takes everything; most plugins have one, and are quickly done with.
     if isinstance(custom, type) and issubclass(custom, Section) and not issubclass(custom, FreeSection):
-        found = _found(folder, custom, overridden=len(sys.argv) < 5)
+        wish = sys.argv[4] if len(sys.argv) > 4 else ""
+        found = _texts(custom) if wish == "texts" else _found(folder, custom, overridden=not wish)
         with open(answer, "w", encoding="ascii") as said:  # noqa: PTH123  # of a descriptor
             json.dump(found, said)
+
+
+def _texts(custom: type[Section]) -> dict[str, Any]:
+    from mfext.reference import key_text
+
+    note = "A secret: write it into config/plugins/NAME.ini of the home, never here."
+    return {key: key_text("custom", one, note) for key, one in declared(custom).items()}
 
 
 def _found(folder: Path, custom: type[Section], *, overridden: bool) -> dict[str, Any]:

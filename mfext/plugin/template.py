@@ -40,7 +40,7 @@ class Header(Section):
         pattern=r"([A-Za-z0-9_.]+:[A-Za-z0-9_]+)?",
         example="mfdata.steps.archive:Archive",
     )
-    ask: tuple[str, ...] = option((), help="Keys to ask for besides those of [general]: SECTION.KEY.", separator=",")
+    ask: tuple[str, ...] = option((), help="Keys to ask for, after those of the parent: SECTION.KEY.", separator=",")
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,8 @@ def _files(folder: Path) -> dict[Path, Path]:
 
 
 def _inherited(own: Template, parent: Template) -> Template:
-    return replace(own, values={**parent.values, **own.values}, files={**parent.files, **own.files})
+    header = replace(own.header, ask=(*parent.header.ask, *own.header.ask))
+    return Template(own.name, header, {**parent.values, **own.values}, {**parent.files, **own.files})
 
 
 def _custom(step: str) -> type[Section]:

@@ -46,6 +46,13 @@ def plugin(site: Site, requirements: str = "greetings<2\n", code: str = USES) ->
     return folder
 
 
+def tries(site: Site, folder: Path) -> None:
+    """Run the tests of the plugin in *folder*, which pass."""
+    with pytest.raises(SystemExit) as ended:
+        site.says("test", folder)
+    assert ended.value.code == 0
+
+
 def environments(site: Site) -> list[str]:
     """The versions of *greetings* in the environments of the plugin *one*."""
     found = (site.home.var / "environments" / "one").glob("*/greetings.py")
@@ -74,7 +81,7 @@ def test_tests_and_commands_of_a_plugin_that_is_not_linked_find_what_it_requires
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = plugin(site)
-    site.does("test", folder)
+    tries(site, folder)
     monkeypatch.chdir(folder)
     said = site.does("run", "python3", "-c", "import greetings; print(greetings.VERSION)")
     assert said == "1.5\n"
@@ -167,7 +174,7 @@ def test_a_plugin_whose_folder_cannot_be_written_is_tried_all_the_same(
         return write(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "write_text", refuse)
-    site.does("test", folder)
+    tries(site, folder)
     assert not (folder / "requirements.lock").exists()
     assert environments(site) == ["1.5"]
 

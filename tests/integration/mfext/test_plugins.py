@@ -84,16 +84,40 @@ def test_on_a_terminal_it_asks_and_takes_the_defaults(home: Home, tmp_path: Path
     command = [str(COMMANDS / "bootstrap_plugin.py"), "create", "--template=archive", "--set", "vendor=us", "mine"]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, close_fds=True)
     os.close(slave)
-    asked = _answered(master, {"version": "1.2 3", "Error": "1.2", "dest_dir": "kept"})
+    asked = _answered(master, {"switch_logical_condition": "True", "dest_dir": "kept"})
     assert process.wait(timeout=60) == 0, asked
-    assert '"1.2 3" has not the right form' in asked
-    assert "vendor" not in asked
-    assert asked.index("version") < asked.index("license") < asked.index("dest_dir")
+    # What it does comes first; what an archive says of itself has defaults.
+    assert asked.index("switch_logical_condition") < asked.index("dest_dir") < asked.index("dest_basename")
+    assert not any(key in asked for key in ("vendor", "version", "license", "maintainer"))
     text = (tmp_path / "mine/config.ini").read_text()
-    assert "\nversion = 1.2\n" in text
+    assert "\nswitch_logical_condition = True\n" in text
     assert "\nvendor = us\n" in text
     assert "\ndest_dir = kept\n" in text
     assert "\n# license = " in text
+
+
+def test_new_keys_of_a_class_come_into_config_ini(home: Home, tmp_path: Path, said: Said) -> None:
+    assert said("create", "--no-input", "one")[0] == 0
+    file = tmp_path / "one" / "config.ini"
+    before = file.read_text()
+    declares = """
+from dataclasses import dataclass
+from mfdata import Step
+from mfext.option import option
+from mfext.section import Section
+
+class Mine(Step):
+    @dataclass(frozen=True)
+    class Custom(Section):
+        colour: str = option("red", help="Which colour.")
+
+Mine.main() if __name__ == "__main__" else None
+"""
+    (tmp_path / "one" / "main.py").write_text(declares)
+    assert run(["config", "template", "one"]) == 0
+    assert file.read_text() == f"{before.rstrip()}\n\n# Which colour.\n# colour = red\n"
+    assert run(["config", "template", "one"]) == 0
+    assert file.read_text().count("colour = red") == 1
 
 
 def _answered(master: int, answers: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from mfext.errors import MetworkError
+from mfext.errors import MetworkError, UsageError
 from mfext.option import option
 from mfext.plugin.answers import questions, settings
 from mfext.plugin.general import General
@@ -25,10 +25,23 @@ class Custom(Section):
 SECTIONS: Mapping[str, type[Section]] = {"general": General, "job_main": Job, "custom": Custom}
 
 
-def test_a_person_is_asked_for_general_and_what_the_template_asks() -> None:
-    asked = questions(Template("ready", Header(title="Ready", ask=("custom.folder",)), {}, {}))
-    assert asked[:2] == [("general", "version"), ("general", "release")]
-    assert asked[-2:] == [("general", "vendor"), ("custom", "folder")]
+def test_a_person_is_asked_for_what_the_template_says_and_for_nothing_of_the_package() -> None:
+    asked = questions(Template("ready", Header(title="Ready", ask=("job_main.cmd", "custom.folder")), {}, {}))
+    assert asked == [("job_main", "cmd"), ("custom", "folder")]
+
+
+def test_a_key_that_is_like_none_gets_a_short_answer() -> None:
+    many = {f"key_{number}": option("", help="One.") for number in range(100)}
+    kind: type[Section] = dataclass(frozen=True)(
+        type("Many", (Section,), {"__annotations__": dict.fromkeys(many, "str"), **many})
+    )
+    with pytest.raises(UsageError) as refused:
+        settings(["zzz=1"], {"general": General, "many": kind})
+    assert len(refused.value.message) < 200
+    assert "Most like it, of 1" in refused.value.message
+    with pytest.raises(UsageError) as refused:
+        settings(["sumary=1"], {"general": General, "many": kind})
+    assert refused.value.message == 'there is no key "sumary". Did you mean "summary"?'
 
 
 @pytest.mark.parametrize(
