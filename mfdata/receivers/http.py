@@ -6,20 +6,18 @@ import asyncio
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from mfdata.receivers.http_gate import Gate
-from mfdata.receivers.http_refusal import RETRY_AFTER
+from mfdata.receivers.http_server import Server, Visitor
 from mfdata.receivers.http_upload import HttpUpload
+from mfdata.receivers.received import Memories, Memory
 from mfdata.receivers.reception import ReceiverKeys, Reception, run_receiver
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
@@ -32,14 +30,11 @@ log = get_logger(__name__)
 
 #: Bytes that are read at once, and that a connection may hold: what bounds memory.
 _CHUNK, _BUFFER = 256 * 1024, 1024 * 1024
-_MAX_HEADERS = 64 * 1024
 _DISK_THREADS = 8
-_LINGER_S = 1.0
+#: Some clients (rclone 1.60) close their connection after an upload, and ask for the file over the next one.
+_GRACE_S = 3.0
 #: What tornado itself would refuse with less to say: we count ourselves.
 _ANY_SIZE = 1 << 62
-_FULL = (
-    f"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: {RETRY_AFTER}\r\n\r\n"
-).encode()
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -60,26 +55,6 @@ class HttpReceiverKeys(ReceiverKeys):
     )
 
 
-class Server(HTTPServer):
-    """Turns away what is more than *most* connections."""
-
-    most: int
-
-    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
-        if len(self._connections) < self.most:
-            super().handle_stream(stream, address)
-            return
-        log.warning("a client is turned away", address=str(address[0]), max_connections=self.most)
-        with suppress(StreamClosedError):
-            stream.write(_FULL).add_done_callback(partial(_close, stream))
-
-
-def _close(stream: IOStream, written: asyncio.Future[None]) -> None:
-    written.exception()  # looked at: it has left before
-    # Not at once: what has come meanwhile would make a reset of it, and the client would not read the answer.
-    asyncio.get_running_loop().call_later(_LINGER_S, stream.close)
-
-
 class HttpReceiver:
     """What all requests share."""
 
@@ -90,6 +65,7 @@ class HttpReceiver:
         #: No new file is taken.
         self.is_leaving = False
         self._names = re.compile("|".join(map(translate, keys.names)))
+        self._memories = Memories(_GRACE_S)
         self._active: set[HttpUpload] = set()
         self._tasks: set[asyncio.Future[Any]] = set()
         self._changed = asyncio.Event()
@@ -111,6 +87,17 @@ class HttpReceiver:
         """It is answered, or its client is gone."""
         self._active.discard(upload)
         self._changed.set()
+
+    def memory(self, connection: Any, user: str) -> Memory:
+        """What the client of *connection* has sent a moment ago."""
+        visitor: Visitor = connection.visitor
+        key = (user, visitor.address)
+        if visitor.memory_of != key:
+            visitor.forget()
+            memory = self._memories.join(*key)
+            visitor.memory_of, visitor.memory = key, memory
+            visitor.forget = partial(self._memories.leave, memory)
+        return visitor.memory
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold on to *task* until it ends."""
@@ -145,12 +132,12 @@ class HttpReceiver:
             Application([(r".*", HttpUpload, {"receiver": self})], log_function=lambda _handler: None),
             ssl_options=self.reception.context(wanted=bool(keys.certificate)),
             max_body_size=_ANY_SIZE,
-            max_header_size=_MAX_HEADERS,
             max_buffer_size=_BUFFER,
             chunk_size=_CHUNK,
             idle_connection_timeout=keys.timeout,
         )
-        server.most = keys.max_connections
+        server.most, server.most_per_address = keys.max_connections, keys.max_connections_per_address
+        server.login_timeout = keys.login_timeout
         try:
             sockets = bind_sockets(keys.port, keys.host)
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote_to_bytes
 
@@ -12,6 +13,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from mfdata.receivers.http_refusal import Refusal
 from mfdata.receivers.upload import Upload
 
+_PARAMETER = re.compile(rb';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;\s]*)', re.DOTALL)
 #: Makes the upload of that name.
 Begin = Callable[[bytes], Upload]
 
@@ -138,9 +140,21 @@ class FormBody(Body):
 
 
 def file_name(disposition: bytes) -> bytes:
-    """The file name that a Content-Disposition tells; b'' = none."""
-    found: bytes = parse_options_header(disposition)[1].get(b"filename", b"")
-    return found
+    """The file name that a Content-Disposition tells; b'' = none. ``filename*`` counts more (RFC 6266)."""
+    plain: bytes = parse_options_header(disposition)[1].get(b"filename", b"")
+    return _extended_name(disposition) or plain
+
+
+def _extended_name(disposition: bytes) -> bytes:
+    """What ``filename*=UTF-8''NAME`` says (RFC 8187); b'' = nothing that we can read."""
+    for name, value in _PARAMETER.findall(disposition):
+        charset, _, rest = value.strip(b'"').partition(b"'")
+        encoded = unquote_to_bytes(rest.partition(b"'")[2])
+        if name.lower() == b"filename*" and charset.lower() == b"utf-8":
+            return encoded
+        if name.lower() == b"filename*" and charset.lower() == b"iso-8859-1":
+            return encoded.decode("latin-1").encode()
+    return b""
 
 
 def announced_name(path: str, headers: Sequence[str]) -> bytes:

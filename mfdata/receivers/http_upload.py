@@ -15,7 +15,8 @@ from tornado.web import RequestHandler, stream_request_body
 
 from mfdata.receivers.http_body import Body, FileBody, FormBody, announced_name, checked_name
 from mfdata.receivers.http_checksum import Checksums
-from mfdata.receivers.http_refusal import Refusal, later, refusal_for
+from mfdata.receivers.http_question import ALLOW, QUESTIONS, UPLOADS, answer_to, name_in
+from mfdata.receivers.http_refusal import Refusal, later, problem, refusal_for
 from mfdata.receivers.upload import Upload
 from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
@@ -30,7 +31,8 @@ log = get_logger(__name__)
 _PATIENCE, _LOOK_AGAIN = 1.0, 0.02
 #: Seconds for which a client that is refused may go on sending, so that it reads the answer and not a reset.
 _LINGER = 2.0
-_METHODS = ("PUT", "POST")
+#: Bytes that a question may have as its body, which is passed over.
+_LONGEST_QUESTION = 64 * 1024
 
 
 @stream_request_body
@@ -39,6 +41,8 @@ class HttpUpload(RequestHandler):
 
     A refusal is answered at once: before the body, when the client waits to be asked for it.
     """
+
+    SUPPORTED_METHODS = (*UPLOADS, *QUESTIONS)
 
     def initialize(self, receiver: HttpReceiver) -> None:
         self._receiver = receiver
@@ -49,6 +53,8 @@ class HttpUpload(RequestHandler):
         self._begun = time.monotonic()
         #: When something came last; None while we are the one to be waited for.
         self._heard_at: float | None = self._begun
+        #: Seconds that we have waited for the body, and the bytes that came meanwhile, since the last look.
+        self._waited, self._came = 0.0, 0
         self._is_answered = self._is_settling = self._is_gone = False
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -60,7 +66,7 @@ class HttpUpload(RequestHandler):
         try:
             await self._begin()
         except Refusal as refusal:
-            await self._refuse(refusal, body_comes=_body_comes(self.request.method, self.request.headers))
+            await self._refuse(refusal, body_comes=_body_comes(self.request.headers))
         else:
             # As tornado looks for it: the word may be in any case.
             if _waits(self.request.headers):
@@ -69,8 +75,10 @@ class HttpUpload(RequestHandler):
     async def data_received(self, chunk: bytes) -> None:
         if self._is_answered or self._body is None:
             return  # refused: what still comes is passed over
+        self._waited += time.monotonic() - (self._heard_at or time.monotonic())
         self._heard_at = None
         try:
+            self._look_at_rate(len(chunk))
             await self._receiver.on_disk(self._take, chunk)
             await self._slow_down()
         except (Refusal, OSError) as error:
@@ -95,6 +103,27 @@ class HttpUpload(RequestHandler):
 
     post = put
 
+    async def get(self) -> None:
+        """Answer a question, which brings no file."""
+        if self._is_answered:
+            await self._end_linger()
+            return
+        method, path = str(self.request.method), self.request.path
+        user = self._user.name if self._user else ""
+        folder = self._receiver.reception.folder_of(self._user.directory if self._user else "")
+        memory = self._receiver.memory(self.request.connection, user)
+        try:
+            answer = answer_to(method, path, memory.find(str(folder / name_in(path))))
+        except Refusal as refusal:
+            await self._refuse(refusal, body_comes=False)
+            return
+        self._is_answered = True
+        self._send(answer.status, answer.body, answer.headers)
+        with suppress(StreamClosedError):
+            await self.finish()
+
+    head = options = propfind = mkcol = get
+
     def on_connection_close(self) -> None:
         super().on_connection_close()
         self._is_gone = True
@@ -110,16 +139,22 @@ class HttpUpload(RequestHandler):
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self._is_answered = True
-        self._write(status_code, _problem(status_code, self._reason), {})
+        self._write(status_code, problem(status_code, self._reason), ALLOW if status_code == 405 else {})
         self.finish()
 
     # --- the head
 
     async def _begin(self) -> None:
         receiver, headers = self._receiver, self.request.headers
-        if self.request.method not in _METHODS:
-            raise Refusal(405, "files come by PUT or POST", {"Allow": ", ".join(_METHODS)})
+        if self.request.method == "OPTIONS":
+            return
         self._user = await receiver.gate.user_of(headers.get("Authorization", ""))
+        self.request.connection.visitor.greet()  # type: ignore[union-attr]
+        if self.request.method in QUESTIONS:
+            _check_question(headers)
+            return
+        if headers.get("Sec-Fetch-Site", "") in ("cross-site", "same-site"):
+            raise Refusal(403, "a page of another server cannot send files with your password")
         if receiver.is_leaving:
             raise later("the service is closing", 1)
         reason = receiver.reception.refusal()
@@ -174,6 +209,15 @@ class HttpUpload(RequestHandler):
         if ahead > 0:
             await asyncio.sleep(ahead)
 
+    def _look_at_rate(self, size: int) -> None:
+        """Leave a client that sends too little."""
+        keys = self._receiver.keys
+        self._came += size
+        if self._waited >= keys.timeout:
+            if self._came < keys.min_rate * self._waited:
+                raise Refusal(408, f"less than {keys.min_rate} bytes came in a second")
+            self._waited, self._came = 0.0, 0
+
     def _look_at_clock(self) -> None:
         """Leave a client that has said nothing for too long."""
         timeout = self._receiver.keys.timeout
@@ -198,6 +242,9 @@ class HttpUpload(RequestHandler):
         if self._is_gone:  # nobody is told, so that it will come again
             return
         files = [{"name": await self._published(upload), "size": upload.size} for upload in body.uploads]
+        memory = receiver.memory(self.request.connection, self._user.name if self._user else "")
+        for upload in body.uploads:
+            memory.remember(upload.name, upload.size)
         self._is_answered = True
         self._write(201, {"files": files}, {})
         with suppress(StreamClosedError):
@@ -226,11 +273,11 @@ class HttpUpload(RequestHandler):
             await self._receiver.on_disk(self._body.close)
         with suppress(StreamClosedError):
             if not body_comes:
-                self._write(refusal.status, _problem(refusal.status, refusal.reason), refusal.headers)
+                self._write(refusal.status, problem(refusal.status, refusal.reason), refusal.headers)
                 await self.finish()
                 return
             closing = {**refusal.headers, "Connection": "close"}
-            self._write(refusal.status, _problem(refusal.status, refusal.reason), closing)
+            self._write(refusal.status, problem(refusal.status, refusal.reason), closing)
             await self.flush()
             self._later(_LINGER, lambda: self._receiver.keep(asyncio.ensure_future(self._end_linger())))
 
@@ -251,13 +298,17 @@ class HttpUpload(RequestHandler):
         )
 
     def _write(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        content = json.dumps(document).encode() + b"\n"
+        content_type = "application/json" if status < 400 else "application/problem+json"
+        self._send(status, json.dumps(document).encode() + b"\n", {"Content-Type": content_type, **headers})
+
+    def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         self.set_status(status)
-        self.set_header("Content-Type", "application/json" if status < 400 else "application/problem+json")
-        self.set_header("Content-Length", str(len(content)))
+        self.clear_header("Content-Type")
+        if status != 204:
+            self.set_header("Content-Length", str(len(content)))
         for name, value in headers.items():
             self.set_header(name, value)
-        if self.request.method != "HEAD":
+        if self.request.method != "HEAD" and content:
             self.write(content)
 
     def _later(self, seconds: float, act: Any) -> None:
@@ -281,9 +332,15 @@ def _waits(headers: Mapping[str, str]) -> bool:
     return headers.get("Expect", "").lower() == "100-continue"
 
 
-def _body_comes(method: str | None, headers: Mapping[str, str]) -> bool:
+def _body_comes(headers: Mapping[str, str]) -> bool:
     has_body = "Content-Length" in headers or "Transfer-Encoding" in headers
-    return method in _METHODS and has_body and not _waits(headers)
+    return has_body and not _waits(headers)
+
+
+def _check_question(headers: Mapping[str, str]) -> None:
+    length = headers.get("Content-Length", "0")
+    if "Transfer-Encoding" in headers or not length.isdecimal() or int(length) > _LONGEST_QUESTION:
+        raise Refusal(413, f"a question may have {_LONGEST_QUESTION} bytes, and says how many")
 
 
 def _check_head(headers: Mapping[str, str]) -> None:
@@ -298,8 +355,3 @@ def _check_head(headers: Mapping[str, str]) -> None:
         raise Refusal(411, "say how long the file is: Content-Length, or Transfer-Encoding: chunked")
     if not headers.get("Content-Length", "0").isdecimal():
         raise Refusal(400, "Content-Length is no number")
-
-
-def _problem(status: int, reason: str) -> dict[str, Any]:
-    """A refusal as RFC 9457 writes it."""
-    return {"status": status, "title": reason}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 #: Seconds for which a file is remembered, and how many of them.
@@ -28,11 +28,12 @@ class Memory:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._files: dict[str, Received] = {}
-        #: Connections that share it.
-        self.users = 0
+        #: Connections that share it; when a file was added, on its clock.
+        self.users, self.changed = 0, -math.inf
 
     def remember(self, path: str, size: int) -> None:
         """A file of *size* bytes was received as *path*."""
+        self.changed = self._clock()
         self._files.pop(path, None)
         self._files[path] = Received(size, time.time(), self._clock() + MOMENT)
         if len(self._files) > MOST:
@@ -73,21 +74,25 @@ class Memories:
     So a program finds what it has sent, over whichever of its connections, and sends it anew when it is run anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, grace: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """*grace*: seconds after the last file for which the next connection of a client still finds its memory."""
+        self._grace = grace
+        self._clock = clock
         self._memories: dict[tuple[str, str], Memory] = {}
 
     def join(self, user: str, address: str) -> Memory:
         """The memory of a client, for one connection more."""
-        memory = self._memories.setdefault((user, address), Memory())
+        self._drop_ended()
+        memory = self._memories.setdefault((user, address), Memory(self._clock))
         memory.users += 1
         return memory
 
     def leave(self, memory: Memory) -> None:
         """The connection for which ``join`` gave it has ended."""
         memory.users -= 1
-        if memory.users <= 0:
-            with suppress(StopIteration):
-                del self._memories[next(self._keys(memory))]
+        self._drop_ended()
 
-    def _keys(self, memory: Memory) -> Iterator[tuple[str, str]]:
-        return (key for key, one in self._memories.items() if one is memory)
+    def _drop_ended(self) -> None:
+        last = self._clock() - self._grace
+        for key in [key for key, memory in self._memories.items() if not memory.users and memory.changed <= last]:
+            del self._memories[key]

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import select
 import signal
 import socket
 import ssl
@@ -283,6 +284,191 @@ def test_a_checksum_is_looked_at(receiver: Receiver, headers: dict[str, str]) ->
 def test_what_is_not_offered_is_refused(receiver: Receiver, method: str, headers: dict[str, str], status: int) -> None:
     assert receiver.status_of(method, "/name", b"content", headers) == status
     assert receiver.files() == {}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PATCH", "LOCK", "TRACE"])
+def test_what_is_allowed_instead_is_said(receiver: Receiver, method: str) -> None:
+    status, _, headers = receiver.send(method, "/name")
+    assert status == 405
+    assert {"PUT", "POST", "OPTIONS"} <= set(headers["Allow"].split(", "))
+
+
+def test_a_browser_gets_a_page_with_a_form(receiver: Receiver) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=60)) as connection:
+        connection.request("GET", "/", headers=basic())
+        answer = connection.getresponse()
+        page = answer.read().decode()
+        assert (answer.status, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert 'enctype="multipart/form-data"' in page
+        connection.request("HEAD", "/", headers=basic())
+        answer = connection.getresponse()
+        assert (answer.status, answer.read(), answer.headers["Content-Length"]) == (200, b"", str(len(page)))
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 401
+    body, headers = form(("one", b"1"))
+    assert receiver.status_of("POST", "/", body, {**headers, "Sec-Fetch-Site": "cross-site"}) == 403
+    assert receiver.status_of("POST", "/", body, {**headers, "Sec-Fetch-Site": "same-origin"}) == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [
+        (b'3;name=value\r\nabc\r\n2 ; q="a;b" ;x\r\nde\r\n0;last\r\n\r\n', b"abcde"),
+        (b"3\r\nabc\r\n0\r\nX-Checksum: 1\r\nContent-Length: 7\r\n\r\n", b"abc"),
+        (b"0;" + b"x" * 4000 + b"\r\nA: b\r\n\r\n", b""),
+        (b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n", b"x" * 5000),
+    ],
+)
+def test_chunks_may_have_extensions_and_trailers(receiver: Receiver, body: bytes, content: bytes) -> None:
+    with receiver.begun("PUT /chunks HTTP/1.1\r\nTransfer-Encoding: chunked", body) as stream:
+        assert stream.recv(1000).startswith(b"HTTP/1.1 201")
+        assert receiver.files() == {b"chunks": content}
+        # Nothing of it is left over for the next request.
+        stream.sendall(f"PUT /next HTTP/1.1\r\nHost: x\r\nAuthorization: {basic()['Authorization']}\r\n".encode())
+        stream.sendall(b"Content-Length: 1\r\n\r\n1")
+        assert stream.recv(1000).startswith(b"HTTP/1.1 201")
+    assert receiver.files()[b"next"] == b"1"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"3\r\nabcd\r\n0\r\n\r\n",
+        b"3\nabc\r\n0\r\n\r\n",
+        b"0x3\r\nabc\r\n0\r\n\r\n",
+        b"-3\r\nabc\r\n0\r\n\r\n",
+        b";x\r\nabc\r\n0\r\n\r\n",
+        b"3\r\nabc\r\n0\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
+    ],
+)
+def test_chunks_that_are_none_are_refused(receiver: Receiver, body: bytes) -> None:
+    with receiver.begun("PUT /chunks HTTP/1.1\r\nTransfer-Encoding: chunked", body) as stream:
+        assert stream.recv(1000).startswith(b"HTTP/1.1 400 ")
+    wait_until(lambda: receiver.files() == {}, what="the end of the upload")
+
+
+@pytest.mark.parametrize("url", ["http://other.example/name", "HTTP://127.0.0.1:80/name?query=1"])
+def test_a_request_line_may_have_a_whole_url(receiver: Receiver, url: str) -> None:
+    with receiver.begun(f"PUT {url} HTTP/1.1\r\nContent-Length: 7", b"content") as stream:
+        assert stream.recv(1000).startswith(b"HTTP/1.1 201")
+    assert receiver.files() == {b"name": b"content"}
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"PUT /{'n' * 9000} HTTP/1.1", 414),
+        (f"PUT /{'n' * 70_000} HTTP/1.1", 414),
+        (f"PUT /{'n' * 900_000} HTTP/1.1", 414),
+        (f"PUT /n HTTP/1.1\r\nX: {'y' * 70_000}", 431),
+        (f"PUT /n HTTP/1.1\r\nX: {'y' * 900_000}", 431),
+        ("PUT /n HTTP/1.1\r\n" + "\r\n".join(f"X{n}: {n}" for n in range(20_000)), 431),
+        ("PUT /n", 400),
+        ("PUT /n n HTTP/1.1", 400),
+        ("PUT /n HTTP/1.1\r\nno field", 400),
+    ],
+)
+def test_a_head_that_cannot_be_taken_is_answered(receiver: Receiver, head: str, status: int) -> None:
+    with receiver.begun(head, b"") as stream:
+        answer = stream.recv(10_000)
+        assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ("attachment; filename*=UTF-8''na%C3%AFve%20file.txt", "naïve file.txt"),
+        ("attachment; filename=\"plain.txt\"; filename*=utf-8'en'%e2%82%ac.png", "€.png"),
+        ("attachment; filename*=ISO-8859-1''na%EFve.txt", "naïve.txt"),
+        ("attachment; filename*=x-unknown''y; filename=plain.txt", "plain.txt"),
+        ("attachment; filename=\"a; filename*=UTF-8''b\"", "a; filename*=UTF-8''b"),
+    ],
+)
+def test_a_name_may_say_its_character_set(receiver: Receiver, disposition: str, name: str) -> None:
+    assert receiver.status_of("POST", "/", b"content", {"Content-Disposition": disposition}) == 201
+    body, headers = form(("one", b"1"))
+    in_form = disposition.replace("attachment;", 'form-data; name="file";').encode()
+    body = body.replace(b'form-data; name="file"; filename="one"', in_form)
+    assert receiver.status_of("POST", "/", body, headers) == 201
+    assert sorted(receiver.files().values()) == [b"1", b"content"]
+    assert receiver.files()[name.encode()] == b"content"
+
+
+def test_what_webdav_clients_ask_is_answered(receiver: Receiver) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=60)) as connection:
+
+        def ask(method: str, path: str, body: bytes = b"") -> tuple[int, str]:
+            connection.request(method, path, body, {**basic(), "Depth": "0"})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+        assert ask("PROPFIND", "/", b"<propfind/>")[0] == 207
+        assert ask("PROPFIND", "/a%20file")[0] == 404
+        assert (ask("MKCOL", "/")[0], ask("MKCOL", "/folder/")[0]) == (405, 403)
+        assert ask("PUT", "/a%20file", b"content")[0] == 201
+        (receiver.incoming / "a file").unlink()
+        status, properties = ask("PROPFIND", "/a%20file")
+        assert status == 207
+        assert "<D:href>/a%20file</D:href>" in properties
+        assert "<D:getcontentlength>7</D:getcontentlength>" in properties
+        connection.request("OPTIONS", "*")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["DAV"], answer.read()) == (204, "1", b"")
+
+    def is_forgotten() -> bool:
+        with closing(http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=60)) as other:
+            other.request("PROPFIND", "/a%20file", headers=basic())
+            return other.getresponse().status == 404
+
+    wait_until(is_forgotten, what="the end of the client")
+
+
+def test_who_does_not_say_who_it_is_makes_room_for_others(tmp_path: Path) -> None:
+    with Receiver.running(tmp_path, max_connections=5, max_connections_per_address=5) as receiver:
+        silent = [socket.create_connection(("127.0.0.1", receiver.port), timeout=60) for _ in range(12)]
+        for one in silent[::2]:
+            one.sendall(b"PUT /half HTTP/1.1\r\n")
+        for count in range(8):
+            assert receiver.status_of("PUT", f"/{count}", b"content") == 201
+        for one in silent:
+            one.close()
+
+
+def test_connections_from_one_address_are_limited(tmp_path: Path) -> None:
+    with (
+        Receiver.running(tmp_path, max_connections_per_address=1) as receiver,
+        receiver.begun("PUT /slow HTTP/1.1\r\nContent-Length: 12") as stream,
+    ):
+        wait_until(lambda: b"half of it" in receiver.files().values(), what="the first bytes")
+        assert receiver.status_of("PUT", "/other", b"") == 503
+        stream.sendall(b"..")
+        assert stream.recv(100).startswith(b"HTTP/1.1 201")
+
+
+@pytest.mark.parametrize("said", [b"", b"PUT /half HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_does_not_say_in_time_who_it_is_is_left(tmp_path: Path, said: bytes, tls: bool) -> None:
+    pem, key = certificate(tmp_path)
+    keys = {"certificate": pem, "key": key} if tls else {}
+    with (
+        Receiver.running(tmp_path, login_timeout=1, **keys) as receiver,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as silent,
+    ):
+        silent.sendall(b"" if tls else said)
+        while silent.recv(1000):
+            pass
+
+
+def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
+    with Receiver.running(tmp_path, timeout=1, min_rate=1000) as receiver:
+        with receiver.begun("PUT /slow HTTP/1.1\r\nContent-Length: 100000") as stream:
+            while not select.select([stream], [], [], 0.1)[0]:
+                stream.sendall(b"little")
+            answer = stream.recv(1000)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b"less than 1000 bytes came in a second" in answer
+        wait_until(lambda: receiver.files() == {}, what="the end of the upload")
 
 
 def test_who_proves_nothing_is_refused_after_a_second(receiver: Receiver) -> None:

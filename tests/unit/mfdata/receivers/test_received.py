@@ -47,3 +47,17 @@ def test_connections_of_one_client_share_a_memory_that_ends_with_the_last() -> N
     memories.leave(two)
     memories.leave(two)
     assert memories.join("u", "::1") is not two
+
+
+def test_a_client_that_comes_back_at_once_finds_its_memory() -> None:
+    now = [0.0]
+    memories = Memories(3.0, lambda: now[0])
+    memory = memories.join("u", "::1")
+    now[0] = 10.0
+    memory.remember("/in/a", 7)
+    memories.leave(memory)
+    now[0] = 12.0
+    assert memories.join("u", "::1") is memory
+    memories.leave(memory)
+    now[0] = 13.0
+    assert memories.join("u", "::1") is not memory
