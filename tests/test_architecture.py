@@ -41,6 +41,7 @@ REMOVERS = {
     "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
     "mfdata/placing.py": "the name that a file had before it got another",
     "mfdata/steps/begun.py": "what was noted of a name on another machine",
+    "mfdata/steps/command.py": "the second name that a program had the file by",
     "mfdata/testing.py": "the folder made for a try of a step",
 }
 

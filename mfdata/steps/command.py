@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -11,12 +12,15 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Output, Retry, Step
 from mfdata.steps.child import Ended, run
+from mfdata.steps.naming import fitted
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section
 
 #: Exit statuses that say more than "it failed" (sysexits.h).
 DATA_ERROR, TRY_AGAIN = 65, 75
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._+=@,:-]")
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,11 @@ class CommandKeys(Section):
 
     command_template: str = option(
         help="The program and its arguments, quoted as for a shell but run without one. {PATH} stands for the "
-        "absolute path of the file, {BASENAME} for its name, {UID} for its identity, {PLUGIN_DIR} for the folder of "
-        "the plugin, {OUTPUT_DIR} for an empty folder whose files go to output_to. Exit status 0 = done, 75 = try "
-        "again by the retry policy, 65 = the file is bad, another try is of no use; any other = failed.",
+        "absolute path of the file, which ends in the name that it has for people (in a word that holds more than "
+        "{PATH}, as a script does, only letters, digits and ._+=@,:- of it are kept), {BASENAME} for its name, {UID} "
+        "for its identity, {PLUGIN_DIR} for the folder of the plugin, {OUTPUT_DIR} for an empty folder whose files go "
+        "to output_to. Exit status 0 = done, 75 = try again by the retry policy, 65 = the file is bad, another try is "
+        "of no use; any other = failed.",
         example="gdal_translate -of PNG {PATH} {OUTPUT_DIR}/image.png",
     )
     output_to: str = option(
@@ -74,7 +80,12 @@ class Command(Step):
 
     def process(self, file: File) -> Done | Retry | Failed:
         folder = self.output("folder").parent if self.custom.output_to else None
-        ended = run(self._command(file, folder), self.custom.timeout)
+        named = self._named(file)
+        try:
+            ended = run(self._command(file, named, folder), self.custom.timeout)
+        finally:
+            if named != file.path:
+                named.unlink(missing_ok=True)
         failure = outcome_of(ended, self.custom.timeout)
         if failure is not None:
             return failure
@@ -82,9 +93,26 @@ class Command(Step):
             self.log.debug("the command wrote", output=ended.output.strip())
         return self._handed_on(folder) if folder else Done()
 
-    def _command(self, file: File, folder: Path | None) -> list[str]:
+    def _named(self, file: File) -> Path:
+        """The file under its own name, for programs that look at names: in a folder of its own.
+
+        Inside of a word the path may become a part of a script, in which a name must not say anything.
+        """
+        is_word = all(word == "{PATH}" for word in self.custom.words if "{PATH}" in word)
+        name = file.basename if is_word else _NOT_PLAIN.sub("_", file.basename)
+        try:
+            named = self.output(fitted(name))
+        except ValueError:  # it is no name that a file can have
+            return file.path
+        try:
+            os.link(file.path, named)  # not a symbolic one, which some programs would take for the file
+        except OSError:
+            named.symlink_to(file.path.absolute())
+        return named
+
+    def _command(self, file: File, named: Path, folder: Path | None) -> list[str]:
         values = {
-            "{PATH}": str(file.path.absolute()),
+            "{PATH}": str(named.absolute()),
             "{BASENAME}": file.basename,
             "{UID}": file.uid,
             "{PLUGIN_DIR}": str(Path.cwd()),

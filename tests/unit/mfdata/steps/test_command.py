@@ -50,9 +50,49 @@ def test_no_name_is_taken_for_an_option_or_more_words(name: str, tmp_path: Path)
     result = run_command(tmp_path, f"{python(script)} {{PATH}} [{{BASENAME}}]", name=name)
     assert result.outcome == Done()
     path, basename = (tmp_path / "said").read_bytes().split(b"|")
-    assert path == os.fsencode(result.path)
     assert path.startswith(b"/")
+    assert path.endswith(b"/" + os.fsencode(name))
     assert basename == b"[" + os.fsencode(name) + b"]"
+
+
+def test_a_program_sees_the_file_under_its_name(tmp_path: Path) -> None:
+    script = f"""import os, sys; path = sys.argv[1]; os.lstat(path).st_size == 7 or sys.exit(1)
+os.path.islink(path) and sys.exit(2); open({str(tmp_path / "said")!r}, "w").write(path)"""
+    result = run_command(tmp_path, f"{python(script)} {{PATH}}", name="radar 1.grib2")
+    assert result.outcome == Done()
+    said = Path((tmp_path / "said").read_text())
+    assert said.name == "radar 1.grib2"
+    assert not said.exists()
+    assert result.path.stat().st_nlink == 1
+
+
+def test_where_files_cannot_have_two_names_it_is_a_symbolic_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.link", refuse)
+    result = run_command(tmp_path, f"cp {{PATH}} {tmp_path}/copies", name="a.txt")
+    assert result.outcome == Done()
+    assert (tmp_path / "copies").read_bytes() == b"content"
+
+
+def test_a_name_in_a_script_says_nothing(tmp_path: Path) -> None:
+    script = "sh -c 'cat {PATH} > " + str(tmp_path / "copy") + "'"
+    result = run_command(tmp_path, script, name="$(touch x);`y` 'z'.txt")
+    assert result.outcome == Done()
+    assert (tmp_path / "copy").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", "x" * 300])
+def test_a_name_that_no_file_can_have_is_no_fault(name: str, tmp_path: Path) -> None:
+    assert run_command(tmp_path, f"cp {{PATH}} {tmp_path}/copy", name=name or "source").outcome == Done()
+
+
+def test_outputs_are_apart_from_the_file_itself(tmp_path: Path) -> None:
+    result = run_command(tmp_path, "cp {PATH} {OUTPUT_DIR}/made", name="a.txt", output_to="x/main")
+    assert list(result.outputs) == ["made"]
 
 
 def test_what_a_name_holds_is_not_replaced() -> None:
