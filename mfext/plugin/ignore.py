@@ -1,11 +1,13 @@
-"""What of a plugin's folder is not released: patterns as git has them, from ``.releaseignore`` and of ours (pure)."""
+"""What of a plugin's folder is not released: patterns as git has them, from ``.releaseignore`` and of ours."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 FILE = ".releaseignore"
 
@@ -18,46 +20,20 @@ ALWAYS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pattern:
-    """One line: it ignores paths, or (``!``) takes back what a line above it ignores."""
+def patterns(lines: Iterable[str]) -> GitIgnoreSpec:
+    """The patterns that *lines* are; empty ones and those that start with ``#`` are none (pure).
 
-    expression: re.Pattern[str]
-    ignores: bool
-    folders_only: bool
+    A line may be indented.
 
+    Raises:
+        ValueError: git would not understand one.
+    """
+    # Only who makes an archive needs it.
+    from pathspec import GitIgnoreSpec
 
-def patterns(lines: Iterable[str]) -> list[Pattern]:
-    """The patterns that *lines* are; empty ones and those that start with ``#`` are none."""
-    stripped = (line.strip() for line in lines)
-    return [_pattern(line) for line in stripped if line and not line.startswith("#")]
-
-
-def is_ignored(path: PurePath, is_folder: bool, known: Iterable[Pattern]) -> bool:
-    """Whether *path*, relative to the plugin's folder, is not released; the last pattern that fits it decides."""
-    ignored, text = False, path.as_posix()
-    for pattern in known:
-        if (is_folder or not pattern.folders_only) and pattern.expression.fullmatch(text):
-            ignored = pattern.ignores
-    return ignored
+    return GitIgnoreSpec.from_lines(line.lstrip() for line in lines)
 
 
-def _pattern(line: str) -> Pattern:
-    ignores = not line.startswith("!")
-    text = line.removeprefix("!")
-    folders_only = text.endswith("/")
-    text = text.rstrip("/")
-    # Without a slash inside it fits at any depth.
-    start = "" if "/" in text else "(?:.*/)?"
-    return Pattern(re.compile(start + _expression(text.lstrip("/")), re.DOTALL), ignores, folders_only)
-
-
-def _expression(text: str) -> str:
-    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", text)
-    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    return "".join(known.get(part) or (_set(part) if part.startswith("[") else re.escape(part)) for part in parts)
-
-
-def _set(part: str) -> str:
-    inside = part[1:-1].replace("\\", r"\\")
-    return f"[^{inside[1:]}]" if inside[0] in "!^" else f"[{inside}]"
+def is_ignored(path: PurePath, is_folder: bool, known: GitIgnoreSpec) -> bool:
+    """Whether *path*, relative to the plugin's folder, is not released: the last pattern that fits decides (pure)."""
+    return known.match_file(f"{path.as_posix()}/" if is_folder else path.as_posix())

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from mfext.errors import MetworkError, PluginError, raise_all
-from mfext.plugin.ignore import ALWAYS, FILE, Pattern, is_ignored, patterns
+from mfext.plugin.ignore import ALWAYS, FILE, is_ignored, patterns
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 #: The time of every file of an archive, 2000-01-01, so that an archive depends on nothing but its content.
 EPOCH = 946684800
@@ -25,7 +29,7 @@ def stage(folder: Path, target: Path) -> None:
     Raises:
         PluginError: something in it cannot be released; all such faults at once.
     """
-    known = [*patterns(ALWAYS), *patterns(_ignored_by(folder))]
+    known = _known(folder)
     found = list(released(folder, known))
     raise_all([fault for path in found if (fault := _fault(folder, path))])
     target.mkdir(parents=True)
@@ -42,7 +46,7 @@ def settle(folder: Path) -> None:
     _settle(folder)
 
 
-def released(folder: Path, known: Sequence[Pattern], below: PurePath | None = None) -> Iterator[PurePath]:
+def released(folder: Path, known: GitIgnoreSpec, below: PurePath | None = None) -> Iterator[PurePath]:
     """The paths in *folder*, relative to it, that are released; folders before what is in them."""
     relative = below or PurePath()
     for entry in sorted(os.scandir(folder / relative), key=lambda entry: entry.name):
@@ -60,6 +64,14 @@ def escapes(path: PurePath, target: str) -> bool:
     if not target or PurePath(target).is_absolute():
         return True
     return os.path.normpath(path.parent / target).split("/")[0] == ".."
+
+
+def _known(folder: Path) -> GitIgnoreSpec:
+    """What is not released of *folder*: as we say, and then as its author does."""
+    try:
+        return patterns([*ALWAYS, *_ignored_by(folder)])
+    except ValueError as error:
+        raise PluginError(f"git would not understand this: {error}", where=str(folder / FILE)) from None
 
 
 def _ignored_by(folder: Path) -> list[str]:

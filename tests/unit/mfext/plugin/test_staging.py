@@ -35,6 +35,12 @@ def test_what_tools_leave_is_not_released(folder: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_line_that_git_would_not_understand_is_named(folder: Path, tmp_path: Path) -> None:
+    (folder / ".releaseignore").write_text("tests/\n!\n")
+    with pytest.raises(PluginError, match=r"\.releaseignore: git would not understand this: .*'!'"):
+        stage(folder, tmp_path / "staged")
+
+
 def test_releaseignore_says_what_else_is_not(folder: Path, tmp_path: Path) -> None:
     (folder / ".releaseignore").write_text("# not these\ntests/\nempty\nrun\n")
     stage(folder, tmp_path / "staged")
