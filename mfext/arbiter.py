@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,19 @@ def main() -> None:
     _log.info("stopped")
 
 
+def _privately(act: Callable[[], None]) -> Callable[[], None]:
+    """*act*, with what it makes being for nobody else."""
+
+    def acted() -> None:
+        before = os.umask(0o077)
+        try:
+            act()
+        finally:
+            os.umask(before)  # processes are started with it
+
+    return acted
+
+
 class Service:
     """circus' arbiter, the roster and the dev-links in one loop."""
 
@@ -75,6 +88,7 @@ class Service:
             check_delay=-1,  # a signal tells when there is something to do
         )
         self.arbiter.service = self
+        self.arbiter.ctrl.initialize = _privately(self.arbiter.ctrl.initialize)
         self.roster = Roster(home, self.arbiter, settings["max_backoff"])
         self.metrics = MetricsListener(home, self.loop)
         self.devlinks = DevLinks(home) if settings["watch_dev_links"] else None

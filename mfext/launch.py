@@ -1,7 +1,7 @@
 """Launch: the first program of every supervised process, which then becomes the command.
 
 It runs as ``python -I -S launch.py DEFINITION``, by its path and without the site folder, so that the command runs
-some milliseconds later: it imports nothing of ours, and of the standard library only what is quickly loaded.
+some milliseconds later: of ours and of the standard library, it imports only what is quickly loaded.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import resource
 import sys
 import time
 
-_PR_SET_PDEATHSIG = 1
-_SIGKILL, _SIGPIPE, _SIGXFSZ = 9, 13, 25  # the module signal takes as long to import as all the rest
+_SIGPIPE, _SIGXFSZ = 13, 25  # the module signal takes as long to import as all the rest
 _DEFAULT_ACTION = 0
 #: Exit statuses of a shell for the same reasons.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -73,7 +72,11 @@ def main() -> None:
     """Become the command of the definition in the file that the first argument names."""
     with open(sys.argv[1], "rb") as file:  # noqa: PTH123 - pathlib takes milliseconds to import
         definition = Definition.decoded(file.read())
-    _die_with(definition.parent)
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120 - as above
+    from mfext.child import die_with
+
+    die_with(definition.parent)
+    _take_default_actions()
     _redirect(definition.output)
     _wait_until(definition.not_before)
     print(output_heading(os.getpid()), file=sys.stderr, flush=True)
@@ -89,13 +92,9 @@ def output_heading(pid: int) -> str:
     return f"== {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} process {pid}"
 
 
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process, and what it becomes, as soon as the arbiter is gone."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(_SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it was gone before that call
-        sys.exit(1)
-    # Python ignores these, and what is ignored stays so in the command.
+def _take_default_actions() -> None:
+    """Undo that Python ignores some signals: what is ignored stays so in the command."""
+    libc = ctypes.CDLL(None)
     libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
     libc.signal(_SIGPIPE, _DEFAULT_ACTION)
     libc.signal(_SIGXFSZ, _DEFAULT_ACTION)

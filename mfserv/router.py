@@ -7,7 +7,6 @@ now and then, and lets HAProxy read a new one. And it counts what is in the acce
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import re
@@ -22,6 +21,7 @@ from pathlib import Path
 
 from mfext import log
 from mfext.appendfile import AppendFile
+from mfext.child import tied_to_us
 from mfext.config import module_config
 from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home
@@ -46,7 +46,6 @@ _LOOK, _WATCH = 0.02, 5.0
 #: Seconds that HAProxy must have lived for its death to be an accident.
 _SHORT_LIFE = 1.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
-_PR_SET_PDEATHSIG = 1
 #: Where HAProxy is when it is not among the commands.
 _PLACES = (os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin")
 #: The oldest version that does all that is asked of it.
@@ -69,19 +68,15 @@ class Router:
         self._seen = (0, 0), (0, 0)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        libc = ctypes.CDLL(None)
         config = folder(self.home) / CONFIG
-
-        def prepare() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-
         self._pipe, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         with suppress(OSError):  # more than this user may have
             fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE)
         process = subprocess.Popen(
             [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(config)],
             stdout=written,
-            preexec_fn=prepare,
+            preexec_fn=tied_to_us(),
+            umask=0o077,  # the socket of its peers has no mode of its own
         )
         os.close(written)
         self._born = time.monotonic()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from mfext.child import tied_to_us
+
 #: Bytes kept of what the program writes: the last ones.
 TAIL = 4096
 #: Seconds between asking the program to end and killing it.
 GRACE = 2.0
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,13 @@ def run(words: Sequence[str], timeout: float) -> Ended:
     Raises:
         OSError: the program cannot be started.
     """
-    parent = os.getpid()
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        preexec_fn=lambda: _die_with(parent),
+        preexec_fn=tied_to_us(),
     )
     watch = _Watch(process)
     try:
@@ -112,10 +109,3 @@ class _Watch:
 def _signal_group(group: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
-
-
-def _die_with(parent: int) -> None:
-    """In the child: let the kernel kill it as soon as its parent is gone."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:  # it was gone before that call
-        sys.exit(1)

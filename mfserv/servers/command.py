@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import shutil
 import signal
@@ -14,13 +13,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from mfext.child import tied_to_us
 from mfext.errors import PluginError
 from mfext.plugin.running import command_words
 from mfserv.servers.relay import Relay
 
 #: The number of the file under which the program finds its socket, as systemd gives it.
 _FIRST = 3
-_PR_SET_PDEATHSIG = 1
 #: Bytes that the path of a socket may have.
 _LONGEST_PATH = 107
 #: Seconds between two looks at whether the program listens, or has ended.
@@ -90,13 +89,10 @@ class CommandServer:
         await self._relay.start()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        libc = ctypes.CDLL(None)
-        parent, source, inherits = os.getpid(), self.listening.fileno(), not self._listens_itself
+        tie, source, inherits = tied_to_us(), self.listening.fileno(), not self._listens_itself
 
         def prepare() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
-            if os.getppid() != parent:
-                os._exit(1)
+            tie()
             if inherits:
                 os.dup2(source, _FIRST)
                 os.set_inheritable(_FIRST, True)

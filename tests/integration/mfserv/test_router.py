@@ -218,6 +218,12 @@ def test_what_is_answered_and_what_waits_is_told_to_prometheus(serv: Serv) -> No
     assert serv.service.get("/__metrics/other").status == 404
 
 
+def test_sockets_are_for_their_owner_alone(serv: Serv) -> None:
+    found = {path: path.stat() for path in serv.home.run.rglob("*") if path.is_socket()}
+    assert {"circus.sock", "router-peers.sock", "bodies.sock"} <= {path.name for path in found}
+    assert not [f"{path.name} {status.st_mode:o}" for path, status in found.items() if status.st_mode & 0o077]
+
+
 def test_what_a_killed_arbiter_leaves_is_nothing_and_a_start_brings_all_back(serv: Serv) -> None:
     (keeper,) = serv.pids("router")
     (master,) = children(keeper)
