@@ -24,8 +24,9 @@ from mfdata.outcome import Done, Failed, Outcome, decide
 from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
-from mfdata.worker import Worker, is_no_room, one_line
+from mfdata.worker import Worker, one_line
 from mfext.clock import age
+from mfext.disk import is_no_room
 from mfext.errors import ConfigError
 
 if TYPE_CHECKING:

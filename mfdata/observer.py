@@ -39,6 +39,7 @@ from mfdata.watched import Watched, identity
 from mfext.accepted import remembered
 from mfext.config import module_config
 from mfext.daemon import Daemon, run_daemon
+from mfext.disk import USED_UP
 from mfext.environment import Home
 from mfext.inotify import new_inotify
 from mfext.lock import exclusive
@@ -57,8 +58,6 @@ _LOST = inotify.DELETE_SELF | inotify.MOVE_SELF | inotify.IGNORED | inotify.UNMO
 _TICK_S = 1.0
 #: So many files are brought to disk together, where that is asked for.
 _TOGETHER = 64
-#: What nobody can help by going on with the next file.
-_NOTHING_GOES = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 _LONGEST_PAUSE_S = 5.0
 #: So many strangers are told one by one.
 _TOLD = 10_000
@@ -206,7 +205,7 @@ class Observer:
     def _failed(self, path: str, error: OSError) -> None:
         """A file could not be taken: it stays where it is, and is tried again."""
         self._is_pending = True
-        if error.errno not in _NOTHING_GOES and not self._intake.has_promised:
+        if error.errno not in USED_UP and not self._intake.has_promised:
             self._tell(path, error.strerror or str(error))
             return
         if not self._pause:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from mfdata.backlog import visible
 from mfdata.config import Pressure
 from mfdata.places import Places
 from mfext.clock import age
+from mfext.disk import Disk, Watermarks
 from mfext.environment import Home
 from mfext.fs.atomic import replace_file
 
@@ -22,26 +21,8 @@ from mfext.fs.atomic import replace_file
 _COUNT_COST = 20
 #: Free inodes that are enough on any disk.
 _MIN_FREE_FILES = 10_000
-#: Between the marks that are not given.
-_RESUME_WAITING, _RESUME_FREE = 0.8, 1.25
-
-
-@dataclass(frozen=True)
-class Disk:
-    """How full a file system is."""
-
-    #: Bytes.
-    free: int
-    size: int
-    #: Inodes; 0 of 0 where their number has no limit.
-    free_files: int = 0
-    files: int = 0
-
-    @classmethod
-    def of(cls, folder: Path) -> Disk:
-        """The one on which *folder* is."""
-        found = os.statvfs(folder)
-        return cls(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, found.f_favail, found.f_files)
+#: Part of max_waiting below which intake goes on, where resume_waiting is not given.
+_RESUME_WAITING = 0.8
 
 
 def pressed(settings: Pressure, waiting: int, disk: Disk, *, was: bool) -> str:
@@ -57,17 +38,8 @@ def pressed(settings: Pressure, waiting: int, disk: Disk, *, was: bool) -> str:
         low = settings.resume_waiting or int(settings.max_waiting * _RESUME_WAITING)
         if waiting > (min(low, settings.max_waiting) if was else settings.max_waiting):
             return f"{waiting} files wait (max_waiting = {settings.max_waiting})"
-    least = _least(settings.min_free, disk.size, settings.min_free_percent)
-    if disk.free < (max(settings.resume_free, least * _RESUME_FREE) if was and least else least):
-        return f"{disk.free} bytes are free on the disk (min_free = {least:.0f})"
-    least_files = _least(_MIN_FREE_FILES, disk.files, settings.min_free_percent)
-    if disk.free_files < (least_files * _RESUME_FREE if was else least_files):
-        return f"{disk.free_files} inodes are free on the disk, of {disk.files}"
-    return ""
-
-
-def _least(absolute: float, size: int, percent: float) -> float:
-    return min(absolute, size * percent / 100)
+    marks = Watermarks(settings.min_free, _MIN_FREE_FILES, settings.min_free_percent, settings.resume_free)
+    return marks.reason(disk, was=was)
 
 
 class Gauge:

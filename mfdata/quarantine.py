@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import time
@@ -20,6 +19,7 @@ from mfdata.quarantine_index import indexed, note
 from mfdata.retagging import retag
 from mfdata.trace import Trace, encoded
 from mfext.clock import age
+from mfext.disk import is_no_room
 from mfext.errors import Conflict
 from mfext.fs.atomic import replacing_file
 from mfext.fs.sync import sync_file, sync_folder
@@ -243,7 +243,7 @@ def _tell_if_there_is_room(trace: Trace, event: Mapping[str, object]) -> bool:
     try:
         trace.write(event)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_no_room(error):
             raise
         return False
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import sys
@@ -50,11 +49,10 @@ from mfdata.retagging import retag
 from mfdata.step import Step
 from mfdata.trace import Trace
 from mfext.clock import age
+from mfext.disk import is_no_room
 from mfext.log import utc
 from mfext.mainloop import Mainloop
 
-#: A disk that has no room, for nobody's fault: the file waits, nothing is counted against it.
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 _LONGEST_PAUSE_S = 30.0
 #: The rule by which a file ends that is not there any more.
 _REMOVED = "the step removed its file"
@@ -338,11 +336,6 @@ class Worker:
     def _say_held_up(self, fact: Mapping[str, object]) -> None:
         with suppress(OSError):  # the disk may be as full for this
             self.step.say(**{heldup.FACT: fact})
-
-
-def is_no_room(error: BaseException) -> bool:
-    """Whether *error* says that the disk is full: nobody's fault."""
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def policy_of(config: StepConfig) -> Policy:

@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from mfext.disk import USED_UP
 from mfext.environment import current_module, home_of, variables
 from mfext.errors import InternalError, MetworkError, UsageError, nearest
 
@@ -78,7 +79,7 @@ def shown_path(path: str | Path) -> str:
 
 
 #: Faults of the machine rather than of ours: one line says enough.
-_MACHINE = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE))
+_MACHINE = USED_UP | {errno.EACCES, errno.EPERM, errno.EROFS}
 #: Exit status of a command that was interrupted, as shells give it.
 _INTERRUPTED = 130
 

@@ -10,6 +10,7 @@ from pyftpdlib.handlers.ftp.data import DTPHandler
 
 from mfdata.receivers.ftp_tls import TlsData
 from mfdata.receivers.upload import TooLarge, Upload
+from mfext.disk import is_no_room
 from mfext.log import get_logger
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ log = get_logger(__name__)
 
 #: The answer when a reset ended the data.
 BROKE_OFF = "426 The data connection broke off: the file is not kept."
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -97,7 +97,7 @@ def answer_for(error: OSError) -> str:
     """What a client is told when a file cannot be taken."""
     if isinstance(error, TooLarge):
         return f"552 The file is {error.strerror}."
-    if error.errno in _NO_ROOM:
+    if is_no_room(error):
         return "452 There is no room left."
     if error.errno in _NO_RIGHT:
         return "550 Permission denied."

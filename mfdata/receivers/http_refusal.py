@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from mfdata.receivers.upload import TooLarge
+from mfext.disk import is_no_room
 
 #: Seconds after which a client may look whether files are taken again.
 RETRY_AFTER = 30
-
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Refusal(Exception):
@@ -54,6 +52,6 @@ def refusal_for(error: OSError) -> Refusal:
     """What a client is told when a file cannot be written."""
     if isinstance(error, TooLarge):
         return Refusal(413, f"the file is {error.strerror}")
-    if error.errno in _NO_ROOM:
+    if is_no_room(error):
         return later("there is no room left", status=507)
     return Refusal(500, f"the file cannot be kept: {error.strerror or 'unknown fault'}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mfdata.config import Pressure
-from mfdata.pressure import Disk, pressed
+from mfdata.pressure import pressed
+from mfext.disk import Disk
 
 GIGA, MEGA = 10**9, 10**6
 LARGE = 100 * GIGA
