@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from mfdata.completeness import HIDDEN
 from mfdata.file import discard, new_uid
 from mfdata.placing import rename_new
 from mfext.fs.sync import begin_sync, sync_folder
+from mfext.lock import takes
 
 #: Begins the names of files that are being received; the observer leaves them alone.
 PREFIX = f"{HIDDEN}upload-"
@@ -49,7 +49,7 @@ class Upload:
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         # Says that we live. Not on the descriptor that writes: that one must be closed before the file appears.
         self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        takes(self._lock)
 
     def write(self, data: bytes) -> None:
         """Add *data*.
@@ -129,7 +129,7 @@ def discard_leftovers(folder: Path, sidecars: Path) -> int:
     count = 0
     for path in folder.glob(f"{PREFIX}*"):
         with suppress(OSError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            discard(path, sidecars)
-            count += 1
+            if takes(file.fileno()):
+                discard(path, sidecars)
+                count += 1
     return count
