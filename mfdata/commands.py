@@ -14,6 +14,7 @@ from mfdata.flow import KINDS
 from mfdata.module import MODULE
 from mfdata.places import Places
 from mfdata.quarantinecommands import quarantine, seconds_of
+from mfdata.receivers.usercommand import users
 from mfdata.site import Site
 from mfdata.trace import encoded
 from mfext.commands import JSON, Form, print_json, shows_form
@@ -246,7 +247,7 @@ def inventory(here: Here, as_json: bool) -> int:
     return 0 if found["balanced"] else 1
 
 
-COMMANDS = (trace, explain, inject, replay, diff_rules, queues, quarantine, inventory)
+COMMANDS = (trace, explain, inject, replay, diff_rules, queues, quarantine, inventory, users)
 
 
 def _check_is_file(file: Path) -> None:

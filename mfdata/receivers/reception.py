@@ -41,12 +41,12 @@ class ReceiverKeys(Section):
     port: int = option(0, minimum=0, maximum=65535, help="The port that it listens on; 0 = any that is free.")
     user: str = option("", help="The user, when there is one only.")
     password: str = option(
-        "", secret=True, help="The user's password, or its hash as mfdata.receivers.users prints it after the name."
+        "", secret=True, help="The user's password, or its hash as mfdata.users prints it after the name."
     )
     users_file: str = option(
         "",
         help="A file, absolute or below the home, with one user a line: NAME:HASH or NAME:HASH:DIRECTORY. "
-        '"python -m mfdata.receivers.users NAME" prints such a line. It is read again when it changes.',
+        '"mfdata.users NAME" prints such a line. It is read again when it changes.',
         example="config/receiver_users",
     )
     directory: str = option(

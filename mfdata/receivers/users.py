@@ -1,18 +1,15 @@
 """Users: who may log in to a receiver, by a file of names and hashed passwords.
 
 One line a user: ``NAME:HASH`` or ``NAME:HASH:DIRECTORY``; ``#`` starts a comment line.
-``python -m mfdata.receivers.users NAME [DIRECTORY]`` asks for a password and prints the line. With ``--token`` in front
-of the name it makes a random token instead, which is shown once: it is a password, and a bearer token for HTTP.
+``mfdata.users NAME [DIRECTORY]`` (``usercommand.py``) asks for a password, or makes a token, and prints the line.
 """
 
 from __future__ import annotations
 
 import base64
-import getpass
 import hashlib
 import hmac
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -200,33 +197,17 @@ def _key(password: str, salt: bytes, cost: int, block: int, parallel: int) -> by
     return hashlib.scrypt(raw, salt=salt, n=cost, r=block, p=parallel, maxmem=memory, dklen=32)
 
 
-def main() -> None:
-    """Print the line of a user."""
+def main() -> int:
+    """Do as the command ``mfdata.users``; its status. So users were made before there was that command."""
+    from mfext.commands import run
+
     arguments = sys.argv[1:]
-    is_token = arguments[:1] == ["--token"]
-    name, *directory = arguments[is_token:] or [""]
+    name, *directory = arguments[arguments[:1] == ["--token"] :] or [""]
     if not name or len(directory) > 1 or ":" in name or name.startswith("-"):
-        sys.stderr.write(
-            "usage: python -m mfdata.receivers.users [--token] NAME [DIRECTORY]   prints a line for users_file\n"
-        )
-        sys.exit(UsageError.exit_code)
-    secret = hashed_token(_shown_token()) if is_token else hashed(_asked_password())
-    sys.stdout.write(":".join([name, secret, *directory]) + "\n")
-
-
-def _shown_token() -> str:
-    token = secrets.token_urlsafe(32)
-    sys.stderr.write(f"token, shown this once: {token}\n")
-    return token
-
-
-def _asked_password() -> str:
-    password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
-    if not password:
-        sys.stderr.write("the password is empty\n")
-        sys.exit(UsageError.exit_code)
-    return password
+        sys.stderr.write("usage: mfdata.users [--token] NAME [DIRECTORY]   prints a line for users_file\n")
+        return UsageError.exit_code
+    return run(["mfdata", "users", *arguments])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
