@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 # Plugins have Makefiles too, and tests and demo call them: they shall say no more than by themselves.
 MAKEFLAGS += --no-print-directory
+# Each process would compile all of its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test unit lint format docs bench upgrade-under-load install-kills job-kills conformance rpm deb model crash-matrix bad-day soak systemd clean
 
 help:  ## list these targets

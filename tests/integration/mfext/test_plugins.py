@@ -34,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     monkeypatch.setenv("METWORK_HOME", str(tmp_path / "homes"))
     monkeypatch.setenv("METWORK_CONFIG_D", str(tmp_path / "etc"))
     monkeypatch.setenv("MFMODULE", "MFDATA")
+    monkeypatch.setenv("MFDATA_SUPERVISOR_START_TIMEOUT", "200")
     monkeypatch.setenv("PATH", f"{COMMANDS}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     yield home_of("mfdata")

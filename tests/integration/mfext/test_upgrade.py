@@ -20,6 +20,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """A module that runs; the others on this machine are not looked at."""
     home = Home("mfdata", tmp_path / "mfdata")
     monkeypatch.setenv("METWORK_HOME", str(tmp_path))
+    monkeypatch.setenv("MFDATA_SUPERVISOR_START_TIMEOUT", "200")
     monkeypatch.setattr(upgrade, "running", lambda: [one for one in upgrade._arbiters() if one.home == str(home.path)])
     subprocess.run([sys.executable, "-m", "mfext", "mfdata", "start"], check=True)
     yield home
