@@ -28,6 +28,7 @@ from mfext.section import Config
 if TYPE_CHECKING:
     import click
 
+    from mfext.doctor import Finding
     from mfext.metrics.metric import Sample
     from mfext.plugin.manifest import Plugin
     from mfext.process import Process
@@ -85,6 +86,12 @@ def _missing(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence
         except Unidentified as error:
             return [ServiceUnavailable(f"a rule asks what a file is: {error.found}", where=rule.where, mend=error.mend)]
     return []
+
+
+def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[Finding]:
+    from mfdata.examine import examine
+
+    return examine(home, config, plugins)
 
 
 def _check_plugin(_home: Home, _config: Config, plugin: Plugin, _others: Sequence[Plugin]) -> Sequence[MetworkError]:
@@ -175,6 +182,7 @@ MODULE = Module(
     check=_check,
     check_plugin=_check_plugin,
     missing=_missing,
+    examine=_examine,
     publish=_publish,
     commands=_commands,
     warnings=_warnings,

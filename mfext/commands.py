@@ -213,7 +213,9 @@ class _Metwork(LazyGroup):
 
 def _commands() -> dict[str, Maker]:
     makers: dict[str, Maker] = {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
-    return makers | {command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply)}
+    return makers | {
+        command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply, doctor)
+    }
 
 
 def _module(name: str) -> click.Command:
@@ -310,3 +312,19 @@ def apply(module: str, plugin: str) -> int:
     if not result.changed:
         click.echo(f"{chosen.name} is not running: checked only")
     return report([*unprepared, *result.problems])
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="The exit status is 1 with a warning, too.")
+@JSON
+@click.argument("module", default="")
+def doctor(module: str, as_json: bool, strict: bool) -> int:
+    """Look at the machine and the home of MODULE, and say what mends what is wrong; nothing is changed.
+
+    The exit status is 1 when there is a fault, with --strict also when there is a warning.
+    """
+    from mfext.module import load_module
+    from mfext.modulecommands import show_findings
+
+    chosen = load_module(module or current_module())
+    return show_findings(chosen, home_of(chosen.name), as_json=as_json, strict=strict)

@@ -13,6 +13,7 @@ from mfext.errors import MetworkError, UsageError, nearest
 if TYPE_CHECKING:
     import click
 
+    from mfext.doctor import Finding
     from mfext.metrics.metric import Metric, Sample
     from mfext.plugin.manifest import Plugin
     from mfext.process import Process
@@ -69,6 +70,8 @@ class Module:
     #: What is valid and does not work as it stands, of the module's configuration and of the plugins: ``develop``,
     #: ``plugins.install`` and ``plugins.check`` warn of it.
     warnings: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())
+    #: More that ``doctor`` looks at: ports, other machines, what only this module needs of the machine.
+    examine: Callable[[Home, Config, Sequence[Plugin]], Iterable[Finding]] = field(default=lambda *_: ())
     #: More that ``status`` shows.
     status: Callable[[Home, Config, Sequence[Plugin]], Sequence[StatusRow]] = field(default=lambda *_: ())
     #: What its processes count, and what ``samples`` gives.

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import click
 
-from mfext.commands import Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
-from mfext.environment import Home, home_of
+from mfext.commands import JSON, Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
+from mfext.environment import Home, home_of, variables
 from mfext.module import Module, load_module
 from mfext.owner import check_owner, is_made
 
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
+
+STRICT = click.option("--strict", is_flag=True, help="The exit status is 1 with a warning, too.")
 
 
 @dataclass(frozen=True)
@@ -118,10 +120,45 @@ def init(target: Target) -> None:
     click.echo(f"{target.home.path} is made" if is_new else f"{target.home.path} is there already")
 
 
+@click.command()
+@STRICT
+@JSON
+@click.pass_obj
+def doctor(target: Target, as_json: bool, strict: bool) -> int:
+    """Look at the machine and the home of the module, and say what mends what is wrong; nothing is changed.
+
+    The exit status is 1 when there is a fault, with --strict also when there is a warning.
+    """
+    return show_findings(target.module, target.home, as_json=as_json, strict=strict)
+
+
+def show_findings(module: Module, home: Home, *, as_json: bool, strict: bool) -> int:
+    """Print all that ``doctor`` finds; the exit status."""
+    from dataclasses import asdict
+
+    from mfext.doctor import FAULT, OK, WARNING, examine, worst
+
+    found = examine(module, home)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        colours = {FAULT: "red", WARNING: "yellow", OK: "green"}
+        width = max(len(one.check) for one in found)
+        for one in found:
+            state = f"{one.state:8}"
+            shown = state if variables().get("NO_COLOR") else click.style(state, fg=colours[one.state])
+            click.echo(f"{shown} {one.check:{width}}  {one.found}")
+            if one.mend:
+                click.echo(f"{'':8} {'':{width}}  -> {one.mend}")
+    state = worst(found)
+    return 1 if state == FAULT or (strict and state == WARNING) else 0
+
+
 LIFE_CYCLE: dict[str, click.Command] = {
     "start": start,
     "stop": stop,
     "restart": restart,
     "status": status,
     "init": init,
+    "doctor": doctor,
 }

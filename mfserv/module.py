@@ -39,6 +39,7 @@ from mfserv.processes import plugin_processes, process_faults
 if TYPE_CHECKING:
     import click
 
+    from mfext.doctor import Finding
     from mfext.metrics.metric import Sample
     from mfext.plugin.manifest import Plugin
 
@@ -78,6 +79,12 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
         errors += process_faults(plugin, {app.name: app for app in apps if app.plugin == plugin.name})
     raise_all(errors)
     check(home, config, apps)
+
+
+def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[Finding]:
+    from mfserv.examine import examine
+
+    return examine(home, config, plugins)
 
 
 def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
@@ -126,6 +133,7 @@ MODULE = Module(
     check=_check,
     publish=_publish,
     commands=_commands,
+    examine=_examine,
     status=_status,
     metrics=METRICS,
     samples=_samples,
