@@ -6,6 +6,7 @@ import os
 import posixpath
 import time
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -13,9 +14,10 @@ from typing import Protocol, TypeVar
 from mfdata import Done, Failed, File, Retry
 from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
+from mfdata.placing import IF_EXISTS, QUARANTINE, REPLACE, other_names
 from mfdata.steps.begun import Begun, Mark
 from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
-from mfdata.steps.sender import MachineFault, Sender, Session
+from mfdata.steps.sender import MachineFault, NameTaken, Sender, Session
 from mfext.option import option
 
 #: Between two looks after what was left on a machine; it doubles.
@@ -40,6 +42,13 @@ class FolderSenderKeys(BreakerKeys):
         "under its own name, which the other machine may then see incomplete.",
     )
     create_directory: bool = option(False, help="Make folders that are not there.")
+    if_exists: str = option(
+        "replace",
+        choices=IF_EXISTS,
+        help="When a file of that name is there: replace = the new one takes its place; number = it gets a number of "
+        "its own, ~ and eight digits before its suffix, which the trace says; quarantine = it has failed, for good. By "
+        "FTP the other machine is asked just before, so that another client may still be quicker.",
+    )
     delete_existing: bool = option(
         False,
         help="When the other machine does not rename over a file that is there: delete that file, then rename. For a "
@@ -55,11 +64,17 @@ class FolderSenderKeys(BreakerKeys):
 class FolderSession(Session, Protocol):
     """A connection that puts files."""
 
-    #: Whether what ``put`` began may lie there.
-    has_begun: bool
+    #: Under which name something that ``put`` began may lie there; '' = nothing can.
+    begun: str
 
-    def put(self, path: Path, name: str, temporary: str) -> None:
-        """Put the file at *path* there under *name*, written as *temporary* first."""
+    def put(self, path: Path, name: str, temporary: str, others: Iterator[str] | None = None) -> str:
+        """Put the file at *path* there under *name*, written as *temporary* first; the name that it has got.
+
+        *others* are the names for when that is taken, in turn; None = what is there is replaced.
+
+        Raises:
+            NameTaken: no name is left.
+        """
 
     def remove(self, name: str) -> bool:
         """Remove what was begun as *name*; whether the other machine let us."""
@@ -74,7 +89,7 @@ class FolderSender(Sender[F]):
     Custom = FolderSenderKeys
     custom: FolderSenderKeys
 
-    _has_begun = False
+    _begun_name = ""
 
     @abstractmethod
     def outcome_of(self, error: BaseException) -> Retry | Failed:
@@ -109,13 +124,16 @@ class FolderSender(Sender[F]):
             return self._put(file, name, temporary, mark)
 
     def _put(self, file: File, name: str, temporary: str, mark: Mark | None) -> Outcome:
-        self._has_begun = False
+        self._begun_name = ""
         try:
-            self.on_connection(lambda session: self._put_by(session, file, name, temporary))
+            name = self.on_connection(lambda session: self._put_by(session, file, name, temporary))
+        except NameTaken as error:
+            self._take_back(mark, error)
+            return Failed(f"{self.machine}: {error}, and if_exists = quarantine", permanent=True)
         except self.faults as error:
             is_of_machine = not self.is_connected or self.is_broken(error)
             outcome = self._with_first_fault(file, self.outcome_of(error))
-            if not self._take_back(temporary, mark, error):
+            if not self._take_back(mark, error):
                 # Perhaps it is in the way of the next try, whose fault then says little.
                 file.tags.setdefault(self._first_fault, os.fsencode(outcome.reason))
             self.leave(politely=False)
@@ -127,15 +145,23 @@ class FolderSender(Sender[F]):
         place = posixpath.normpath(posixpath.join(self.custom.directory, name))
         return Done(note=f"sent to {self.machine} as {place}")
 
-    def _put_by(self, session: F, file: File, name: str, temporary: str) -> None:
+    def _put_by(self, session: F, file: File, name: str, temporary: str) -> str:
         try:
-            session.put(file.path, name, temporary)
+            return session.put(file.path, name, temporary, self._others(name, file.uid))
         finally:
-            self._has_begun = self._has_begun or session.has_begun
+            self._begun_name = session.begun or self._begun_name
 
-    def _take_back(self, temporary: str, mark: Mark | None, error: Exception) -> bool:
+    def _others(self, name: str, uid: str) -> Iterator[str] | None:
+        if self.custom.if_exists == REPLACE:
+            return None
+        if self.custom.if_exists == QUARANTINE:
+            return iter(())
+        folder, slash, basename = name.rpartition("/")
+        return (f"{folder}{slash}{other}" for other in other_names(basename, uid))
+
+    def _take_back(self, mark: Mark | None, error: Exception) -> bool:
         """Remove what was begun there; False = it may be there still. Who is connected later tries that again."""
-        if not self._has_begun:
+        if not self._begun_name:
             if mark:
                 mark.is_kept = mark.is_old
                 self._look_after_soon()
@@ -143,9 +169,9 @@ class FolderSender(Sender[F]):
         try:
             if self._session is None or isinstance(error, TimeoutError):
                 raise error  # it would be waited for once more
-            if self.is_broken(error):
+            if not isinstance(error, NameTaken) and self.is_broken(error):
                 self._connected()
-            is_removed = self._session.remove(temporary)
+            is_removed = self._session.remove(self._begun_name)
         except self.faults:
             self._look_after_soon()
             return False

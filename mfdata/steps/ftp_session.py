@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ftplib  # nosec B402
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.steps.sender import asking, with_command
+from mfdata.steps.sender import NameTaken, asking, with_command
 
 #: Seconds that the other side gets to say good-bye, or to say why it broke a transfer off.
 _LAST_WORDS_S = 2.0
+#: How servers word it that there is no such file.
+_NOT_THERE = re.compile(r"no such file|not found|cannot find|not exist|n't exist", re.IGNORECASE)
 #: Everything that FTP and what is below it can raise.
 FAULTS = (ftplib.Error, OSError, EOFError)
 
@@ -48,8 +51,8 @@ class FtpSession:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._made_folders: set[str] = set()
-        #: Whether what ``put`` began may lie there.
-        self.has_begun = False
+        #: Under which name something that ``put`` began may lie there; '' = nothing can.
+        self.begun = ""
         #: An answer may still be under way.
         self._is_doubtful = False
         self._ftp = _client(account)
@@ -82,24 +85,47 @@ class FtpSession:
             self._make_folder(directory)
             self._ftp.cwd(directory)
 
-    def put(self, path: Path, name: str, temporary: str) -> None:
-        """Store the file at *path* under *name*, replacing what is there; it is complete when it appears.
+    def put(self, path: Path, name: str, temporary: str, others: Iterator[str] | None = None) -> str:
+        """Store the file at *path* under *name*, complete when it appears; the name that it has got.
 
         Args:
             path: the file.
             name: below the directory; may hold ``/``, but neither CR, LF nor NUL.
             temporary: name under which it is written first, in the same folder; *name* = none.
+            others: names for when *name* is taken, in turn; None = what is there is replaced.
+
+        Raises:
+            NameTaken: no name is left.
         """
-        self.has_begun = False
-        final, part = argument(name), argument(temporary)
+        self.begun = ""
+        is_last = temporary == name
+        name = name if others is None else self._free_name(name, others)
+        part = argument(name if is_last else temporary)
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             with asking(f"STOR {temporary}"):
-                self._store(file, final, part)
+                self._store(file, name if is_last else temporary, is_last=is_last)
         with asking(f"SIZE {temporary}"):
-            is_known = self._check_size(part, size, is_last=part == final)
-        if part != final:
-            self._rename(part, final, names=(temporary, name), is_known=is_known)
+            is_known = self._check_size(part, size, is_last=is_last)
+        if is_last:
+            return name
+        if others is not None:
+            if not is_known:
+                words = "502 it does not say which names are taken, and only if_exists = replace works"
+                raise ftplib.error_perm(words)  # noqa: S321  # an answer
+            name = self._free_name(name, others)
+        self._rename(part, argument(name), names=(temporary, name), is_known=is_known)
+        return name
+
+    def _free_name(self, name: str, others: Iterator[str]) -> str:
+        while True:
+            with asking(f"SIZE {name}"):
+                if self._size(argument(name)) is None:
+                    return name
+            try:
+                name = next(others)
+            except StopIteration:
+                raise NameTaken(f"{name} is there already") from None
 
     def remove(self, name: str) -> bool:
         """Remove what was begun as *name*; whether the server let us."""
@@ -110,14 +136,15 @@ class FtpSession:
             return False
         return True
 
-    def _store(self, file: Any, final: str, part: str) -> None:
-        folder = final.rpartition("/")[0]
+    def _store(self, file: Any, name: str, *, is_last: bool) -> None:
+        part = argument(name)
+        folder = part.rpartition("/")[0]
         if folder and self._account.create_directory and folder not in self._made_folders:
             self._make_folder(folder)
         # A server may make the file before it refuses to take it. Under its own name, it may be an older one.
-        self.has_begun = part != final
+        self.begun = "" if is_last else name
         data, _ = self._ftp.ntransfercmd(f"STOR {part}")
-        self.has_begun = True
+        self.begun = name
         with self._reason_of_break():
             try:
                 _send(file, data)
@@ -170,9 +197,9 @@ class FtpSession:
         try:
             with asking(f"RNFR {names[0]}"):
                 self._begin_rename(part)
-        except ftplib.error_perm:
+        except ftplib.error_perm as refused:
             # Some servers hand a file on as soon as it is there.
-            if is_known and self._size(part) is None:
+            if (is_known or _NOT_THERE.search(str(refused))) and self._size(part) is None:
                 return
             raise
         try:

@@ -52,6 +52,10 @@ def with_command(error: BaseException, text: str) -> str:
     return "; ".join([f"{command}: {text}" if command else text, *filter(None, more)])
 
 
+class NameTaken(Exception):
+    """A file of that name is there, and must stay."""
+
+
 class MachineFault(Exception):
     """No file could have been sent: it is the other machine's, or the network's."""
 

@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import posixpath
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import BinaryIO
 
 import paramiko
 
-from mfdata.steps.sender import asking, with_command
+from mfdata.steps.sender import NameTaken, asking, with_command
 
 #: As much is written by one request.
 _BLOCK = 32_768
@@ -54,8 +55,8 @@ class SftpSession:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self._account = account
         self._made_folders: set[bytes] = set()
-        #: Whether what ``put`` began may lie there.
-        self.has_begun = False
+        #: Under which name something that ``put`` began may lie there; '' = nothing can.
+        self.begun = ""
         self._client = paramiko.SSHClient()
         try:
             self._log_in()
@@ -72,32 +73,69 @@ class SftpSession:
         transport = self._client.get_transport()
         return transport is not None and transport.is_active()
 
-    def put(self, path: Path, name: str, temporary: str) -> None:
-        """Put the file at *path* there under *name*, complete when it appears, in place of what is there.
+    def put(self, path: Path, name: str, temporary: str, others: Iterator[str] | None = None) -> str:
+        """Put the file at *path* there under *name*, complete when it appears; the name that it has got.
 
         Args:
             path: the file here.
             name: relative to the directory of the account.
             temporary: the name under which it is written; the same as *name*: it appears while it is written.
+            others: names for when *name* is taken, in turn; None = what is there is replaced.
+
+        Raises:
+            NameTaken: no name is left.
         """
-        self.has_begun = False
-        target, part = self._place(name), self._place(temporary)
+        self.begun = ""
+        is_last = temporary == name
+        if others is not None:
+            name = self._free_name(name, others)
+        part = name if is_last else temporary
         if self._account.create_directory:
             with asking(f"mkdir {posixpath.dirname(name)}"):
-                self._make_folder(posixpath.dirname(target))
+                self._make_folder(posixpath.dirname(self._place(name)))
         with open(path, "rb") as content:
             size = os.fstat(content.fileno()).st_size
             # Under its own name, it may be an older one.
-            self.has_begun = part != target
-            with asking(f"open {temporary}"):
-                remote = self._sftp.open(part, "wb")
-            self.has_begun = True
-            with asking(f"write {temporary}"):
+            self.begun = "" if is_last else part
+            with asking(f"open {part}"):
+                remote = self._sftp.open(self._place(part), "wx" if is_last and others is not None else "wb")
+            self.begun = part
+            with asking(f"write {part}"):
                 _write(content, remote)
-        with asking(f"stat {temporary}"):
-            self._check_size(part, size)
-        if part != target:
-            self._rename(part, target, names=(temporary, name))
+        with asking(f"stat {part}"):
+            self._check_size(self._place(part), size)
+        if is_last:
+            return name
+        if others is not None:
+            return self._rename_new(part, name, others)
+        self._rename(self._place(part), self._place(name), names=(part, name))
+        return name
+
+    def _free_name(self, name: str, others: Iterator[str]) -> str:
+        while self._is_there(self._place(name)):
+            try:
+                name = next(others)
+            except StopIteration:
+                raise NameTaken(f"{name} is there already") from None
+        return name
+
+    def _rename_new(self, part: str, name: str, others: Iterator[str]) -> str:
+        """Rename without replacing, as this command promises where the server follows the protocol."""
+        while True:
+            name = self._free_name(name, others)
+            try:
+                with asking(f"rename {part} to {name}"):
+                    self._sftp.rename(self._place(part), self._place(name))
+            except BROKEN:
+                raise
+            except FileNotFoundError:
+                if self._is_there(self._place(part)):
+                    raise
+            except OSError:
+                if not self._is_there(self._place(name)):
+                    raise
+                continue
+            return name
 
     def remove(self, name: str) -> bool:
         """Remove what was begun as *name*; whether the server let us."""

@@ -178,6 +178,60 @@ def test_a_server_that_does_not_replace_is_not_made_to_unless_it_is_said(tmp_pat
         assert server.files() == {b"radar.png": b"old"}
 
 
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_two_files_of_one_name_are_both_kept_when_told_so(tmp_path: Path, server: Server, suffix: str) -> None:
+    sender = Sender(tmp_path, server, if_exists="number", tmp_suffix=suffix)
+    notes = [sender.send(content=content) for content in (b"1", b"2", b"3")]
+    assert sorted(server.files().values()) == [b"1", b"2", b"3"]
+    assert server.files()[b"radar.png"] == b"1"
+    for name in server.files():
+        assert any(isinstance(note, Done) and note.note.endswith(f" as {os.fsdecode(name)}") for note in notes)
+    sender.step.close()
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_a_taken_name_is_quarantine_when_told_so(tmp_path: Path, server: Server, suffix: str) -> None:
+    sender = Sender(tmp_path, server, if_exists="quarantine", tmp_suffix=suffix)
+    assert sender.send(content=b"1") == Done()
+    outcome = sender.send(content=b"2")
+    assert isinstance(outcome, Failed)
+    assert outcome.permanent
+    assert "radar.png is there already" in outcome.reason
+    assert server.files() == {b"radar.png": b"1"}
+    assert sender.left() == 0
+    assert sender.send(b"other") == Done()
+    sender.step.close()
+
+
+def test_a_failure_removes_nothing_of_another_name(tmp_path: Path) -> None:
+    with sender_to(tmp_path, LosesTheEnd, if_exists="number", tmp_suffix="") as (sender, server):
+        (server.folder / "radar.png").write_bytes(b"1st")
+        assert isinstance(sender.send(), Retry)
+        assert server.files() == {b"radar.png": b"1st"}
+
+
+def test_a_server_that_does_not_say_what_is_there_cannot_keep_two_of_one_name(tmp_path: Path) -> None:
+    with sender_to(tmp_path, KnowsNoSize, if_exists="number") as (sender, server):
+        outcome = sender.send()
+        assert isinstance(outcome, Failed)
+        assert "only if_exists = replace works" in outcome.reason
+        assert server.files() == {}
+
+
+class TakesAwayAtOnce(Handler):
+    """A server that takes a file away before anybody can ask for it."""
+
+    def ftp_SIZE(self, path: str) -> Any:
+        Path(path).unlink(missing_ok=True)
+        return super().ftp_SIZE(path)
+
+
+def test_a_file_that_is_taken_away_before_its_size_is_asked_for_is_done(tmp_path: Path) -> None:
+    with sender_to(tmp_path, TakesAwayAtOnce) as (sender, server):
+        assert sender.send() == Done()
+        assert server.files() == {}
+
+
 class RefusesTheSecondRename(RenamesOverNothing):
     def ftp_RNTO(self, path: str) -> Any:
         if "DELE radar.png" in self.told:

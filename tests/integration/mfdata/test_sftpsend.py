@@ -104,6 +104,33 @@ def test_a_server_that_does_not_replace_is_not_made_to_unless_it_is_said(server:
     assert there(server) == {"radar.png": b"1"}
 
 
+@pytest.mark.parametrize("refuses", [False, True])
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_two_files_of_one_name_are_both_kept_when_told_so(
+    server: SftpServer, sending: Make, suffix: str, refuses: bool
+) -> None:
+    at = sending(if_exists="number", tmp_suffix=suffix)
+    server.refuses_stat = refuses
+    outcomes = [at.send(content=content) for content in (b"1", b"2", b"3")]
+    if refuses:  # then it cannot be told from another fault; nothing is replaced
+        assert outcomes[0] == Done()
+        assert there(server) == {"radar.png": b"1"}
+    else:
+        assert outcomes == [Done()] * 3
+        assert sorted(there(server).values()) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("suffix", [".t", ""])
+def test_a_taken_name_is_quarantine_when_told_so(server: SftpServer, sending: Make, suffix: str) -> None:
+    at = sending(if_exists="quarantine", tmp_suffix=suffix)
+    assert at.send(content=b"1") == Done()
+    outcome = at.send(content=b"2")
+    assert isinstance(outcome, Failed)
+    assert outcome.permanent
+    assert there(server) == {"radar.png": b"1"}
+    assert at.left() == 0
+
+
 @pytest.mark.parametrize("suffix", [".t", ""])
 def test_a_server_need_not_let_us_look(server: SftpServer, sending: Make, suffix: str) -> None:
     server.refuses_stat = True
@@ -140,6 +167,14 @@ def test_a_disk_that_is_full_over_there_is_seen_and_nothing_is_left(
     assert there(server) == {}
     assert at.left() == 0
     assert at.send(b"small") == Done()
+
+
+def test_a_failure_removes_nothing_of_another_name(server: SftpServer, sending: Make) -> None:
+    at = sending(if_exists="number", tmp_suffix="")
+    assert at.send(content=b"1") == Done()
+    server.room = 4
+    assert isinstance(at.send(content=b"content"), Retry)
+    assert there(server) == {"radar.png": b"1"}
 
 
 def test_what_a_killed_worker_left_is_removed(server: SftpServer, sending: Make) -> None:
