@@ -40,6 +40,8 @@ class Answers:
         return answer
 
     def _faults(self, done: Done) -> Iterator[str]:
+        if fault := wrong_tag(dict(done.tags)):
+            yield fault
         for output in done.outputs:
             if not output.path.is_file():
                 yield f'the output "{output.path.name}" was not written'

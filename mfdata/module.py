@@ -15,6 +15,7 @@ Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,8 +121,13 @@ def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_q
 
 def _warnings(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
     from mfdata.destinations import unknown_destinations
+    from mfdata.switch import rules_of, slow_rules
 
-    return unknown_destinations(config, plugins)
+    found: list[MetworkError] = [*unknown_destinations(config, plugins)]
+    for plugin in plugins:
+        with suppress(MetworkError, ValueError):  # rules that cannot be read are a fault, and told as such
+            found += slow_rules(rules_of(plugin))
+    return found
 
 
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:

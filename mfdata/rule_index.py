@@ -58,7 +58,7 @@ class RuleIndex:
         def test(get: Get) -> object:
             return matches(get(tag, b""))
 
-        self._sievable[tag].append(_Sievable(number, test, pattern.literals, pattern.re2))
+        self._sievable[tag].append(_Sievable(number, test, pattern.literals, pattern.re2 or pattern.wider))
         return test
 
     def add_condition(self, number: int, condition: Condition) -> Test:

@@ -2,7 +2,8 @@
 
 Both work on bytes. Regular expressions are Python's; those that RE2 reads the same way are run by RE2, in which no
 expression takes longer than the text is long, so that no author can stop the switch with one. The others (look-around,
-back-references, many repetitions of repetitions) are run by ``re`` within a budget (``rule_budget.py``).
+back-references, many repetitions of repetitions) are run by ``re`` within a budget (``rule_budget.py``), and only where
+RE2 finds something wider: what makes ``re`` compute for ever is mostly a value that does not match.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Pattern:
     literals: tuple[Literal, ...]
     #: The whole pattern for RE2, when there is such.
     re2: bytes | None
+    #: An expression for RE2 that is found in every value that the pattern matches, and perhaps in others.
+    wider: bytes | None = None
 
 
 class PatternError(ValueError):
@@ -64,7 +67,29 @@ def regex_pattern(text: bytes) -> Pattern:
         raise PatternError(str(error)) from None
     translated = _re2_source(tokens)
     safe = linear_search(translated) if translated is not None else None
-    return Pattern(safe or bounded_search(exact.search), tuple(_regex_literals(tokens)), translated if safe else None)
+    literals = tuple(_regex_literals(tokens))
+    if safe is not None:
+        return Pattern(safe, literals, translated)
+    search = bounded_search(exact.search)
+    wider = _wider_source(tokens)
+    may_match = linear_search(wider) if wider is not None else None
+    if may_match is None:
+        return Pattern(search, literals, None)
+    return Pattern(lambda value: may_match(value) is not None and search(value), literals, None, wider)
+
+
+def hard_construct(text: bytes) -> str:
+    """What of the regular expression *text* RE2 cannot read, so that ``re`` has to run it; '' when there is nothing.
+
+    Raises:
+        PatternError: it is no regular expression.
+    """
+    if regex_pattern(text).re2 is not None:
+        return ""
+    tokens = _tokens(text)
+    hard = (token for at, token in enumerate(tokens) if _re2_token(token, tokens[at + 1 :]) is None)
+    found = next(hard, None)
+    return found.decode("utf-8", "replace") if found else "what is repeated so many times"
 
 
 def _several_bytes(part: bytes) -> str:
@@ -149,6 +174,47 @@ def _re2_token(token: bytes, following: list[bytes]) -> bytes | None:
     if token.startswith(b"(?"):
         return token if token.startswith((b"(?:", b"(?P<")) or _is_flags(token, b"is-") else None
     return token
+
+
+#: What stands for anything, and for nothing, in a wider expression.
+_ANYTHING, _NOTHING = rb"(?s:.*)", rb"(?:)"
+
+
+def _wider_source(tokens: list[bytes]) -> bytes | None:
+    """An expression for RE2 that is found wherever *tokens* are, and perhaps elsewhere; None when there is none."""
+    source: list[bytes] = []
+    skipped = 0  # depth within a look-around, which only narrows what matches
+    for token in tokens:
+        if skipped:
+            skipped += _depth_change(token)
+            if not skipped:
+                source.append(_NOTHING)
+        elif token.startswith((b"(?=", b"(?!", b"(?<=", b"(?<!")):
+            skipped = 1
+        elif token == b"+" and source and source[-1] in (b"+", b"*", b"?"):
+            continue  # possessive: it only gives less back
+        else:
+            piece = _wider_token(token)
+            if piece is None:
+                return None
+            source.append(piece)
+    return b"".join(source)
+
+
+def _wider_token(token: bytes) -> bytes | None:
+    if token == b"$" or token.startswith(b"(?#"):
+        return _NOTHING
+    if token.startswith(b"["):
+        return _re2_set(token) or rb"(?s:.)"
+    if token.startswith(b"\\"):
+        return _NOTHING if token == rb"\B" else _re2_token(token, []) or _ANYTHING
+    if token.startswith(b"{") and len(token) > 2:
+        return b"+" if token[1:2] in b"123456789" else b"*"
+    if token.startswith(b"(?P="):
+        return _ANYTHING
+    if token == b"(?>":
+        return b"(?:"
+    return _re2_token(token, [])
 
 
 def _is_at_end(following: list[bytes]) -> bool:

@@ -13,15 +13,22 @@ from mfdata.file import File
 from mfdata.identify import SYSTEM_MAGIC, ContentTags, Identifier, Unidentified
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.places import Places
+from mfdata.rule_budget import EXPRESSION_S
+from mfdata.rule_pattern import hard_construct
 from mfdata.rules import Match, Rule, RuleSet, from_json, parse_condition, parse_rules, to_json
 from mfdata.step import Step
-from mfext.errors import MetworkError, raise_all
+from mfext.errors import ConfigError, MetworkError, raise_all
 from mfext.fs.atomic import replace_file
 from mfext.plugin.manifest import Plugin
 from mfext.section import Config, FreeSection
 
 #: The tags that a switch finds out; they speak of the content, so that they are found out anew for every file.
 PREFIX = "latest.switch.main."
+
+
+#: Rules of one plugin: with very many of the kind that nothing can find quickly, every file of others would wait.
+MAX_RULES = 10_000
+_FEWER = "Say it by fewer patterns, or by a condition of the step."
 
 
 @dataclass(frozen=True)
@@ -105,6 +112,10 @@ def rules_of(plugin: Plugin) -> list[Rule]:
         section = plugin.config.section(name, FreeSection)
         pairs = [(pattern, text, section.origins[pattern]) for pattern, text in section.values.items()]
         rules += parse_rules(plugin.name, name, pairs)
+    if len(rules) > MAX_RULES:
+        raise ConfigError(
+            f"{len(rules)} rules", where=f"{plugin.folder / 'config.ini'}", expected=f"{MAX_RULES} at most", mend=_FEWER
+        )
     return rules
 
 
@@ -112,6 +123,25 @@ def identifying_rule(rules: Iterable[Rule]) -> Rule | None:
     """The first of *rules* for which libmagic is needed; None when it is for none (pure)."""
     word = SYSTEM_MAGIC.rpartition(".")[2]
     return next((rule for rule in rules if rule.type == "magic" or word in rule.tag or word in rule.pattern), None)
+
+
+def slow_rules(rules: Iterable[Rule]) -> list[ConfigError]:
+    """A warning for each of *rules* that RE2 cannot read, so that it may compute for ever, within its budget (pure).
+
+    Raises:
+        PatternError: one is no regular expression.
+    """
+    hard = [(rule, hard_construct(rule.pattern.encode())) for rule in rules if rule.type.endswith("regex")]
+    return [
+        ConfigError(
+            f"{construct} can take very long on some names: a file on which it takes more than {EXPRESSION_S:g} s is "
+            "quarantined as rule_error",
+            where=rule.where,
+            mend="Say it without that, or by several rules.",
+        )
+        for rule, construct in hard
+        if construct
+    ]
 
 
 def queue_priorities(match: Match, of_steps: Mapping[str, int]) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ from mfdata.module import MODULE
 from mfdata.outcome import Outcome
 from mfdata.places import Places
 from mfdata.rules import parse_condition, parse_rules
-from mfdata.switch import Published, Switch, published
+from mfdata.switch import MAX_RULES, Published, Switch, published, rules_of, slow_rules
 from mfext.config import module_config
 from mfext.environment import Home
-from mfext.plugin.manifest import load_plugin
+from mfext.errors import ConfigError
+from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.section import FreeSection
 from mfext.testing import temporary_home
 
@@ -78,18 +80,49 @@ def test_what_is_in_force_is_read_as_it_was_written_and_a_changed_priority_shows
     assert first.fingerprint(first.compiled()) != second.fingerprint(second.compiled())
 
 
-def test_a_rule_that_computes_for_ever_stops_no_file_but_the_one_it_computes_on(home: Home) -> None:
-    pattern = "^([A-Za-z0-9]{1,40}_?){1,40}[.]grib"
+FOR_EVER = "^(?=([A-Za-z0-9]{1,40}_?){1,40}[.]grib)A"
+NEARLY = "^([A-Za-z0-9]{1,40}_?){1,40}[.]grib"
+
+
+@pytest.mark.parametrize(("pattern", "is_error"), [(FOR_EVER, True), (NEARLY, False)])
+def test_a_rule_that_computes_for_ever_stops_no_file_but_the_one_it_computes_on(
+    home: Home, pattern: str, is_error: bool
+) -> None:
     section = "switch_rules:regex:first.core.original_basename"
     (mine,) = parse_rules("mine", section, [(pattern, "main", "mine/config.ini:3")])
     theirs = parse_condition("theirs", "main", "True", "theirs/config.ini:2")
     Published((mine, theirs), frozenset({"mine/main", "theirs/main"}), "keep", {}).write(Places(home))
-    trap = route(home, b"AROME0025SP1MFCLFPW20261129000000aaaaaaaaa.txt")
-    assert isinstance(trap, Failed)
-    assert trap.kind == "rule_error"
-    assert "mine/config.ini:3" in trap.reason
-    assert pattern in trap.reason
+    start = time.process_time()
+    for _ in range(10):
+        trap = route(home, b"AROME0025SP1MFCLFPW20261129000000aaaaaaaaa.txt")
+        assert isinstance(trap, Failed if is_error else Done)
+        if isinstance(trap, Failed):
+            assert trap.kind == "rule_error"
+            assert f"mine/config.ini:3 [{section}] {pattern}" in trap.reason
     for number in range(20):
         outcome = route(home, b"T%d.txt" % number)
         assert isinstance(outcome, Done)
         assert list(map(str, outcome.to)) == ["theirs/main"]
+    assert time.process_time() - start < 5
+
+
+def plugin_with_rules(home: Home, section: str, patterns: list[str]) -> Plugin:
+    (folder := home.plugins / "a").mkdir(parents=True)
+    lines = "\n".join(f"{pattern} = main" for pattern in patterns)
+    (folder / "config.ini").write_text(f"[general]\nname = a\n[step_main]\ncmd = true\n[{section}]\n{lines}\n")
+    return load_plugin(folder, MODULE, home)
+
+
+def test_a_plugin_with_more_rules_than_all_files_can_wait_for_is_refused(home: Home) -> None:
+    section = "switch_rules:equal:first.core.original_basename"
+    plugin = plugin_with_rules(home, section, [f"a{number}" for number in range(MAX_RULES + 1)])
+    with pytest.raises(ConfigError, match="10001 rules; expected 10000 at most"):
+        published(module_config(MODULE, home), [plugin])
+
+
+def test_an_expression_that_may_take_long_is_a_warning_with_its_place(home: Home) -> None:
+    plugin = plugin_with_rules(home, "switch_rules:regex:first.core.original_basename", ["^a+$", "^(?!x)a"])
+    (warning,) = slow_rules(rules_of(plugin))
+    assert warning.message in [one.message for one in MODULE.warnings(home, module_config(MODULE, home), [plugin])]
+    assert warning.message.startswith(f"{plugin.folder / 'config.ini'}:7 [switch_rules:regex:")
+    assert "^(?!x)a: (?! can take very long" in warning.message

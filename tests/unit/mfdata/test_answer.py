@@ -61,3 +61,9 @@ def test_files_for_a_plugin_that_has_a_fault_wait_for_it(places: Places) -> None
 def test_files_for_a_plugin_that_is_required_wait_for_it(places: Places) -> None:
     assert takes(Answers(places, "p", frozenset({"wanted"})), "wanted/main")
     assert not takes(Answers(places, "p", frozenset({"wanted"})), "other/main")
+
+
+def test_tags_of_an_answer_are_bounded_as_those_of_the_file_are(places: Places) -> None:
+    answer = Answers(places, "p").checked(Done(tags={"huge": b"a" * (1 << 20)}))
+    assert isinstance(answer, Failed)
+    assert "the largest is 'huge'" in answer.reason

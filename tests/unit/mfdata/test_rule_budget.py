@@ -15,7 +15,7 @@ from mfdata.rules import Destination, Rule, RuleSet
 NAME = "first.core.original_basename"
 #: What the rule computes on for longer than anybody lives.
 TRAP = b"AROME0025SP1MFCLFPW20261129000000aaaaaaaaa-grib.txt"
-TRAPPING = r"^([A-Za-z0-9]{1,40}_?){1,40}[.]grib"
+TRAPPING = r"^(?=([A-Za-z0-9]{1,40}_?){1,40}[.]grib)A.*grib"
 #: A timer is looked at with each tick of the kernel; what cannot be interrupted is short.
 MARGIN_S = 0.2
 
@@ -36,10 +36,10 @@ def rule(pattern: str, kind: str = "regex", plugin: str = "p") -> Rule:
     "expression",
     [
         TRAPPING,
-        r"(?!x)(a+)+$",
-        r"(?=A)([A-Za-z0-9]+)*[.]grib",
-        r"(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)(.*)\1x$",
-        r"(?s)(?:(?=.*b)|.)*(?:(?=.*c)|.)*y\Z(?!x)",
+        r"(?=(a+)+$).*!",
+        r"(?!([A-Za-z0-9]+)*[.]grib)A",
+        r"(a*)(a*)(a*)(a*)(a*)(a*)(a*)(a*)(a*)\1\2\3c\4|(a*)(a*)(a*)(a*)(a*)(a*)(a*)(a*)c?\9\9\9x!|b(?!b)!",
+        r"(?s)(?:(?=.*b)|.)*(?:(?=.*c)|.)*(?!!)!\Z",
     ],
 )
 def test_an_expression_that_computes_for_ever_ends_with_its_budget(expression: str) -> None:

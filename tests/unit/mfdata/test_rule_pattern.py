@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfdata.rule_pattern import Pattern, PatternError, fnmatch_pattern, regex_pattern
+from mfdata.rule_pattern import Pattern, PatternError, fnmatch_pattern, hard_construct, regex_pattern
 from mfdata.rule_sieve import new_sieve
 
 
@@ -94,6 +94,39 @@ def test_no_regex_that_re2_knows_takes_long(pattern: bytes) -> None:
     assert time.process_time() - start < 1
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        b"^([A-Za-z0-9]{1,40}_?){1,40}[.]grib",
+        rb"^(?!x)(a+)+$(?<!b)[.]",
+        rb"(a*)(a*)(a*)(a*)(a*)(a*)\1\2x",
+        b"(?=a)(a|aa)+x",
+        b"(a++a*)*(?!b)x",
+    ],
+)
+def test_what_cannot_match_is_told_without_re(pattern: bytes) -> None:
+    compiled = regex_pattern(pattern)
+    assert compiled.re2 is None
+    start = time.process_time()
+    for _ in range(100):
+        assert not compiled.matches(b"a" * 200 + b"!")
+    assert time.process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("pattern", "construct"),
+    [
+        (b"^a.*b$", ""),
+        (b"^(a+)+$", ""),
+        (b"^(?!x)a", "(?!"),
+        (rb"(a)b\1", r"\1"),
+        (b"^([A-Za-z0-9]{1,40}_?){1,40}[.]grib", "what is repeated so many times"),
+    ],
+)
+def test_what_re2_cannot_read_is_named(pattern: bytes, construct: str) -> None:
+    assert hard_construct(pattern) == construct
+
+
 # ── the same answers as Python ─────────────────────────────────────────────────────────────────────────────────────
 
 VALUES = st.text(alphabet="ab_.1 \n\u00e9", max_size=12).map(str.encode) | st.binary(max_size=6)
@@ -138,6 +171,8 @@ def test_fnmatch_is_fnmatchcase(pattern: bytes, values: list[bytes]) -> None:
 
 def check_sieves(pattern: Pattern, value: bytes) -> None:
     """Whatever may stand for the pattern in a sieve finds every value that it matches."""
+    if pattern.wider and pattern.matches(value):
+        assert 1 in (new_sieve([pattern.wider])(value) or ())
     sources = [*(literal.re2 for literal in pattern.literals), *([pattern.re2] if pattern.re2 else [])]
     found = new_sieve(sources)(value)
     assert found is not None
