@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers import RabbitMQ, Redis, rabbitmq_server, redis_server
+
+# How long an example takes says how much else the machine has to do.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 #: Folders of tests, those whose files take longest first: what is quick fills the cores in the end.
 _LONGEST_FIRST = ("system", "integration", "contracts")

@@ -224,7 +224,7 @@ LEAVES = st.sampled_from(
 
 
 @given(st.recursive(LEAVES, grown, max_leaves=8))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 def test_no_accepted_condition_raises_type_error(text: str) -> None:
     try:
         condition = compile_condition(text)

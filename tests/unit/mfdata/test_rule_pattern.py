@@ -143,7 +143,7 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS, max_size=7).map("".join), st.lists(VALUES, min_size=1, max_size=6))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_regex_is_re_search(pattern: str, values: list[bytes]) -> None:
     # A character of several bytes is one for a quantifier here, which it is not for re.
@@ -161,7 +161,7 @@ def test_regex_is_re_search(pattern: str, values: list[bytes]) -> None:
 
 
 @given(st.text(alphabet="ab_1.*?[]!-\\\n", max_size=8).map(str.encode), st.lists(VALUES, min_size=1, max_size=6))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_fnmatch_is_fnmatchcase(pattern: bytes, values: list[bytes]) -> None:
     compiled = fnmatch_pattern(pattern)
     for value in values:

@@ -420,7 +420,7 @@ TEXTS = st.text(alphabet="ab_.1", max_size=8).map(str.encode)
     st.tuples(*declared_rules()).map(lambda lists: [rule for part in lists for rule in part]),
     st.lists(st.fixed_dictionaries({}, optional={NAME: TEXTS, DIRNAME: TEXTS, MAGIC: TEXTS}), min_size=1, max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_index_finds_what_a_loop_over_the_rules_finds(declared: list[Rule], files: list[dict[str, bytes]]) -> None:
     compiled = RuleSet(declared, STEPS)
     for tags in files:

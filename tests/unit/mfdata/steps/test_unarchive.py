@@ -304,7 +304,7 @@ def test_folders_as_old_net_writes_them_are_folders(tmp_path: Path) -> None:
 
 
 @both
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.integers(0, 2000), value=st.integers(0, 255))
 def test_no_damaged_byte_raises_anything_else(
     kind: type[Unarchive], pack: Pack, tmp_path: Path, place: int, value: int
