@@ -27,6 +27,8 @@ _SIZE = 8
 _AT_ONCE = 5.0
 #: Looks in a row that must find the same, however short the time that is allowed.
 _LOOKS = 2
+#: Seconds between two looks, at most, for the memory of a process that has shown none so far.
+_LONGEST_PAUSE = 30.0
 
 
 class Pulse:
@@ -80,6 +82,9 @@ class _Seen:
     #: Seconds for which it has been the same turn, and looks that found so.
     standing: float = 0.0
     looks: int = 0
+    #: When its memory is looked for once more, and the pause until then: many never have one.
+    search_at: float = 0.0
+    pause: float = 1.0
 
 
 class Liveness:
@@ -106,11 +111,10 @@ class Liveness:
 
     def _stands(self, pid: int, passed: float) -> bool:
         """Whether the process has not turned since the last look."""
-        if pid not in self._seen:
-            self._seen[pid] = _Seen(memory_of(pid))
-        seen = self._seen[pid]
-        if seen.fd < 0:
-            seen.fd = memory_of(pid)
+        seen = self._seen.setdefault(pid, _Seen(-1))
+        if seen.fd < 0 and self._looked >= seen.search_at:
+            seen.fd, seen.pause = memory_of(pid), min(2 * seen.pause, _LONGEST_PAUSE)
+            seen.search_at = self._looked + seen.pause
         turn = int.from_bytes(os.pread(seen.fd, _SIZE, 0), "little") if seen.fd >= 0 else 0
         if turn != seen.turn or not (turn or _is_stopped(pid)):
             seen.turn, seen.standing, seen.looks = turn, 0.0, 0

@@ -12,6 +12,8 @@ from mfext.process import Process
 
 #: Seconds after which a process that does not report is taken for ready.
 _ALIVE_MEANS_READY = 1.0
+#: Seconds after which a loop that stands still is named, whatever it is allowed.
+_SEEN = 10.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def process_state(
         pid for pid in pids if _is_ready(process, pid, is_older(started[pid], _ALIVE_MEANS_READY, now), facts)
     )
     wanted = process.numprocesses if process.autostart else 0
-    stands = bool(process.stalled_after) and known.get("standing", 0.0) > process.stalled_after / 2
+    stands = bool(process.stalled_after) and known.get("standing", 0.0) > min(process.stalled_after / 2, _SEEN)
     state = "failing" if stands else _state(process, known, wanted, pids, ready, facts, last_exit)
     reason = _reason(state, wanted, len(ready), known, last_exit, now)
     if stands:

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from mfext import log
@@ -92,7 +93,7 @@ class Worker:
         self.loop = loop
         self.seat = seat
         self.place = Place(home, spec.app, spec.slot)
-        self.server = server_of(spec, seat)
+        self.server = server_of(spec, seat, loop.turns)
         self._woken = asyncio.Event()
         #: It is to be replaced: it leaves as if it were too old.
         self._renewed = False
@@ -191,8 +192,11 @@ class Worker:
             events.call_later(_LOOK, self._lost_holder)
 
 
-def server_of(spec: Spec, seat: Seat) -> Server:
-    """What serves the app of *spec*; its code is imported here."""
+def server_of(spec: Spec, seat: Seat, progress: Callable[[], None]) -> Server:
+    """What serves the app of *spec*; its code is imported here. It calls *progress* for each request that it takes.
+
+    Where code blocks the loop, many requests may be answered in one turn of it.
+    """
     if spec.kind == "command":
         from mfserv.servers.command import CommandServer
 
@@ -203,19 +207,19 @@ def server_of(spec: Spec, seat: Seat) -> Server:
     if spec.kind == "static":
         from mfserv.servers.static import static_files
 
-        return TornadoServer(static_files(spec.target), seat.listening, spec.max_body)
+        return TornadoServer(static_files(spec.target), seat.listening, spec.max_body, progress)
     from mfserv.servers.target import load_app
 
     app, kind = load_app(spec.target, spec.kind)
     if kind == "tornado":
-        return TornadoServer(app, seat.listening, spec.max_body)
+        return TornadoServer(app, seat.listening, spec.max_body, progress)
     from mfserv.servers.asgi import AsgiServer
     from mfserv.servers.wsgi import WsgiApp
 
     if kind == "wsgi":
         bridge = WsgiApp(app, spec.concurrency)
         return AsgiServer(bridge, seat.listening, spec.graceful_timeout, lifespan=False)
-    return AsgiServer(app, seat.listening, spec.graceful_timeout)
+    return AsgiServer(app, seat.listening, spec.graceful_timeout, progress=progress)
 
 
 if __name__ == "__main__":

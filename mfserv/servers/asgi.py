@@ -31,8 +31,18 @@ _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/?#@\s]+))(?::([0-9]{0,5}))
 class AsgiServer:
     """An ASGI app on a listening socket."""
 
-    def __init__(self, app: Any, listening: socket, graceful_timeout: float = 30.0, lifespan: bool = True) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listening: socket,
+        graceful_timeout: float = 30.0,
+        *,
+        lifespan: bool = True,
+        progress: Callable[[], None] | None = None,
+    ) -> None:
+        """*progress* is called for each request that is taken."""
         self.app = app
+        self.progress = progress
         self.listening = listening
         #: Requests in hand, and WebSockets that are open.
         self.busy = self.standing = 0
@@ -134,6 +144,8 @@ class AsgiServer:
         if "\0" in scope["path"]:
             await send_nothing(scope["type"], send)
             return
+        if self.progress:
+            self.progress()
         exchange = Exchange(receive, send)
         scope["asgi"] = {**scope["asgi"], "spec_version": "2.4"}  # send raises OSError once the client has left
         try:

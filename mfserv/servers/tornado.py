@@ -26,8 +26,11 @@ _NOTHING = Application(log_function=lambda _handler: None)
 class TornadoServer(HTTPServer):
     """A tornado app on a listening socket."""
 
-    def initialize(self, app: Any, listening: socket, max_body: int) -> None:  # type: ignore[override]
-        """Tornado makes its servers by this."""
+    def initialize(  # type: ignore[override]
+        self, app: Any, listening: socket, max_body: int, progress: Callable[[], None] | None = None
+    ) -> None:
+        """Tornado makes its servers by this; *progress* is called for each request that is taken."""
+        self.progress = progress
         buffer = max(max_body, 1_000_000) + 100_000
         super().initialize(app, xheaders=True, max_body_size=max_body, max_buffer_size=buffer)
         # The router writes the access log.
@@ -37,7 +40,7 @@ class TornadoServer(HTTPServer):
         self.in_hand: set[object] = set()
         self._detached: set[IOStream] = set()
 
-    def __init__(self, app: Any, listening: socket, max_body: int) -> None:
+    def __init__(self, app: Any, listening: socket, max_body: int, progress: Callable[[], None] | None = None) -> None:
         """See initialize."""
 
     @property
@@ -97,9 +100,14 @@ class TornadoServer(HTTPServer):
         request_conn.detach = detached  # type: ignore[attr-defined]
         return _Identified(
             super().start_request(server_conn, request_conn),
-            began=lambda: self.in_hand.add(server_conn),
+            began=lambda: self._began(server_conn),
             nothing=lambda: _NOTHING.start_request(server_conn, request_conn),
         )
+
+    def _began(self, server_conn: object) -> None:
+        self.in_hand.add(server_conn)
+        if self.progress:
+            self.progress()
 
     def on_close(self, server_conn: object) -> None:
         """Forget a connection."""

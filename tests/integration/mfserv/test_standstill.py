@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -19,6 +20,8 @@ POOL = ThreadPoolExecutor(1)
 async def app(scope, receive, send):
     if scope["type"] != "http":
         return
+    if scope["path"].endswith("/slow"):
+        time.sleep(1)
     if scope["path"].endswith("/block"):
         time.sleep(100000)
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -33,6 +36,7 @@ def running(new_serv: Callable[[str], Serv]) -> Serv:
     serv = new_serv("")
     serv.develop(serv.plugin("still", code=CODE, stalled_after="2", workers="1", timeout="1"))
     serv.develop(serv.plugin("leaver", code=CODE, stalled_after="0", workers="1", graceful_timeout="1", timeout="1"))
+    serv.develop(serv.plugin("busy", code=CODE, stalled_after="4", workers="1"))
     return serv
 
 
@@ -43,6 +47,14 @@ def test_a_worker_that_stands_still_is_killed_named_and_replaced(running: Serv) 
     assert exits_of(running.home, "app.still.main.0")[-1].stalled >= 2
     assert running.service.get("/still/").body == b"short"
     assert "since its loop had stood still" in running.run("mfserv.status")
+
+
+def test_a_worker_that_blocks_but_goes_on_from_request_to_request_is_left_alone(running: Serv) -> None:
+    before = running.pids("app.busy.main.0")
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: running.service.get("/busy/slow").status, range(10)))
+    assert answers == [200] * 10
+    assert running.pids("app.busy.main.0") == before
 
 
 @pytest.mark.parametrize("what", ["block", "thread"])

@@ -53,6 +53,11 @@ def state(
         (state(ONE, {"1": 990}, (1,), drained=True), "drained", "it takes no more work, since it was told to drain"),
         (state(replace(ONE, stalled_after=10.0), {"1": 990}, (1,), standing=4.0), "running", ""),
         (
+            state(replace(ONE, stalled_after=600.0), {"1": 990}, (1,), standing=11.0),
+            "failing",
+            "its loop has stood still for 11 s; stalled_after = 600 s",
+        ),
+        (
             state(replace(ONE, stalled_after=10.0), {"1": 990}, (1,), standing=8.0),
             "failing",
             "its loop has stood still for 8 s; stalled_after = 10 s",
