@@ -5,10 +5,7 @@ A file on which a worker died goes alone, and so do all files of a batch that fa
 
 from __future__ import annotations
 
-import os
-import random
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,15 +15,14 @@ from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import Safety
 from mfdata.delivery import remove_transaction
 from mfdata.file import File, Tags, read_tags
-from mfdata.legs import made_events, name_taken, passed_on
+from mfdata.legs import name_taken, passed_on
 from mfdata.names import committed_path, prepared_path
-from mfdata.outcome import Done, Failed, Outcome, decide
+from mfdata.outcome import Done, Failed, Outcome
 from mfdata.queue import Claim, Queue
 from mfdata.recovery import BATCH, GATHERING
 from mfdata.trace import Trace
-from mfdata.worker import Worker, one_line
+from mfdata.worker import Worker
 from mfext.clock import age
-from mfext.disk import is_no_room
 from mfext.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,7 +68,7 @@ class BatchWorker(Worker):
         except OSError as error:  # there is no room for a mark
             if not self._batch:
                 raise
-            self._give_back(self._batch, error, was_told=False)
+            self.disk.put_back(_claims(self._batch), error, was_told=False)
         else:
             self.work_batch(self._batch)
         self._end(self._batch[0].claim)
@@ -80,7 +76,7 @@ class BatchWorker(Worker):
         return True
 
     def _try_again(self) -> None:
-        before = list(self._unfinished)
+        before = list(self.disk.unfinished)
         super()._try_again()
         if before:
             self._end(before[0].claim)
@@ -122,7 +118,7 @@ class BatchWorker(Worker):
 
     def _end(self, claim: Claim) -> None:
         """Remove the marks of the batch of *claim*, unless one of its files is still in hand."""
-        if not self._unfinished:
+        if not self.disk.unfinished:
             for mark in (GATHERING, BATCH):
                 claim.path.with_name(mark).unlink(missing_ok=True)
 
@@ -132,7 +128,7 @@ class BatchWorker(Worker):
             self.work(batch[0].claim)
             return
         start = time.time()
-        refused = [(taken, why) for taken in batch if (why := self._refused(taken.file, start))]
+        refused = [(taken, why) for taken in batch if (why := self._entry.refuse(taken.file, start))]
         self._settle_each(refused, start)
         kept_out = [taken for taken, _ in refused]
         ready = [taken for taken in batch if taken not in kept_out]
@@ -143,85 +139,63 @@ class BatchWorker(Worker):
 
     def _work_together(self, batch: Sequence[Taken], start: float) -> None:
         try:
-            said = self._run_batch(batch)
+            self.step.begin(batch[0].claim.place)
+            answer = self.call_step(
+                lambda: self._process(batch), "the batch failed; its files are tried one by one", files=len(batch)
+            )
         except OSError as error:  # there is no room
-            self._give_back(batch, error, was_told=False)
+            self.disk.put_back(_claims(batch), error, was_told=False)
             return
-        if isinstance(said, Failed):
+        if isinstance(answer, Failed):
             remove_transaction(prepared_path(batch[0].claim.place))
             for taken in batch:
                 self.work(taken.claim)
-        elif isinstance(said, Done):
-            self._hand_over_together(batch, said, age(start))
+        elif isinstance(answer, Done):
+            self._hand_over_together(batch, answer, age(start))
         else:
             # What the files make lies with the first one, which therefore is the last to go.
-            pairs = list(zip(batch, said, strict=True))
+            pairs = list(zip(batch, answer, strict=True))
             self._settle_each([*pairs[1:], pairs[0]], start)
 
-    def _run_batch(self, batch: Sequence[Taken]) -> Failed | Done | list[Outcome]:
+    def _process(self, batch: Sequence[Taken]) -> Failed | Done | list[Outcome]:
         """What the step says: that they failed, that all went into its outputs, or an outcome for each."""
-        self.step.begin(batch[0].claim.place)
-        try:
-            said = self._batch_step.process_batch([taken.file for taken in batch])
-            if faults := [fault for taken in batch if (fault := wrong_tag(taken.file.tags))]:
-                return Failed(faults[0])
-            if isinstance(said, Done) and said.outputs:
-                said = self._answers.checked(said)
-                said = name_taken(said) or said
-            if isinstance(said, Failed) or (isinstance(said, Done) and said.outputs):
-                return said
-            answers = [self._answers.checked(one) or Done() for one in outcomes_of(said, len(batch))]
-            return [name_taken(answer) or answer for answer in answers]
-        except (MemoryError, KeyboardInterrupt):
-            raise  # whoever leaks has none for the next file either: this process ends, and recovery counts a crash
-        except BaseException as error:  # the step is not ours: whatever it raises is an outcome, sys.exit() as well
-            if is_no_room(error) or os.getpid() != self._pid:
-                raise
-            self.step.log.exception("the batch failed; its files are tried one by one", files=len(batch))
-            return Failed(one_line(error), traceback=traceback.format_exc())
+        answer = self._batch_step.process_batch([taken.file for taken in batch])
+        if faults := [fault for taken in batch if (fault := wrong_tag(taken.file.tags))]:
+            return Failed(faults[0])
+        if isinstance(answer, Done) and answer.outputs:
+            answer = self._answers.checked(answer)
+            answer = name_taken(answer) or answer
+        if isinstance(answer, Failed) or (isinstance(answer, Done) and answer.outputs):
+            return answer
+        answers = [self._answers.checked(one) or Done() for one in outcomes_of(answer, len(batch))]
+        return [name_taken(one) or one for one in answers]
 
     def _settle_each(self, pairs: Sequence[tuple[Taken, Outcome]], start: float) -> None:
         duration = age(start) / max(1, len(pairs))
         for number, (taken, outcome) in enumerate(pairs):
-            attempts = int(taken.file.tags.get("latest.core.attempt", b"0"))
-            self._is_told = False
             try:
-                decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
-                self._settle(taken.claim, taken.file, decision, duration)
+                self.settlement.settle(taken.claim, taken.file, outcome, duration)
             except OSError as error:
-                self._put_back(taken.claim, error)
-                self._give_back([later for later, _ in pairs[number + 1 :]], None, was_told=False)
+                self.disk.put_back([taken.claim], error, was_told=self.settlement.is_told)
+                later = _claims([one for one, _ in pairs[number + 1 :]])
+                self.disk.release(later, "another one could not", was_told=False)
                 return
-        self._wait_no_longer()
+        self.disk.end_pause()
 
     def _hand_over_together(self, batch: Sequence[Taken], outcome: Done, duration: float) -> None:
         """All files end and the outputs are handed over, in one instant."""
-        first, *others = batch
-        self._is_told = False
+        claims, files = _claims(batch), [taken.file for taken in batch]
         try:
-            made = self._legs.of_outputs(first.claim, outcome, first.file, _shared_tags(batch) | outcome.tags)
-            into = [uid for uid, _, _ in made]
-            each = {"event": "done", "duration": round(duration / len(batch), 6), "to": [], "into": into}
-            self._tell(
-                *({**each, "uid": one.file.uid, "name": one.file.basename} for one in batch),
-                *made_events(made, first.file),
-            )
-            legs = [leg for _, _, legs in made for leg in legs]
-            ends = [taken.claim.place for taken in others]
-            self._tell_others(self._delivery.hand_over(first.claim.place, legs, ends), first.file)
-            self._wait_no_longer()
+            self.settlement.hand_over_together(claims, files, _shared_tags(batch), outcome, duration)
+            self.disk.end_pause()
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.
-            self._give_back(
-                batch[:1] if committed_path(first.claim.place).exists() else batch, error, was_told=self._is_told
-            )
+            back = claims[:1] if committed_path(claims[0].place).exists() else claims
+            self.disk.put_back(back, error, was_told=self.settlement.is_told)
 
-    def _give_back(self, batch: Sequence[Taken], error: OSError | None, *, was_told: bool) -> None:
-        """Let the files wait again; those for which even that cannot be done are tried again later."""
-        if error:
-            self._wait_longer(error, batch[0].claim.name)
-        for taken in batch:
-            self._return(taken.claim, one_line(error) if error else "another one could not", was_told=was_told)
+
+def _claims(batch: Sequence[Taken]) -> list[Claim]:
+    return [taken.claim for taken in batch]
 
 
 def _shared_tags(batch: Sequence[Taken]) -> Tags:

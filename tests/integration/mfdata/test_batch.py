@@ -263,7 +263,7 @@ def test_a_full_disk_puts_all_back(home: Home, bench: Make) -> None:
     offer(home, "a", "b")
     assert at.worker._work_next()
     assert sorted(files_in(home, OWN)) == ["a", "b"]
-    assert at.worker._pause > 0
+    assert at.worker.disk.pause > 0
 
 
 def test_what_cannot_even_be_put_back_is_so_later(home: Home, bench: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +275,7 @@ def test_what_cannot_even_be_put_back_is_so_later(home: Home, bench: Make, monke
         patch.setattr(os, "rename", _no_room)
         patch.setattr(Path, "rename", _no_room)
         assert at.worker._work_next()
-        assert len(at.worker._unfinished) == 2
+        assert len(at.worker.disk.unfinished) == 2
     at.worker._try_again()
     assert sorted(files_in(home, OWN)) == ["a", "b"]
     at.worker._collect()
@@ -307,10 +307,10 @@ def test_a_file_that_could_not_be_delivered_is_so_though_the_next_one_was(
     monkeypatch.setattr(os, "rename", no_room_once)
     assert at.worker._work_next()
     assert list(files_in(home, NEXT)) == ["b"]
-    assert at.worker._pause > 0
+    assert at.worker.disk.pause > 0
     at.worker._try_again()
     assert sorted(files_in(home, NEXT)) == ["a", "b"]
-    assert at.worker._pause == 0
+    assert at.worker.disk.pause == 0
     assert [path.name for path in Path(at.queue._work).iterdir()] == [".lock"]
     assert inventory(home)["balanced"]
 
@@ -368,7 +368,7 @@ def test_no_room_for_a_mark_puts_all_back(home: Home, bench: Make, monkeypatch: 
         patch.setattr(Path, "touch", _no_room)
         assert at.worker._work_next()
     assert sorted(files_in(home, OWN)) == ["a", "b"]
-    assert at.worker._pause > 0
+    assert at.worker.disk.pause > 0
     at.work()
     assert list(files_in(home, NEXT)) == ["a+b"]
 

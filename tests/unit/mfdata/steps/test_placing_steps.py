@@ -150,7 +150,7 @@ class Bench:
         path = self.home.path / "part"
         path.write_bytes(content)
         write_tags(path, first_tags(uid, name, b"incoming"), self.places.sidecars)
-        path.rename(self.places.queue(self.worker.target) / waiting_name(name))
+        path.rename(self.places.queue(self.worker.settlement.target) / waiting_name(name))
         return uid
 
     def work(self) -> None:
