@@ -7,6 +7,7 @@ import posixpath
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -106,6 +107,8 @@ class FolderSender(Sender[F]):
         self._begun = Begun(self.home.var / "begun" / f"{self.plugin}.{self.name}", place)
         self._look_after_at = time.monotonic() if self._begun.any_left() else 0.0
         self._look_after_wait = _LOOK_AFTER_S
+        #: Until when no file waits for what cannot be removed.
+        self._leave_alone_until = 0.0
 
     def process(self, file: File) -> Outcome:
         path = written_path(Path(), self.custom.dest_basename, file, f"{self.plugin}/{self.name}", time.localtime())
@@ -169,15 +172,20 @@ class FolderSender(Sender[F]):
         try:
             if self._session is None or isinstance(error, TimeoutError):
                 raise error  # it would be waited for once more
-            if not isinstance(error, NameTaken) and self.is_broken(error):
-                self._connected()
-            is_removed = self._session.remove(self._begun_name)
+            is_removed = self._remove(self._session, isinstance(error, NameTaken) or not self.is_broken(error))
         except self.faults:
             self._look_after_soon()
             return False
         if mark:
             mark.is_kept = False
         return is_removed
+
+    def _remove(self, session: F, is_usable: bool) -> bool:
+        """Remove what was begun, over *session* if *is_usable*, or else over a new one."""
+        if is_usable:
+            with suppress(*self.faults):  # an answer to what failed before may still be under way in it
+                return session.remove(self._begun_name)
+        return self._connected().remove(self._begun_name)
 
     def _with_first_fault(self, file: File, outcome: Retry | Failed) -> Retry | Failed:
         """*outcome* with the fault that left something there, if another came of it."""
@@ -201,7 +209,7 @@ class FolderSender(Sender[F]):
 
     def _remove_left(self, session: F) -> None:
         """Remove what transfers that were broken off have left there; files go on where that cannot be done."""
-        if time.monotonic() < self._look_after_at:
+        if time.monotonic() < self._leave_alone_until:
             return
         self._look_after_at = 0.0
         for name, mark in self._begun.left():
@@ -209,6 +217,7 @@ class FolderSender(Sender[F]):
                 session.remove(name)
             except self.faults as error:
                 self._look_after_soon()
+                self._leave_alone_until = self._look_after_at
                 if self.is_broken(error):
                     raise
             else:
@@ -229,6 +238,7 @@ class FolderSender(Sender[F]):
         return left if ends is None else min(left, ends)
 
     def _look_after(self) -> None:
+        self._leave_alone_until = 0.0
         self._look_after_wait = min(2 * self._look_after_wait, _LONGEST_LOOK_AFTER_S)
         try:
             self._connected()

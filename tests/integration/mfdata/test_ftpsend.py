@@ -499,6 +499,43 @@ def test_nothing_is_left_by_a_refusal(tmp_path: Path, suffix: str) -> None:
         assert not any(name.endswith(b".t") for name in server.files())
 
 
+class TellsTwice(Handler):
+    """A server that says of a transfer that it broke off, and then that it is through with it (RFC 959, ABOR)."""
+
+    def ftp_STOR(self, file: str, mode: str = "w") -> Any:
+        if "large" in file:
+            Path(file).write_bytes(b"half")
+            self.respond("426 Broken off.")
+            return self.respond("226 Through.")
+        return super().ftp_STOR(file, mode)
+
+
+def test_an_answer_under_way_is_not_taken_for_that_of_the_next_command(tmp_path: Path) -> None:
+    with sender_to(tmp_path, TellsTwice) as (sender, server):
+        assert isinstance(sender.send(b"large"), Retry)
+        assert server.files() == {}
+        assert sender.left() == 0
+        assert sender.send(b"small") == Done()
+
+
+class AnswersLate(Handler):
+    """A server that is silent after the first file."""
+
+    def respond(self, resp: str, *more: Any, **others: Any) -> None:
+        if not (resp.startswith("226") and self.told[-1].startswith("STOR late")):
+            super().respond(resp, *more, **others)
+
+
+def test_a_file_whose_answer_is_late_is_sent_once_a_try(tmp_path: Path) -> None:
+    with sender_to(tmp_path, AnswersLate, timeout=2.0) as (sender, server):
+        assert sender.send(b"1") == Done()
+        assert isinstance(sender.send(b"late"), Retry)
+        assert sum(line.startswith("STOR late") for line in server.told) == 1
+        assert sender.send(b"2") == Done()
+        assert server.files() == {b"1": b"content", b"2": b"content"}
+        assert sender.left() == 0
+
+
 class Resets(Handler):
     """A server that loses its connections in the middle of a transfer, once."""
 
