@@ -32,9 +32,10 @@ from mfserv.limits import Rate, lane, passing, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
 
-#: Bytes that the router may hold of a request: its line and headers must fit, less what it adds.
+#: Bytes that address and headers of a request may have, and those that the router may hold of one: a head that does
+#: not fit into them, less what it adds, is answered by HAProxy in its own words.
 #: Those that may be sent again are copied whole: each kilobyte costs every request.
-BUFFER = 16_384
+LONGEST_HEAD, BUFFER = 14_336, 32_768
 #: Bytes of it that are left free for what the router adds.
 REWRITE = 2048
 #: Milliseconds that a request is put back in the queue for each request of its client in the last ten seconds.
@@ -121,6 +122,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         },
         "buffer": BUFFER,
         "rewrite": REWRITE,
+        "longest_head": LONGEST_HEAD,
         "forgeable": forgeable(),
         "claims": tokens,
     }
@@ -196,6 +198,7 @@ def _maps(
         "auth": [(app.id, "named" if app.settings.clients else "known") for app in apps if app.settings.auth != "none"],
         "allowed": [(f"{app.id}|{client}", 1) for app in apps for client in app.settings.clients],
         "cors": [(f"{app.id}|{origin}", 1) for app in apps for origin in app.settings.cors_origins],
+        "cors_apps": [(app.id, 1) for app in apps if app.settings.cors_origins],
         "async": [(app.id, app.settings.async_) for app in apps if app.settings.async_ != "off"],
         "backends": [
             (f"{app.id}|{name}", places.get((app.id, name), f"app.{app.id}")) for app in apps for name in known.classes

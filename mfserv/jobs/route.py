@@ -70,7 +70,7 @@ class Published:
 
     def route_of(self, path: str, host: str = "") -> JobRoute | None:
         """The route for requests of *path* at *host*: one of that host before one of all, then the longest path."""
-        name = host.lower().rpartition(":")[0] if re.search(r":[0-9]+$", host) else host.lower()
+        name = re.sub(r"\.*(:[0-9]*)?$", "", host.lower())
         found = [route for route in self.routes if _is_below(path, route.path) and {name, "*"} & {*route.hosts}]
         return max(found, key=lambda route: (name in route.hosts, len(route.path)), default=None)
 

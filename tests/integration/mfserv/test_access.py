@@ -204,7 +204,7 @@ def test_what_is_no_request_is_refused(serv: Serv) -> None:
     ("headers", "status"),
     [
         ({"X-Long": "x" * 13_000}, 200),
-        ({"X-Long": "x" * 15_000}, 400),
+        ({"X-Long": "x" * 15_000}, 431),
         ({"Connection": "close, X-Metwork-Client"}, 400),  # or somebody behind the router would remove it
         ({"Connection": "X-Request-ID"}, 400),
         ({"Connection": "close"}, 200),

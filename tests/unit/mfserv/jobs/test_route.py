@@ -31,6 +31,8 @@ PUBLISHED = Published(
         ("/a/b/c", "other.example", "ab"),
         ("/a/b", "ONE.example:8080", "host"),
         ("/a", "two.example", "host"),
+        ("/a", "two.example.", "host"),
+        ("/a", "two.example.:80", "host"),
     ],
 )
 def test_the_route_is_the_longest_of_the_host(path: str, host: str, name: str) -> None:
