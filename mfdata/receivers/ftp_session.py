@@ -31,7 +31,7 @@ from mfdata.placing import rename_new
 from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_folder import Folder
-from mfdata.receivers.ftp_tls import TLS_COMMANDS, TlsControl
+from mfdata.receivers.ftp_tls import TLS_COMMANDS, WANT, TlsControl
 from mfdata.receivers.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.receivers.users import User
@@ -325,6 +325,13 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         finally:
             folder.lists_received = False
 
+    def ftp_CWD(self, path: str) -> None:  # noqa: N802
+        """There is one folder; what clients show when they cannot go to another one is this answer."""
+        if self.fs.isdir(path):
+            super().ftp_CWD(path)
+        else:
+            self.respond(f"550 {_FOLDERS}")
+
     def ftp_MFMT(self, path: str, timeval: str) -> None:  # noqa: N802
         """Note when a file was changed last: the client is told so if it asks; the file itself goes its way."""
         try:
@@ -507,15 +514,27 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         if self._closed:
             return None
         try:
-            # socket.socket's own, since that of TLS cannot look ahead
-            said = socket.socket.recv(self.socket, 64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return b""
+            said = (
+                self._read_ahead() if self._is_secure else self.socket.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            )
+        except (BlockingIOError, *WANT):
+            return self._held.upper()
         except OSError:
             return None
-        if not said:
-            return None
-        return b"" if self._is_secure else said.upper()
+        return (self._held + said).upper() if said else None
+
+    def _read_ahead(self) -> bytes:
+        """What has come over TLS, which cannot look ahead: it is read, and heeded when its turn comes."""
+        said = bytes(self.socket.recv(self.ac_in_buffer_size))
+        if said:
+            self._held += said
+            self.call_later(0, self._heed)
+            return b" "
+        return b""
+
+    def _heed(self) -> None:
+        if self._held and self.readable():
+            self.handle_read_event()
 
     @property
     def is_busy(self) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers.ftp.control import proto_cmds
 
-_WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
+#: Raised when TLS has to wait for the network.
+WANT = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
 #: The state of a connection that was reset.
 _TCP_CLOSE = 7
 
@@ -130,7 +131,7 @@ class TlsConnection:
             return 0
         try:
             return int(self.socket.send(data))
-        except _WANT:
+        except WANT:
             return 0
         except OSError:
             self._is_secure = False  # no good-bye is possible
@@ -140,7 +141,7 @@ class TlsConnection:
     def recv(self, size: int) -> bytes:
         try:
             data = bytes(self.socket.recv(size))
-        except (BlockingIOError, *_WANT):
+        except (BlockingIOError, *WANT):
             raise _RetryError from None
         except OSError as error:
             self.ended = "open" if _lacks_end_mark(error) and not _is_reset(self.socket) else "reset"

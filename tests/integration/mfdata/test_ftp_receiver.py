@@ -291,6 +291,7 @@ def test_a_client_may_remove_its_own_temporary_file_only(receiver: Receiver) -> 
         ("MFMT 20200101000000 waiting", "550"),
         ("MFMT yesterday waiting", "501"),
         ("MKD /", "550"),
+        ("CWD none", "550"),
         ("TYPE A N", "200"),
         ("TYPE a n", "200"),
         ("TYPE I", "200"),
@@ -833,6 +834,38 @@ def test_an_upload_over_tls_whose_connection_is_reset_never_appears(
                 ftp.voidresp()
         assert receiver.files() == {}
         assert store(ftp, "next").startswith("226")
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_an_upload_over_tls_that_is_aborted_never_appears(
+    secure: tuple[Receiver, Path], lenient: tuple[Receiver, Path], strict: bool
+) -> None:
+    receiver, ca = secure if strict else lenient
+    receiver.put_away()
+    with tls_client(receiver, ca) as ftp:
+        data = begin(ftp, "aborted", content := os.urandom(10_000))
+        wait_until(lambda: content in receiver.files().values(), what="the first bytes")
+        ftp.putcmd("ABOR")
+        with suppress(OSError):
+            data.unwrap() if strict else data.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+        data.close()
+        assert code_of(ftp.getresp) == "426"
+        assert ftp.getresp()[:3] in ("225", "226")
+        assert receiver.files() == {}
+        assert store(ftp, "next").startswith("226")
+
+
+def test_a_client_over_tls_may_leave_without_waiting_for_the_answer(secure: tuple[Receiver, Path]) -> None:
+    receiver, ca = secure
+    receiver.put_away()
+    with tls_client(receiver, ca) as ftp:
+        data = begin(ftp, "hurried")
+        ftp.putcmd("NOOP")
+        ftp.putcmd("QUIT")
+        data.unwrap()  # type: ignore[attr-defined]
+        data.close()
+        assert sorted(ftp.getresp()[:3] for _ in range(3)) == ["200", "221", "226"]
+    assert receiver.files() == {b"hurried": b"half of it"}
 
 
 def test_a_reset_before_tls_is_agreed_upon_is_no_empty_file(lenient: tuple[Receiver, Path]) -> None:
