@@ -19,7 +19,7 @@ FILE_S = 0.25
 #: Seconds that an expression which only ``re`` can run may take for one value ...
 EXPRESSION_S = 0.05
 #: ... and for ``_SUSPECT_FOR_S`` after it took longer, so that many such files do not stop the switch either.
-SUSPECT_S = 0.01
+SUSPECT_S = 0.004
 _SUSPECT_FOR_S = 60.0
 #: The signal comes again after so long, should it have come where no exception can be raised.
 _AGAIN_S = 0.01
@@ -27,6 +27,9 @@ _AGAIN_S = 0.01
 
 class OverBudget(Exception):
     """A rule took more than its budget."""
+
+    #: The search that did, as ``bounded_search`` gave it; None = it is not known which.
+    search: object = None
 
 
 #: Budgets that are being used, the innermost last; [] = a signal that comes now came too late.
@@ -91,8 +94,9 @@ def bounded_search(search: Callable[[bytes], re.Match[bytes] | None]) -> Callabl
         try:
             with ProcessorTime(SUSPECT_S if is_suspect else EXPRESSION_S):
                 return search(value) is not None
-        except OverBudget:
+        except OverBudget as over:
             suspect_until = time.monotonic() + _SUSPECT_FOR_S
+            over.search = found
             raise
 
     return found

@@ -30,6 +30,8 @@ class Pattern:
     re2: bytes | None
     #: An expression for RE2 that is found in every value that the pattern matches, and perhaps in others.
     wider: bytes | None = None
+    #: What raises OverBudget, and names itself then.
+    bounded: object = None
 
 
 class PatternError(ValueError):
@@ -74,8 +76,8 @@ def regex_pattern(text: bytes) -> Pattern:
     wider = _wider_source(tokens)
     may_match = linear_search(wider) if wider is not None else None
     if may_match is None:
-        return Pattern(search, literals, None)
-    return Pattern(lambda value: may_match(value) is not None and search(value), literals, None, wider)
+        return Pattern(search, literals, None, bounded=search)
+    return Pattern(lambda value: may_match(value) is not None and search(value), literals, None, wider, search)
 
 
 def hard_construct(text: bytes) -> str:

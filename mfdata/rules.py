@@ -14,7 +14,7 @@ from itertools import chain
 
 from mfdata.condition import Get, compile_condition
 from mfdata.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, SYSTEM_MAGIC, ContentTags, signature_of
-from mfdata.rule_budget import FILE_S, ProcessorTime
+from mfdata.rule_budget import FILE_S, OverBudget, ProcessorTime
 from mfdata.rule_index import Finder, RuleIndex, Test
 from mfdata.rule_pattern import PatternError, fnmatch_pattern, regex_pattern
 from mfdata.rule_sieve import Literal
@@ -239,6 +239,8 @@ class RuleSet:
         self._finders = index.others.finders()
         self._content_finders = index.by_signature.finders()
         self._signatures = tuple(index.signatures)
+        #: The rules whose tests name themselves when they take too long.
+        self._bounded = {search: self.rules[number] for search, number in index.bounded.items()}
         self._contrary = frozenset(number for number, rule in enumerate(self.rules) if rule.type.startswith(_CONTRARY))
         self._matches: dict[tuple[tuple[int, ...], ...], Match] = {}
 
@@ -255,6 +257,9 @@ class RuleSet:
         try:
             with ProcessorTime(FILE_S):
                 found = tuple([find(get) for find in (*self._finders, *self._content_finders_for(tags))])
+        except OverBudget as over:
+            rule = self._bounded.get(over.search)
+            return Match((), (), RuleError(rule, _said(over))) if rule else self._match_one_by_one(tags)
         except Exception:  # a rule, or the making of a tag: one by one they tell which
             return self._match_one_by_one(tags)
         return self._matches.get(found) or self._keep(found)
@@ -308,8 +313,12 @@ class RuleSet:
             with ProcessorTime(FILE_S):
                 holds = bool(self._tests[number](see))
         except Exception as error:  # is what this rule says
-            return Explained(self.rules[number], seen, None, f"{type(error).__name__}: {error}")
+            return Explained(self.rules[number], seen, None, _said(error))
         return Explained(self.rules[number], seen, holds != (number in self._contrary))
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _match(rules: list[Rule], error: RuleError | None = None) -> Match:
@@ -334,6 +343,7 @@ class _Indexes:
         #: Rules that hold for files with certain first bytes only, and ask libmagic first of all.
         self.by_signature = RuleIndex()
         self.signatures: set[bytes] = set()
+        self.bounded: dict[object, int] = {}
 
     def of(self, tag: str, literals: Iterable[Literal]) -> RuleIndex:
         """Where a test belongs that holds for values of *tag* only that hold all of *literals*."""
@@ -367,6 +377,8 @@ def _add(index: _Indexes, number: int, rule: Rule) -> tuple[Test, tuple[str, ...
         pattern = regex_pattern(text) if kind == "regex" else fnmatch_pattern(text)
     except PatternError as error:
         raise ConfigError(str(error), where=rule.where) from None
+    if pattern.bounded is not None:
+        index.bounded[pattern.bounded] = number
     return index.of(rule.tag, pattern.literals).add_pattern(number, rule.tag, pattern), (rule.tag,)
 
 
