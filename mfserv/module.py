@@ -87,6 +87,17 @@ def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[
     return examine(home, config, plugins)
 
 
+def _missing(_home: Home, _config: Config, _plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
+    from mfext.errors import ServiceUnavailable
+    from mfserv.router import program
+
+    try:
+        program()
+    except ServiceUnavailable as error:
+        return [error]
+    return []
+
+
 def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     from mfserv.clients import classes_of
     from mfserv.jobs.route import Published, job_routes, publish_routes
@@ -131,6 +142,7 @@ MODULE = Module(
     builtin_plugins=lambda _config: [],
     processes=_processes,
     check=_check,
+    missing=_missing,
     publish=_publish,
     commands=_commands,
     examine=_examine,

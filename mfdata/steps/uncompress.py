@@ -126,6 +126,10 @@ class Uncompress(Step):
     suffixes: ClassVar[Mapping[str, str]]
     decompressor: ClassVar[Callable[[], Decompressor]]
 
+    def open(self) -> None:
+        """Load what the format needs: without it this process does not start, and says why."""
+        type(self).decompressor()
+
     def process(self, file: File) -> Done | Failed:
         made = self.output(shorter_name(file.basename, self.suffixes))
         try:

@@ -12,6 +12,7 @@ from mfext.testing import temporary_home
 from mfserv import router
 from mfserv.app import App
 from mfserv.haproxy import render
+from mfserv.module import MODULE
 from mfserv.putinforce import check, refusal
 from tests.unit.mfserv.apps import app, config
 
@@ -81,3 +82,10 @@ def test_a_machine_without_haproxy_is_told_what_to_install(tmp_path: Path, monke
         ServiceUnavailable, match=r"HAProxy is not installed\. Install the package haproxy, 2.6 or later"
     ):
         router.program()
+
+
+def test_without_haproxy_a_plugin_is_not_correct(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(router, "_PLACES", (str(tmp_path),))
+    (missing,) = MODULE.missing(temporary_home(tmp_path, "mfserv"), config(), [])
+    assert missing.message.startswith("HAProxy is not installed. Install the package haproxy")

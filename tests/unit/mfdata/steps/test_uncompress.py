@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -181,3 +182,10 @@ def test_no_byte_is_lost_where_chunks_meet(size: int) -> None:
         packer = zlib.compressobj(level, wbits=31)
         data = packer.compress(content) + packer.flush()
         assert b"".join(uncompressed(io.BytesIO(data), "gzip", b"\x1f\x8b", Gunzip)) == content
+
+
+def test_without_its_library_a_step_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = zstandard.ZstdCompressor().compress(b"content")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ImportError, match="zstandard"):
+        run(Unzstd, tmp_path, data)
