@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import Tags, copy, copy_in, first_tags, move, new_uid, write_tags
+from mfdata.file import Tags, copy, first_tags, new_uid, write_tags
 from mfdata.names import waiting_name
 from mfdata.places import Places, Target
+from mfdata.placing import QUARANTINE, place
 from mfdata.trace import Trace
 from mfext.errors import Conflict, UsageError
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
@@ -35,9 +37,25 @@ def into_directory(source: Path, directory: Path, *, keep: bool, is_running: boo
     if not directory.is_dir():
         raise UsageError("there is no such directory", where=str(directory), mend='"mfdata.start" makes it.')
     target = directory / source.name
-    _wait_until_free(target, _WAIT_S if is_running else 0.0)
-    copy_in(source, target) if keep else move(source, target)
-    return target
+    deadline = time.monotonic() + (_WAIT_S if is_running else 0.0)
+    while True:
+        _wait_until_free(target, deadline)
+        with suppress(FileExistsError):  # a producer was quicker
+            _put_new(source, target, keep=keep)
+            return target
+
+
+def _put_new(source: Path, target: Path, *, keep: bool) -> None:
+    if not keep:
+        place(source, target, QUARANTINE)
+        return
+    part = target.with_name(f".metwork-{new_uid()}.tmp")
+    try:
+        copy(source, part, sync=True)
+        place(part, target, QUARANTINE)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_folder(target.parent)
 
 
 def into_queue(
@@ -103,8 +121,7 @@ def _check_file(source: Path) -> None:
         raise UsageError(found, where=str(source))
 
 
-def _wait_until_free(target: Path, longest: float) -> None:
-    deadline = time.monotonic() + longest
+def _wait_until_free(target: Path, deadline: float) -> None:
     while os.path.lexists(target):
         if time.monotonic() >= deadline:
             raise Conflict(

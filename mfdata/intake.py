@@ -20,6 +20,7 @@ from mfdata.file import forget_sidecar, read_tags, uid_of, write_tags
 from mfdata.group_sync import GroupSync
 from mfdata.names import waiting_name
 from mfdata.places import Places, Target
+from mfdata.placing import NUMBER, place
 from mfdata.ready_files import Ready, ReadyFiles
 from mfdata.trace import Trace, events, last_event, time_of
 from mfdata.transfer import Transfers
@@ -339,7 +340,7 @@ class Intake:
                 if self._durable:
                     sync_file(waiting)
             else:
-                os.rename(waiting, arrival.path)
+                place(waiting, Path(arrival.path), NUMBER)  # another one may have come by that name
 
     def _break_promise(self, reason: str) -> None:
         if self._promise:

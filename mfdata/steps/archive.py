@@ -76,7 +76,8 @@ class Archive(Step):
         )
         for path in map(target.with_name, names):
             if not os.path.lexists(path) and self._put_beside(made, path, file):
-                return Done(to=path, if_exists=if_exists)
+                note = f"{target} was taken" if path != target else ""
+                return Done(to=path, if_exists=if_exists, note=note)
         return Failed(
             f"{target}, or its {self.custom.keep_tags_suffix}, exists already, and if_exists = quarantine",
             permanent=True,
