@@ -34,6 +34,8 @@ class StatusRow:
     lines: Sequence[str] = ()
     #: Somebody has to look at it: with ``--strict`` the exit status tells.
     is_trouble: bool = False
+    #: What of it is not as configured, one sentence each: the exit status tells in any case.
+    problems: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

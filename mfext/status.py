@@ -91,6 +91,7 @@ def status(module: Module, home: Home) -> Status:
         states = []
         problems.append(error.message)
     more = module.status(home, plan.config, plan.accepted.plugins) if plan else ()
+    problems += [problem for row in more for problem in row.problems]
     state = "failing" if problems else "running"
     told = notes(states, time.time(), partial(_last_words, home))
     return replace(found, state=state, processes=states, problems=problems, notes=told, more=more)

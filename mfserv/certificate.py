@@ -127,17 +127,31 @@ def _copy(file: Path, place: Path) -> None:
 
 
 def state(home: Home, configured: str, now: datetime | None = None) -> Mapping[str, Any]:
-    """What status tells of the certificate in force."""
+    """What status tells of the certificate in force: its file is our copy where what is *configured* is refused."""
     now = now or datetime.now(UTC)
+    copy = folder(home) / CERTIFICATE
+    is_it = in_force(home, Path(configured))
+    refused = "" if is_it else refusal_of(Path(configured), now)
+    told: dict[str, Any] = {"file": configured if is_it or not refused else str(copy)}
+    told |= {"days_left": "unknown", "ends": "unknown", "state": "unknown"}
     try:
-        holds = validity_in((folder(home) / CERTIFICATE).read_text("ascii"))
+        holds = validity_in(copy.read_text("ascii"))
     except OSError:
         holds = None
-    told: dict[str, Any] = {"file": configured, "days_left": "unknown", "ends": "unknown", "state": "unknown"}
     if holds:
         left = round((holds.end - now).total_seconds() / 86400, 1)
         word = "has ended" if left <= 0 else "ends soon" if left < SOON else "good"
         told |= {"days_left": left, "ends": format(holds.end, _FORM), "state": word}
-    if configured and not in_force(home, Path(configured)) and (reason := refusal_of(Path(configured), now)):
-        told["state"] = f"{told['state']}; the new one is refused: {reason}"
+    if refused:
+        told["state"] = f"{told['state']}; the new one is refused: {refused}"
     return told
+
+
+def problems(told: Mapping[str, Any]) -> list[str]:
+    """What of the state that is *told* is not as it should be, one sentence each (pure)."""
+    word, _, refused = str(told["state"]).partition("; the new one is refused: ")
+    found = [f"the certificate in {told['file']} ended on {told['ends']}"] if word == "has ended" else []
+    return [
+        *found,
+        *([f"the new certificate is refused, the router goes on with a former one: {refused}"] if refused else []),
+    ]

@@ -153,7 +153,8 @@ COMMANDS = (routes, apps, reload, clients, limits, jobs)
 def state(home: Home, config: Config, found_apps: Sequence[App]) -> Sequence[StatusRow]:
     """What ``status`` tells of the router."""
     from mfserv.appstate import app_states, summary
-    from mfserv.certificate import state as certificate_state
+    from mfserv.certificate import problems
+    from mfserv.certificate import state as state_of
     from mfserv.config import Tls
     from mfserv.putinforce import ports
 
@@ -166,7 +167,9 @@ def state(home: Home, config: Config, found_apps: Sequence[App]) -> Sequence[Sta
         told.append(StatusRow("jobs", "Jobs", _jobs(home, config)))
     certificate = config.section("tls", Tls).certificate
     if certificate:
-        told.append(StatusRow("certificate", "Certificate", [certificate_state(home, certificate)]))
+        held = state_of(home, certificate)
+        is_soon = held["state"] == "ends soon"
+        told.append(StatusRow("certificate", "Certificate", [held], is_trouble=is_soon, problems=problems(held)))
     return told
 
 

@@ -264,7 +264,7 @@ def test_https_speaks_http_2(serv: Serv, tls_port: int) -> None:
 
 def test_a_new_certificate_is_taken_without_a_connection_lost_and_a_bad_one_is_not(serv: Serv, tls_port: int) -> None:
     def shown() -> Mapping[str, object]:
-        return dict(serv.ask("mfserv.status")["more"]["certificate"][0])
+        return dict(json.loads(serv.try_to("mfserv.status", "--json").stdout)["more"]["certificate"][0])
 
     def name() -> str:
         asked = subprocess.run(["curl", "-skv", f"https://127.0.0.1:{tls_port}/echo/"], capture_output=True, text=True)
@@ -276,6 +276,11 @@ def test_a_new_certificate_is_taken_without_a_connection_lost_and_a_bad_one_is_n
     with load(serv.port, "/echo/", clients=2) as plain, load(tls_port, "/echo/", clients=2, tls=True) as shut:
         put(file, both("ended.example", begin=-9, end=-1))
         wait_until(lambda: "is refused" in str(shown()["state"]), what="the refusal")
+        status = serv.try_to("mfserv.status", "--json")
+        assert status.returncode == 1
+        (problem,) = json.loads(status.stdout)["problems"]
+        assert problem.startswith(f"the new certificate is refused, the router goes on with a former one: {file}: ")
+        assert shown()["file"] == str(serv.home.var / "router" / "certificate.pem")
         wait_until(lambda: "ended.example" not in name() and "is not taken" in router_log(serv), what="its log")
         assert "the certificate ended on" in router_log(serv)
         done = serv.try_to("metwork", "apply", "mfserv")

@@ -8,7 +8,7 @@ import pytest
 
 from mfext.errors import ConfigError
 from mfext.testing import temporary_home
-from mfserv.certificate import checked_certificate, in_force, refresh, refusal_of, state
+from mfserv.certificate import checked_certificate, in_force, problems, refresh, refusal_of, state
 from mfserv.pem import pem_blocks, validity
 from tests.certificates import both, certificate_pem, new_key, private_pem, put
 from tests.unit.mfserv.apps import config
@@ -83,10 +83,20 @@ def test_what_is_in_force_stays_until_something_good_comes(tmp_path: Path, file:
     assert refresh(home, put(file, both(begin=-9, end=1))) == ""
     soon = datetime.now(UTC) + timedelta(days=2)
     assert state(home, str(file))["state"] == "ends soon"
-    assert state(home, str(file), soon)["state"] == "has ended"
+    assert problems(state(home, str(file))) == []
+    ended = state(home, str(file), soon)
+    assert (ended["state"], ended["file"]) == ("has ended", str(file))
+    assert problems(ended) == [f"the certificate in {file} ended on {ended['ends']}"]
     assert "is encrypted" in refresh(home, put(file, certificate_pem(ONE) + private_pem(ONE, b"word")))
     assert not in_force(home, file)
-    assert "; the new one is refused: " in state(home, str(file))["state"]
+    refused = state(home, str(file))
+    assert "; the new one is refused: " in refused["state"]
+    assert refused["file"] == str(home.var / "router" / "certificate.pem")
+    (problem,) = problems(refused)
+    assert f"is refused, the router goes on with a former one: {file}: " in problem
+    file.unlink()
+    (problem,) = problems(state(home, str(file)))
+    assert f"{file} cannot be read" in problem
     assert refresh(home, put(file, both(end=300))) == ""
     told = state(home, str(file))
     assert (told["state"], round(told["days_left"])) == ("good", 300)
