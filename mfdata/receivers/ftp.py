@@ -13,7 +13,8 @@ from pyftpdlib.servers import FTPServer
 from mfdata.receivers.ftp_authorizer import Authorizer
 from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import UploadChannel
-from mfdata.receivers.ftp_session import Session, commands
+from mfdata.receivers.ftp_offer import commands
+from mfdata.receivers.ftp_session import Session
 from mfdata.receivers.received import Memories
 from mfdata.receivers.reception import ReceiverKeys, Reception, run_receiver
 from mfdata.receivers.users import LOOKS

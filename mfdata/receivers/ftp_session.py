@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyncore says
 
@@ -28,13 +25,12 @@ from pyftpdlib.handlers.ftp.control import FTPHandler
 
 from mfdata.file import discard
 from mfdata.placing import rename_new
-from mfdata.receivers.ftp_background import Background
 from mfdata.receivers.ftp_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp_folder import Folder
-from mfdata.receivers.ftp_tls import TLS_COMMANDS, WANT, TlsControl
+from mfdata.receivers.ftp_login import LoginControl
+from mfdata.receivers.ftp_offer import Offer
 from mfdata.receivers.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
-from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
 from mfext.fs.sync import sync_folder
 from mfext.log import get_logger
@@ -45,25 +41,6 @@ log = get_logger(__name__)
 PATIENCE, LOOK_AGAIN = 1.0, 0.02
 #: Uploads of a session after which it looks which of them are still there.
 LOOK_AFTER = 100
-#: What an incoming directory is not for, or would not do what the client thinks, and why.
-_FOLDERS = "Folders are not kept here: send the files alone, without their folders."
-_WHOLE = "is not offered: send each file whole, with STOR."
-NOT_OFFERED = {
-    **dict.fromkeys(("MKD", "XMKD", "RMD", "XRMD"), _FOLDERS),
-    **{command: f"{command} {_WHOLE}" for command in ("APPE", "STOU")},
-    "SITE CHMOD": "Rights are not changed here.",
-}
-#: What a client may do with its own files; pyftpdlib asks for it anew at each.
-_OWN = ("DELE", "MFMT")
-
-
-def commands(*, download: bool, tls: bool) -> dict[str, dict[str, Any]]:
-    """The commands that work, as pyftpdlib describes them."""
-    offered = {name: what for name, what in TLS_COMMANDS.items() if name not in NOT_OFFERED}
-    for name in _OWN:
-        offered[name] = {**offered[name], "perm": "w"}
-    left_out = (*(() if download else ("RETR", "REST")), *(() if tls else ("AUTH", "PBSZ", "PROT")))
-    return {name: what for name, what in offered.items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -86,17 +63,13 @@ class Placing:
     deadline: float
 
 
-class Session(TlsControl, FTPHandler):  # type: ignore[misc]
+class Session(Offer, LoginControl, FTPHandler):  # type: ignore[misc]
     """One client. What is the same for all is set as attributes of a subclass, see ``ftp.py``."""
 
     dtp_handler = UploadChannel
     abstracted_fs = Folder
-    # Overridden by those that work with the keys that are set, see ``commands``.
-    proto_cmds: ClassVar[dict[str, dict[str, Any]]] = TLS_COMMANDS
     banner = "MetWork FTP receiver."
     use_sendfile = False
-    #: Seconds after which a wrong password is answered.
-    auth_failed_timeout = 1
     # Names are bytes: what comes is what is written.
     encoding = sys.getfilesystemencoding()
     unicode_errors = "surrogateescape"
@@ -112,16 +85,11 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     may_delete: bool
     #: Why nothing is received at present; '' = files are.
     pressure: Callable[[], str]
-    #: Seconds that a client has to log in.
-    login_timeout: float
     #: Bytes that must come of an upload in a second.
     min_rate: int
-    background: Background
     memories: Memories
     # What FTPHandler gives.
     username: str
-    _current_facts: list[str]
-    _available_facts: list[str]
     _restart_position: int
     _rnfr: str | None
     _in_dtp_queue: tuple[Upload, str] | None
@@ -134,12 +102,8 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
     uploaders: dict[str, tuple[Session, str]]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self.begun = time.monotonic()
         #: We are about to leave: no new upload.
         self.is_leaving = False
-        self._is_on_hold = False
-        #: What has been read and is to be looked at after the hold.
-        self._held = b""
         self._is_placing = False
         #: Where a file really lies that this session knows by another path.
         self._real: dict[str, str] = {}
@@ -149,128 +113,13 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
         self._look_at = LOOK_AFTER
         super().__init__(*arguments, **options)
 
-    # --- what is offered
-
-    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
-        full = f"{cmd} {arg.split(' ')[0].upper()}" if cmd == "SITE" else cmd
-        if "\0" in line:
-            self.respond("501 There is a NUL in it.")
-        elif cmd in ("MKD", "XMKD") and self.fs is not None and self.fs.ftp2fs(arg) == self.fs.root:
-            self.respond("550 It is there already.")
-        elif full in NOT_OFFERED:
-            self.respond(f"502 {NOT_OFFERED[full]}")
-        elif cmd == "REST" and self.authenticated and arg:
-            self.ftp_REST(arg)  # whether downloads are offered or not: STOR says why it does not help
-        elif cmd in TLS_COMMANDS and cmd not in self.proto_cmds:
-            self._refuse(cmd)
-        else:
-            super().pre_process_command(line, cmd, arg)
-
-    def _refuse(self, cmd: str) -> None:
-        if cmd == "RETR":
-            self.respond("550 Files are not given out here.")
-        else:
-            self.respond(f"502 {'TLS is not set up here' if cmd in ('AUTH', 'PBSZ', 'PROT') else 'Not offered here'}.")
-
-    def ftp_FEAT(self, _line: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
-        """What of the later RFCs works here (RFC 2389)."""
-        facts = "".join(f"{fact}{'*' if fact in self._current_facts else ''};" for fact in self._available_facts)
-        words = ["EPRT", "EPSV", "MDTM", "MFMT", f"MLST {facts}", "SIZE", "TVFS", *self._extra_feats]
-        words += ["UTF8"] if self.encoding.lower() in ("utf8", "utf-8") else []
-        words += ["REST STREAM"] if "REST" in self.proto_cmds else []
-        self.push("211-These work:\r\n" + "".join(f" {word}\r\n" for word in sorted(words)))
-        self.respond("211 End.")
-
-    def ftp_TYPE(self, line: str) -> None:  # noqa: N802
-        """Text or bytes; "non-print" (RFC 959) is what there is, with and without saying it."""
-        words = line.upper().split()
-        super().ftp_TYPE(words[0] if words[1:] == ["N"] else line)
-
     def push(self, text: str) -> None:
         AsyncChat.push(self, text.encode(self.encoding, self.unicode_errors))
 
-    # --- who it is
-
-    def handle(self) -> None:
-        self._await_login()
-        super().handle()
+    # --- files
 
     def on_login(self, username: str) -> None:
         self.received = self.memories.join(username, self.remote_ip)
-
-    def _await_login(self) -> None:
-        self._login_is_due_at = time.monotonic() + self.login_timeout
-        self.call_later(self.login_timeout, self._look_at_login)
-
-    def _look_at_login(self) -> None:
-        if self._is_on_hold:
-            self.call_later(1, self._look_at_login)
-        elif not self.authenticated and time.monotonic() >= self._login_is_due_at:
-            self.handle_timeout()
-
-    def make_room(self) -> None:
-        """Leave for somebody else."""
-        if not self._handshaking:
-            self.respond("421 Others are waiting: log in as soon as you are connected.")
-        self.close()
-
-    def ftp_PASS(self, password: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
-        """Log in. The look at a password that is not known takes long: meanwhile others are served."""
-        if self.authenticated or not self.username:
-            super().ftp_PASS(password)
-            return
-        user = self.authorizer.recalled(self.username, password)
-        if user is not None:
-            self._log_in(user, password)
-            return
-        self._hold()
-
-        def looked(future: Future[User | None]) -> None:
-            if not self._closed:
-                self._log_in(future.result(), password)
-
-        self.background.run(partial(self.authorizer.known, self.username, password), looked)
-
-    def _log_in(self, user: User | None, password: str) -> None:
-        if user is None or not self.authorizer.admitted(user):
-            why = "Authentication failed." if user is None else "The directory is not there."
-            log.warning("a login failed", user=self.username, address=self.remote_ip)
-            self.username = ""
-            self._hold()
-            self.call_later(self.auth_failed_timeout, self._refuse_login, why)
-        else:
-            self.handle_auth_success(self.authorizer.get_home_dir(user.name), password, "Welcome.")
-            self._go_on()
-
-    def _refuse_login(self, why: str) -> None:
-        self.attempted_logins += 1
-        self.respond(f"530 {why}")
-        if self.attempted_logins >= self.max_login_attempts:
-            self.close_when_done()
-        else:
-            self._go_on()
-
-    def _hold(self) -> None:
-        """Look at nothing more that the client says, until ``_go_on``."""
-        self._is_on_hold = True
-        self._held += self.ac_in_buffer
-        self.ac_in_buffer = b""
-        self._wait_for(0)
-
-    def _go_on(self) -> None:
-        if self._is_on_hold and not self._closed:
-            self._is_on_hold = False
-            self._wait_for(self._wanted_io_events)
-            self.handle_read_event()
-
-    def readable(self) -> bool:
-        return not self._is_on_hold and super().readable()
-
-    def recv(self, size: int) -> bytes:
-        held, self._held = self._held, b""
-        return held or super().recv(size)
-
-    # --- files
 
     def ftp_STOR(self, path: str) -> None:  # noqa: N802 - pyftpdlib looks for this name
         """Begin to receive a file; ``UploadChannel`` sees its end."""
@@ -324,13 +173,6 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
             yield
         finally:
             folder.lists_received = False
-
-    def ftp_CWD(self, path: str) -> None:  # noqa: N802
-        """There is one folder; what clients show when they cannot go to another one is this answer."""
-        if self.fs.isdir(path):
-            super().ftp_CWD(path)
-        else:
-            self.respond(f"550 {_FOLDERS}")
 
     def ftp_MFMT(self, path: str, timeval: str) -> None:  # noqa: N802
         """Note when a file was changed last: the client is told so if it asks; the file itself goes its way."""
@@ -509,33 +351,6 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     # --- the end
 
-    def heard_meanwhile(self) -> bytes | None:
-        """What the client has said that we have not looked at yet, in capitals; None when it has left."""
-        if self._closed:
-            return None
-        try:
-            said = (
-                self._read_ahead() if self._is_secure else self.socket.recv(64, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-            )
-        except (BlockingIOError, *WANT):
-            return self._held.upper()
-        except OSError:
-            return None
-        return (self._held + said).upper() if said else None
-
-    def _read_ahead(self) -> bytes:
-        """What has come over TLS, which cannot look ahead: it is read, and heeded when its turn comes."""
-        said = bytes(self.socket.recv(self.ac_in_buffer_size))
-        if said:
-            self._held += said
-            self.call_later(0, self._heed)
-            return b" "
-        return b""
-
-    def _heed(self) -> None:
-        if self._held and self.readable():
-            self.handle_read_event()
-
     @property
     def is_busy(self) -> bool:
         """Whether an upload has begun that is not answered yet."""
@@ -576,7 +391,6 @@ class Session(TlsControl, FTPHandler):  # type: ignore[misc]
 
     def flush_account(self) -> None:
         self._drop_pending()
-        self._await_login()
         self._forget_client()
         super().flush_account()
 

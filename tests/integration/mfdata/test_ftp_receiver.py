@@ -505,6 +505,17 @@ def test_a_look_at_a_password_holds_up_nobody_who_is_logged_in(tmp_path: Path) -
             guess.recv(1000)
 
 
+def test_a_hash_that_cannot_be_computed_harms_nobody(tmp_path: Path) -> None:
+    home = temporary_home(tmp_path)
+    (home.config / "users").touch(mode=0o600)
+    (home.config / "users").write_text(f"odd:{hashed('x').replace('$16384$', '$1000$')}\n")  # no power of two
+    with Receiver.running(tmp_path, users_file="config/users") as receiver:
+        assert code_of(lambda: client(receiver, "odd", "x").__enter__()) == "530"
+        with client(receiver) as ftp:
+            assert store(ftp, "next").startswith("226")
+        assert "a password cannot be looked at" in receiver.log
+
+
 def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
     with Receiver.running(tmp_path, timeout=1, min_rate=1000) as receiver, client(receiver) as ftp:
         data = begin(ftp, "slow")
