@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING
 from mfext.clock import is_from_the_future
 from mfext.environment import Home
 from mfext.errors import MetworkError
+from mfext.plugin.developed import is_needed, missing
 from mfext.supervisor import Supervisor
 from mfext.table import size
 
 if TYPE_CHECKING:
     from mfext.module import Module
+    from mfext.plugin.manifest import Plugin
 
 #: The states of a finding, the worst first.
 FAULT, WARNING, OK = "fault", "warning", "ok"
@@ -69,8 +71,9 @@ def examine(module: Module, home: Home) -> list[Finding]:
         return [*found, Finding("configuration", FAULT, error.message, "Mend the file that is named.")]
     found.append(configuration(plan.accepted.refused.values()))
     found.append(inotify_instances(sum(one.numprocesses for one in plan.processes), Supervisor(home).is_running()))
-    missing = module.missing(home, plan.config, plan.accepted.plugins)
-    found += [Finding("dependency", FAULT, error.found or error.message, error.mend) for error in missing]
+    absent = module.missing(home, plan.config, plan.accepted.plugins)
+    found += [Finding("dependency", FAULT, error.found or error.message, error.mend) for error in absent]
+    found += [requirements(plugin) for plugin in plan.accepted.plugins if is_needed(plugin)]
     return [*found, *module.examine(home, plan.config, plan.accepted.plugins)]
 
 
@@ -270,6 +273,14 @@ def configuration(refused: Iterable[MetworkError]) -> Finding:
     if faults:
         return Finding("configuration", FAULT, "; ".join(faults), "Look closer with: metwork config check")
     return Finding("configuration", OK, "it is right, with all plugins")
+
+
+def requirements(plugin: Plugin) -> Finding:
+    """Whether the Python packages of *plugin*, which is being developed, are installed."""
+    lacking = missing(plugin)
+    if lacking:
+        return Finding("requirements", WARNING, f"{lacking.where}: {lacking.found}", lacking.mend)
+    return Finding("requirements", OK, f"those of {plugin.name} are installed")
 
 
 def port(what: str, address: str, number: int, is_ours: bool) -> Finding:

@@ -102,6 +102,21 @@ def prepare(plugin: Plugin, module: Module, home: Home, say: Callable[[str], Non
     return True
 
 
+def _try_once(plugin: Plugin, module: Module, home: Home, say: Callable[[str], None]) -> None:
+    """The same, but not again what could not be had before: each file that is saved would wait for it."""
+    note = environments_folder(home, plugin.name) / ".failed"
+    with suppress(OSError):
+        lacking = missing(plugin)
+        if lacking and note.read_text("ascii") == _wanted(plugin).name:
+            raise lacking
+    try:
+        prepare(plugin, module, home, say)
+    except MetworkError:
+        with suppress(OSError):
+            note.write_text(_wanted(plugin).name, "ascii")
+        raise
+
+
 def prepare_linked(module: Module, home: Home, say: Callable[[str], None]) -> list[MetworkError]:
     """Make the environments of all dev-linked plugins that lack theirs; what hinders one is given."""
     from mfext.plugin.manifest import load_plugin
@@ -116,7 +131,7 @@ def prepare_linked(module: Module, home: Home, say: Callable[[str], None]) -> li
         except MetworkError:
             continue  # what is wrong with it is found by others
         try:
-            prepare(plugin, module, home, say)
+            _try_once(plugin, module, home, say)
         except MetworkError as error:
             told.append(error)
     return told

@@ -18,6 +18,7 @@ import pytest
 from mfext.testing import wait_until
 from rpm.contents import MODULES
 from rpm.target import target_of
+from tests.integration.mfext.packages import make_wheel
 from tests.system.installed import FLOW, INSTALL, NAMES, PYTHON, add_plugin, as_mfdata, build, kept
 from tests.system.machine import Machine, Unavailable, machine
 
@@ -99,6 +100,24 @@ def test_a_plugin_made_from_a_template_gets_files(installed: Machine) -> None:
     said = as_mfdata(installed, "cd keep && make")
     assert "is correct" in said
     assert "passed" in said
+
+
+def test_a_plugin_with_requirements_is_developed_where_only_the_rpms_are(fresh: Machine, rpms: Path) -> None:
+    make_wheel(rpms / "wheels")
+    fresh.run(INSTALL.format(1))
+    as_mfdata(fresh, "mfdata.start; bootstrap_plugin.py create --no-input one; echo greetings > one/requirements.txt")
+    fresh.run("sed -i '1i import greetings' /home/mfdata/one/main.py")
+    assert "its requirements are not installed" in fresh.try_to("su - mfdata -c 'cd one && make check'").stderr
+    offline = "export PIP_NO_INDEX=1 PIP_FIND_LINKS=/mnt/wheels; cd one"
+    said = as_mfdata(
+        fresh,
+        f"{offline}; make develop 2>&1; make test; make check; metwork plugins run python3 -c "
+        '"import greetings; print(greetings.__file__)"',
+    )
+    assert "Installing the requirements of one" in said
+    assert "The plugin one is dev-linked and runs" in said
+    assert "passed" in said
+    assert "/home/mfdata/var/environments/one/" in said
 
 
 def test_an_upgrade_under_a_flow_loses_no_file_and_keeps_what_was_edited(installed: Machine) -> None:

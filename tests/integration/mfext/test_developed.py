@@ -111,7 +111,11 @@ def test_new_requirements_that_cannot_be_had_leave_running_what_runs(running: Si
     assert status != 0, out
     assert f"{folder}/requirements.txt: its requirements cannot be had" in err
     assert "farewells" in err
-    assert run(["apply", "mfdata"]) != 0
+    # Each change of a file applies what is there; only the first one waits for what cannot be had.
+    for said in ("farewells", "its requirements have changed"):
+        running.capfd.readouterr()
+        assert run(["apply", "mfdata"]) != 0
+        assert said in running.capfd.readouterr().err
     assert running.listed()["one"]["state"] == "running"
     assert environments(running) == ["1.5"]
 
@@ -132,6 +136,19 @@ def test_an_index_that_does_not_answer_is_named_and_nothing_is_linked(
     assert f"They are looked for in {address}" in message
     assert site.listed() == {}
     assert environments(site) == []
+
+
+@pytest.mark.usefixtures("wheels")
+def test_the_doctor_names_requirements_that_are_not_installed(site: Site) -> None:
+    folder = plugin(site)
+    site.does("develop", folder)
+    for text, said in (("greetings<2\n", "ok"), ("greetings>=2\n", "its requirements have changed")):
+        (folder / "requirements.txt").write_text(text)
+        site.capfd.readouterr()
+        run(["doctor", "mfdata"])
+        found = [line for line in site.capfd.readouterr().out.splitlines() if " requirements " in line]
+        assert len(found) == 1
+        assert said in found[0]
 
 
 @pytest.mark.usefixtures("wheels")
