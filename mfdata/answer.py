@@ -14,6 +14,8 @@ from mfdata.places import Places, Target
 _NAME_MAX = 255
 #: Bytes of names and values that all tags of a file may have: each later process reads and stores them with the file.
 _TAGS_MAX = 1 << 20
+#: Bytes that one value may have: rules are tried on it.
+_VALUE_MAX = 1 << 16
 
 
 class Answers:
@@ -98,6 +100,10 @@ def wrong_tag(tags: dict[Any, Any]) -> str:
         values = [tags.pop(name) for name in wrong]
         return f"tags are bytes by name; the step set {wrong[0]!r} to {values[0]!r}"
     size = sum(map(len, tags)) + sum(map(len, tags.values()))
+    for name, value in tags.items():
+        if len(value) > _VALUE_MAX:
+            del tags[name]
+            return f"the tag {name!r:.80} has {len(value)} bytes, more than {_VALUE_MAX}"
     return _too_large(tags, size) if size > _TAGS_MAX else ""
 
 

@@ -71,7 +71,7 @@ def regex_pattern(text: bytes) -> Pattern:
     safe = linear_search(translated) if translated is not None else None
     literals = tuple(_regex_literals(tokens))
     if safe is not None:
-        return Pattern(safe, literals, translated)
+        return Pattern(safe, literals, translated, bounded=safe)
     search = bounded_search(exact.search)
     wider = _wider_source(tokens)
     may_match = linear_search(wider) if wider is not None else None

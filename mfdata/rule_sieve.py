@@ -10,8 +10,16 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+from mfdata.rule_budget import OverBudget
+
 #: More lengths of beginnings and endings than this are dearer to cut out one by one than a pass of RE2.
 _LENGTHS = 8
+
+
+#: Instructions of an expression times bytes of a value that RE2 does in ``rule_budget.EXPRESSION_S`` at its worst.
+_WORK = 13_000_000
+#: An expression of so few instructions is quick on the longest value that a tag may have.
+_SMALL = 200
 
 
 class Unsieved(Exception):
@@ -54,13 +62,30 @@ def new_sieve(sources: Sequence[Source]) -> Sieve:
 
 
 def linear_search(source: bytes) -> Callable[[bytes], object] | None:
-    """A search for an expression that takes no longer than the value is long; None when RE2 does not know it."""
+    """A search for an expression that takes no longer than the value is long; None when RE2 does not know it.
+
+    For a large expression each byte may cost as much as the expression is large: it raises OverBudget for values that
+    may take longer than the budget, since nothing can interrupt RE2.
+    """
     re2 = _engine()
     try:
-        search: Callable[[bytes], object] = re2.compile(source, _options()).search
+        expression = re2.compile(source, _options())
     except re2.error:
         return None
-    return search
+    search: Callable[[bytes], object] = expression.search
+    size = max(expression.programsize, expression.reverseprogramsize)
+    return search if size <= _SMALL else _bounded(search, _WORK // size)
+
+
+def _bounded(search: Callable[[bytes], object], longest: int) -> Callable[[bytes], object]:
+    def found(value: bytes) -> object:
+        if len(value) > longest:
+            over = OverBudget(f"the expression is too large for a value of {len(value)} bytes, {longest} at most")
+            over.search = found
+            raise over
+        return search(value)
+
+    return found
 
 
 def _affix_sieve(literals: Sequence[Literal]) -> Sieve:

@@ -64,6 +64,11 @@ def test_files_for_a_plugin_that_is_required_wait_for_it(places: Places) -> None
 
 
 def test_tags_of_an_answer_are_bounded_as_those_of_the_file_are(places: Places) -> None:
-    answer = Answers(places, "p").checked(Done(tags={"huge": b"a" * (1 << 20)}))
-    assert isinstance(answer, Failed)
-    assert "the largest is 'huge'" in answer.reason
+    answers = Answers(places, "p")
+    assert isinstance(answers.checked(Done(tags={"large": b"a" * (1 << 16)})), Done)
+    huge = answers.checked(Done(tags={"huge": b"a" * 65_537}))
+    assert isinstance(huge, Failed)
+    assert huge.reason == "the tag 'huge' has 65537 bytes, more than 65536"
+    many = answers.checked(Done(tags={f"tag{number}": b"a" * (1 << 15) for number in range(33)}))
+    assert isinstance(many, Failed)
+    assert "more than 1048576" in many.reason

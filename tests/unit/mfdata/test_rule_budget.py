@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -132,3 +133,16 @@ def test_rules_are_evaluated_in_other_threads_too() -> None:
     thread.start()
     thread.join()
     assert found == [True]
+
+
+def test_a_large_expression_is_not_tried_on_a_value_that_would_take_too_long() -> None:
+    expression = rb"(?:.{0,31}x?){31}y"
+    matches = regex_pattern(expression).matches
+    values = bytes(random.Random(1).choices(b"abcdx", k=4000))
+    assert cost(lambda: matches(values)) < EXPRESSION_S + MARGIN_S
+    with pytest.raises(OverBudget, match="too large for a value of 65000 bytes"):
+        matches(values * 16 + b"a" * 1000)
+    rules = RuleSet([rule("a"), rule(expression.decode(), plugin="q")], {"p/main"})
+    error = rules.match({NAME: b"a" * 65_000}).error
+    assert error is not None
+    assert error.rule.plugin == "q"
