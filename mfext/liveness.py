@@ -42,6 +42,11 @@ class Pulse:
         self._word = memoryview(mmap(self._fd, _SIZE)).cast("Q")
         self._turn = 0
 
+    def close(self) -> None:
+        """Say nothing any more; what was said last is still seen by who looks already."""
+        os.close(self._fd)
+        self._word.release()
+
     def sleeps(self) -> None:
         """Say that there is nothing to do."""
         self._word[0] = 0

@@ -78,6 +78,9 @@ class Mainloop:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._pulse:
+            self._pulse.close()
+            self._pulse = None
         if self._file:
             self._file.unlink(missing_ok=True)
         for number, handler in self._before.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -118,5 +119,8 @@ def test_what_is_allowed_changes_without_a_restart(tmp_path: Path, supervisor: S
     wait_until(lambda: exits_of(supervisor.home, "sleeps"), what="it is killed")
 
 
-def test_a_process_that_waits_by_means_of_its_own_has_no_loop_to_look_at(tmp_path: Path) -> None:
-    assert memory_of(os.getpid()) == -1
+def test_a_process_that_waits_by_means_of_its_own_has_no_loop_to_look_at() -> None:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        assert memory_of(process.pid) == -1
+        process.kill()
+    assert memory_of(process.pid) == -1
