@@ -131,7 +131,7 @@ class FtpSession:
         """Remove what was begun as *name*; whether the server let us."""
         self._socket.settimeout(self._account.timeout)
         try:
-            self._ftp.delete(argument(name))
+            self._do(f"DELE {argument(name)}")
         except ftplib.error_perm:
             return False
         return True
@@ -185,7 +185,7 @@ class FtpSession:
 
     def _size(self, name: str) -> int | None:
         try:
-            answer = self._ftp.sendcmd(f"SIZE {name}")
+            answer = self._ask(f"SIZE {name}")
         except ftplib.Error as error:
             if str(error).startswith("421"):
                 raise EOFError from error
@@ -204,12 +204,12 @@ class FtpSession:
             raise
         try:
             with asking(f"RNTO {names[1]}"):
-                self._ftp.voidcmd(f"RNTO {final}")
+                self._do(f"RNTO {final}")
         except ftplib.error_perm as refused:
             self._rename_over(part, final, names, refused)
 
     def _begin_rename(self, part: str) -> None:
-        answer = self._ftp.sendcmd(f"RNFR {part}")
+        answer = self._ask(f"RNFR {part}")
         if not answer.startswith("3"):
             raise ftplib.error_reply(answer)  # noqa: S321  # an answer
 
@@ -222,14 +222,26 @@ class FtpSession:
             raise refused
         try:
             with asking(f"DELE {names[1]}"):
-                self._ftp.delete(final)
+                self._do(f"DELE {final}")
             with asking(f"RNFR {names[0]}"):
                 self._begin_rename(part)
             with asking(f"RNTO {names[1]}"):
-                self._ftp.voidcmd(f"RNTO {final}")
+                self._do(f"RNTO {final}")
         except ftplib.Error as error:
             error.add_note(f"first was {with_command(refused, str(refused))}")
             raise
+
+    def _ask(self, command: str) -> str:
+        """The answer to *command*; some servers say twice that the transfer before is through (226)."""
+        answer = self._ftp.sendcmd(command)
+        while answer.startswith("226"):
+            answer = self._ftp.getresp()
+        return answer
+
+    def _do(self, command: str) -> None:
+        answer = self._ask(command)
+        if not answer.startswith("2"):
+            raise ftplib.error_reply(answer)  # noqa: S321  # an answer
 
     def _make_folder(self, folder: str) -> None:
         """Make *folder* and those above it; that one is there already is no fault."""
@@ -247,12 +259,21 @@ class FtpSession:
             return False
         try:
             self._socket.settimeout(0)
+            if self._has_line():
+                return False
             self._socket.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):
             self._socket.settimeout(self._account.timeout)
             return True
         except OSError:
             return False
+        return False
+
+    def _has_line(self) -> bool:
+        """Whether an answer to nothing was read together with the last one."""
+        assert self._ftp.file is not None
+        with suppress(ssl.SSLWantReadError):
+            return bool(self._ftp.file.readline())
         return False
 
     def close(self, *, politely: bool = True) -> None:

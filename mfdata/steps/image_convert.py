@@ -82,8 +82,7 @@ class ImageConvert(Step):
                 if image.width * image.height > keys.max_pixels:
                     return _too_large(f"{image.width} x {image.height} pixels", keys.max_pixels)
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-                converted = fitting(upright, keys.format, keys.background)
+                converted = fitting(upright(image), keys.format, keys.background)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             return _too_large(str(error), keys.max_pixels)
         except _BROKEN as error:
@@ -95,6 +94,14 @@ class ImageConvert(Step):
         quality = {"quality": keys.quality} if keys.format in ("jpeg", "webp") else {}
         converted.save(made, keys.format, icc_profile=profile, **quality)
         return Done(made, to=keys.destination)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """*image* turned as its EXIF data say; those that cannot be read say nothing."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # anybody's bytes, of which Pillow raises anything
+        return image
 
 
 def fitting(image: Image.Image, format_name: str, background: str) -> Image.Image:

@@ -518,6 +518,25 @@ def test_an_answer_under_way_is_not_taken_for_that_of_the_next_command(tmp_path:
         assert sender.send(b"small") == Done()
 
 
+class SaysItAgain(Handler):
+    """A server that says twice that a transfer or a command is through."""
+
+    def respond(self, resp: str, *more: Any, **others: Any) -> None:
+        if resp.startswith(self.again):
+            resp = f"{resp}\r\n{resp}"
+        super().respond(resp, *more, **others)
+
+    again = "226"
+
+
+@pytest.mark.parametrize("again", ["226", "250"])
+def test_an_answer_that_comes_twice_is_not_taken_for_another(tmp_path: Path, again: str) -> None:
+    kind = type("Server", (SaysItAgain,), {"again": again})
+    with sender_to(tmp_path, kind) as (sender, server):
+        assert [sender.send(name) for name in (b"1", b"2", b"3")] == [Done()] * 3
+        assert server.files() == dict.fromkeys((b"1", b"2", b"3"), b"content")
+
+
 class AnswersLate(Handler):
     """A server that is silent after the first file."""
 

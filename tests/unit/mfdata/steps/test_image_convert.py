@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from mfdata import Done, Failed
@@ -207,6 +209,20 @@ def test_a_picture_stands_as_it_was_meant(source: str, format_name: str, orienta
         wanted = ImageColor.getrgb(CORNERS[number])
         found: Any = seen.getpixel(place)
         assert all(abs(one - other) < 60 for one, other in zip(found, wanted, strict=True)), (place, found, wanted)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 200), value=st.integers(0, 255), length=st.integers(0, 60))
+def test_a_picture_is_no_worse_for_damaged_exif_data(place: int, value: int, length: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x112], exif[0x10F] = 6, "maker"
+    raw = bytearray(exif.tobytes())
+    raw[place % len(raw)] = value
+    data = encoded(Image.new("RGB", (8, 4), "red"), "jpeg", exif=bytes(raw[: len(raw) - length % len(raw)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # Pillow's of the damage
+        made = image_of(run(tmp_path, data))
+    assert {*made.size} == {8, 4}
 
 
 def grey_16(transparent: int | None) -> bytes:
