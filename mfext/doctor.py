@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,19 +63,34 @@ class Finding:
 
 def examine(module: Module, home: Home) -> list[Finding]:
     """All that the checks find for *module* in *home*, which may be still to be made; nothing is changed."""
+    return [*_machine(), *_of_home(home), *_guarded("configuration", lambda: _as_configured(module, home))]
+
+
+def _as_configured(module: Module, home: Home) -> Iterator[Finding]:
+    """What depends on the configuration of *module* and on its plugins."""
     from mfext.lifecycle import wanted
 
-    found = [*_machine(), *_of_home(home)]
+    plan = wanted(module, home)
+    plugins = plan.accepted.plugins
+    yield configuration(plan.accepted.refused.values())
+    yield inotify_instances(sum(one.numprocesses for one in plan.processes), Supervisor(home).is_running())
+    for error in module.missing(home, plan.config, plugins):
+        yield Finding("dependency", FAULT, error.found or error.message, error.mend)
+    for plugin in plugins:
+        if is_needed(plugin):
+            yield requirements(plugin)
+    yield from module.examine(home, plan.config, plugins)
+
+
+def _guarded(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """What *check* finds; that it cannot look is a finding, too, and keeps no other from looking."""
     try:
-        plan = wanted(module, home)
+        yield from check()
     except MetworkError as error:
-        return [*found, Finding("configuration", FAULT, error.message, "Mend the file that is named.")]
-    found.append(configuration(plan.accepted.refused.values()))
-    found.append(inotify_instances(sum(one.numprocesses for one in plan.processes), Supervisor(home).is_running()))
-    absent = module.missing(home, plan.config, plan.accepted.plugins)
-    found += [Finding("dependency", FAULT, error.found or error.message, error.mend) for error in absent]
-    found += [requirements(plugin) for plugin in plan.accepted.plugins if is_needed(plugin)]
-    return [*found, *module.examine(home, plan.config, plan.accepted.plugins)]
+        yield Finding(name, FAULT, _told(error), error.mend or "Mend what is named.")
+    except OSError as error:
+        text = f"cannot be looked at: {error.filename or ''}: {error.strerror}".replace(": : ", ": ")
+        yield Finding(name, WARNING, text, "Look as the user of the home.")
 
 
 def worst(findings: Iterable[Finding]) -> str:
@@ -91,7 +107,20 @@ def _of_home(home: Home) -> list[Finding]:
     checks: Sequence[Callable[[Home], Finding]] = (
         owner, reach_of_others, secrets_readable, attributes, disk_space, disk_inodes, clock_jump,
     )  # fmt: skip
-    return [check(home) for check in checks]
+    return [
+        finding
+        for check in checks
+        for finding in _guarded(check.__name__.replace("_", " "), partial(_alone, check, home))
+    ]
+
+
+def _alone(check: Callable[[Home], Finding], home: Home) -> list[Finding]:
+    return [check(home)]
+
+
+def _told(error: MetworkError) -> str:
+    """The message of *error* without what mends it (pure)."""
+    return error.message.removesuffix(error.mend).strip()
 
 
 def python() -> Finding:
@@ -194,7 +223,7 @@ def owner(home: Home) -> Finding:
     try:
         check_owner(home)
     except MetworkError as error:
-        return Finding("owner", FAULT, error.message, error.mend)
+        return Finding("owner", FAULT, _told(error), error.mend)
     there = f"{home.path} is of {user_name(os.geteuid())}" if home.path.exists() else f"{home.path} can be made"
     return Finding("owner", OK, there)
 

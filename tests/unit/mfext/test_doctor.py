@@ -137,6 +137,18 @@ def test_a_port_that_somebody_else_has_is_a_fault() -> None:
     assert doctor.port("receiver", "127.0.0.1", 0, is_ours=False).state == OK
 
 
+def test_a_check_that_cannot_look_keeps_no_other_from_looking(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(home.log))
+
+    monkeypatch.setattr(doctor, "_times", refuse)
+    found = {one.check: one for one in doctor._of_home(home)}
+    assert found["clock jump"].state == WARNING
+    assert found["clock jump"].found == f"cannot be looked at: {home.log}: Permission denied"
+    assert found["disk"].check == "disk"
+    assert len(found) == 7
+
+
 def test_a_home_that_is_not_made_yet_can_be_looked_at(tmp_path: Path) -> None:
     home = Home("mfdata", tmp_path / "later" / "mfdata")
     checks = (doctor.owner, doctor.reach_of_others, doctor.attributes, doctor.disk_space, doctor.clock_jump)
