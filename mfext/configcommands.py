@@ -74,7 +74,8 @@ def check(module: str, as_json: bool) -> int:
         faults = list(_single([*plan.accepted.refused.values()]))
         names = {*(plugin.name for plugin in plan.accepted.plugins), *plan.accepted.refused}
         unused = [one for plugin in plan.accepted.plugins for one in plugin.unused]
-        for one in (*unused, *_of_no_plugin(chosen, home, names)):
+        told = chosen.warnings(home, plan.config, plan.accepted.plugins)
+        for one in (*unused, *told, *_of_no_plugin(chosen, home, names)):
             click.echo(f"WARNING : {one.message}", err=True)
     except MetworkError as error:
         faults = list(_single([error]))

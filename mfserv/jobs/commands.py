@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfext.clock import age
-from mfext.commands import JSON, print_json
+from mfext.commands import JSON, Form, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
@@ -33,25 +33,28 @@ def jobs(context: click.Context, as_json: bool) -> None:
 
 
 @jobs.command("list")
-@JSON
+@shows_form
 @click.option("--client", help="Of this client only.")
 @click.option(
     "--status", "statuses", multiple=True, type=click.Choice([str(one) for one in Status]), help="In this state only."
 )
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(min=1), help="So many at most.")
 @click.pass_obj
-def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: int, as_json: bool) -> None:
+def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: int, form: Form) -> None:
     """List jobs from the newest, and count those in each state."""
-    from mfext.table import duration, listing
+    from mfext.table import Column, duration, listing
 
     with _store(here) as store:
         found = store.listed(client, statuses=frozenset(map(Status, statuses)), limit=limit)
         counts = store.counts()
-    if as_json:
+    if form.is_json:
         print_json({"counts": dict(counts), "jobs": [facts(job) for job in found]})
         return
     now = time.time()
-    columns = ("JOB", "PROCESS", "CLIENT", "STATUS", "ATTEMPTS", "AGE", "MESSAGE")
+    columns = (
+        *("JOB", Column("PROCESS", least=10), Column("CLIENT", least=8, leaves=2), "STATUS"),
+        *(Column("ATTEMPTS", leaves=3), Column("AGE", leaves=1), Column("MESSAGE", least=12)),
+    )
     rows = [
         (
             job.id,
@@ -64,7 +67,7 @@ def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: 
         )
         for job in found
     ]
-    click.echo(listing("Jobs", columns, rows, "job"))
+    click.echo(listing("Jobs", columns, rows, "job", form.width))
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 

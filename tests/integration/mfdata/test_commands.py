@@ -718,6 +718,10 @@ def test_a_destination_that_is_not_there_is_named(
     capsys.readouterr()
     assert run(["plugins", "develop", str(folder)]) == 0
     assert all(f"WARNING : {one}" in capsys.readouterr().err for one in own[:1])
+    assert run(["config", "check"]) == 0
+    warned = capsys.readouterr().err
+    assert f"WARNING : {own[0]}" in warned
+    assert 'destination: there is no step "swich/main"' in warned
     plan = lifecycle.wanted(MODULE, home)
     rows = MODULE.status(home, plan.config, plan.accepted.plugins)
     (unknown,) = (row for row in rows if row.key == "unknown")
