@@ -16,11 +16,11 @@ import re
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 from mfext.daemon import Daemon, run_daemon
 from mfext.mainloop import Mainloop
+from mfext.net.problem import raw_answer
 from mfext.net.unix import listen_at
 from mfserv.chunked import Body, Chunked, Sized
 from mfserv.gathered import Gathered, Room
@@ -70,12 +70,7 @@ class Refusal(Exception):
     @property
     def answer(self) -> bytes:
         """The answer."""
-        later = "Retry-After: 10\r\n" if self.status in (503, 507) else ""
-        body = f'{{"title":"{self.title}","status":{self.status}}}'
-        return (
-            f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}\r\nContent-Type: application/problem+json\r\n"
-            f"{later}Connection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        ).encode()
+        return raw_answer(self.status, self.title, {"Retry-After": "10"} if self.status in (503, 507) else {})
 
 
 class Bodies:

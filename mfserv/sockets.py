@@ -22,6 +22,7 @@ from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home
 from mfext.errors import ServiceUnavailable
 from mfext.mainloop import Mainloop
+from mfext.net.problem import raw_answer
 from mfext.net.unix import connect_to, listen_at
 from mfserv.app import SOCKETS
 from mfserv.routerlink import RouterLink
@@ -37,10 +38,7 @@ _SHORT_LIFE, _FAILURES = 5.0, 3
 #: Seconds between two looks at slots without a worker, as long as there are some.
 _LOOK = 2.0
 _LONGEST_MESSAGE = 1_000_000
-_ABSENT = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 10\r\n"
-    b'Connection: close\r\nContent-Length: 53\r\n\r\n{"title":"the service has no worker now","status":503}'
-)[:-1]
+_ABSENT = raw_answer(503, "the service has no worker now", {"Retry-After": "10"})
 
 _log = log.get_logger(__name__)
 

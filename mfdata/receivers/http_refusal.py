@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any
 
 from mfdata.receivers.upload import TooLarge
 from mfext.disk import is_no_room
@@ -22,25 +19,6 @@ class Refusal(Exception):
         self.status = status
         self.reason = reason
         self.headers = dict(headers or {})
-
-
-def problem(status: int, reason: str) -> dict[str, Any]:
-    """A refusal as RFC 9457 writes it."""
-    return {"status": status, "title": reason}
-
-
-def raw_answer(refusal: Refusal) -> bytes:
-    """An answer to what is no request yet; the connection ends after it."""
-    body = json.dumps(problem(refusal.status, refusal.reason)).encode() + b"\n"
-    headers = {
-        **refusal.headers,
-        "Content-Type": "application/problem+json",
-        "Content-Length": str(len(body)),
-        "Connection": "close",
-    }
-    lines = [f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def later(reason: str, seconds: int = RETRY_AFTER, status: int = 503) -> Refusal:

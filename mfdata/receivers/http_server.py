@@ -24,9 +24,10 @@ from tornado.httputil import (
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.log import app_log
 
-from mfdata.receivers.http_refusal import Refusal, later, raw_answer
+from mfdata.receivers.http_refusal import Refusal, later
 from mfdata.receivers.received import Memory
 from mfext.log import get_logger
+from mfext.net.problem import raw_answer
 
 log = get_logger(__name__)
 
@@ -152,7 +153,7 @@ class Connection(HTTP1Connection):
         if self._response_start_line is None:
             log.warning("a request is refused", address=visitor.address, status=refusal.status, reason=refusal.reason)
             with suppress(StreamClosedError, TimeoutError):
-                await self.stream.write(raw_answer(refusal))
+                await self.stream.write(raw_answer(refusal.status, refusal.reason, refusal.headers))
                 async with asyncio.timeout(LINGER_S):
                     while True:
                         await self.stream.read_bytes(LONGEST_HEAD, partial=True)
@@ -250,7 +251,9 @@ class Server(HTTPServer):
         log.warning("a client is turned away", address=context.remote_ip, max_connections=self.most)
         asyncio.get_running_loop().call_later(LINGER_S, stream.close)  # at the latest: it may never shake hands
         with suppress(StreamClosedError):
-            stream.write(raw_answer(later("there are too many connections"))).add_done_callback(_look_at)
+            refusal = later("there are too many connections")
+            answer = raw_answer(refusal.status, refusal.reason, refusal.headers)
+            stream.write(answer).add_done_callback(_look_at)
 
     def on_close(self, server_conn: object) -> None:
         self._connections.discard(server_conn)

@@ -16,11 +16,12 @@ from tornado.web import RequestHandler, stream_request_body
 from mfdata.receivers.http_body import Body, FileBody, FormBody, announced_name, checked_name
 from mfdata.receivers.http_checksum import Checksums
 from mfdata.receivers.http_question import ALLOW, QUESTIONS, UPLOADS, answer_to, name_in
-from mfdata.receivers.http_refusal import Refusal, later, problem, refusal_for
+from mfdata.receivers.http_refusal import Refusal, later, refusal_for
 from mfdata.receivers.upload import Upload
 from mfdata.receivers.users import User
 from mfdata.steps.naming import LONGEST, marked
 from mfext.log import get_logger
+from mfext.net.problem import MEDIA_TYPE, problem_body
 
 if TYPE_CHECKING:
     from mfdata.receivers.http import HttpReceiver
@@ -139,7 +140,7 @@ class HttpUpload(RequestHandler):
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self._is_answered = True
-        self._write(status_code, problem(status_code, self._reason), ALLOW if status_code == 405 else {})
+        self._send_problem(status_code, self._reason, ALLOW if status_code == 405 else {})
         self.finish()
 
     # --- the head
@@ -273,11 +274,11 @@ class HttpUpload(RequestHandler):
             await self._receiver.on_disk(self._body.close)
         with suppress(StreamClosedError):
             if not body_comes:
-                self._write(refusal.status, problem(refusal.status, refusal.reason), refusal.headers)
+                self._send_problem(refusal.status, refusal.reason, refusal.headers)
                 await self.finish()
                 return
             closing = {**refusal.headers, "Connection": "close"}
-            self._write(refusal.status, problem(refusal.status, refusal.reason), closing)
+            self._send_problem(refusal.status, refusal.reason, closing)
             await self.flush()
             self._later(_LINGER, lambda: self._receiver.keep(asyncio.ensure_future(self._end_linger())))
 
@@ -298,8 +299,10 @@ class HttpUpload(RequestHandler):
         )
 
     def _write(self, status: int, document: Mapping[str, Any], headers: Mapping[str, str]) -> None:
-        content_type = "application/json" if status < 400 else "application/problem+json"
-        self._send(status, json.dumps(document).encode() + b"\n", {"Content-Type": content_type, **headers})
+        self._send(status, json.dumps(document).encode() + b"\n", {"Content-Type": "application/json", **headers})
+
+    def _send_problem(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        self._send(status, problem_body(status, reason), {"Content-Type": MEDIA_TYPE, **headers})
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         self.set_status(status)

@@ -15,10 +15,11 @@ from tornado.web import HTTPError, RequestHandler
 
 from mfext.errors import ServiceUnavailable
 from mfext.log import get_logger
+from mfext.net.problem import MEDIA_TYPE
 from mfserv.conditional import FAILED, NOT_MODIFIED, NotSatisfiable, Version, asked_part, http_date, verdict
 from mfserv.jobs.job import Job, Result, Status
 from mfserv.jobs.prefer import come_back
-from mfserv.jobs.problem import MEDIA_TYPE, NOT_READY, Problem, no_such_job, not_allowed, unavailable
+from mfserv.jobs.problem import NOT_READY, Problem, no_such_job, not_allowed, unavailable
 from mfserv.jobs.processes import JSON, Document, status_info
 from mfserv.jobs.spool import CHUNK
 

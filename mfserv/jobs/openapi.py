@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mfext.net.problem import MEDIA_TYPE
 from mfserv.jobs.job import LATEST, Status
-from mfserv.jobs.problem import MEDIA_TYPE
 from mfserv.jobs.processes import JSON
 from mfserv.jobs.route import JobRoute
 

@@ -1,12 +1,12 @@
-"""Problem: a refusal as the client gets it: a status, and JSON that says what is wrong (RFC 7807, OGC; pure)."""
+"""Problem: a refusal as the client gets it: a status, and JSON that says what is wrong (RFC 9457, OGC; pure)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MEDIA_TYPE = "application/problem+json"
+from mfext.net.problem import problem_body
+
 _OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0"
 NO_SUCH_JOB = f"{_OGC}/no-such-job"
 NO_SUCH_PROCESS = f"{_OGC}/no-such-process"
@@ -26,8 +26,7 @@ class Problem(Exception):
     @property
     def body(self) -> bytes:
         """What the client reads."""
-        text = {"type": self.type, "title": self.title, "status": self.status}
-        return json.dumps({**text, **({"detail": self.detail} if self.detail else {})}).encode() + b"\n"
+        return problem_body(self.status, self.title, self.detail, self.type)
 
 
 def no_such_job() -> Problem:

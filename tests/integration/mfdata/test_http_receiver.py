@@ -569,7 +569,8 @@ def test_a_file_that_is_coming_in_is_waited_for_at_the_end(tmp_path: Path, how: 
 
 
 def _refuses_connections(receiver: Receiver) -> bool:
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", receiver.port)):
+    # A reset is that of a connection which was waiting to be taken.
+    with suppress(ConnectionRefusedError, ConnectionResetError), socket.create_connection(("127.0.0.1", receiver.port)):
         return False
     return True
 
