@@ -40,6 +40,8 @@ LONGEST_HEAD, BUFFER = 14_336, 32_768
 REWRITE = 2048
 #: Milliseconds that a request is put back in the queue for each request of its client in the last ten seconds.
 FAIRNESS = 10
+#: Looks at one page of one job that use up no rate: four times as many as the gateway asks for.
+LOOKS = Rate(40, 10)
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "address_rate": known.address_rate,
         "longest": max([30.0, *(app.settings.timeout + app.settings.queue_timeout for app in apps)]),
         "fairness": FAIRNESS,
+        "looks": LOOKS,
         # Rules for what nobody uses are left out: each costs every request some tenths of a microsecond.
         "used": {name: bool(maps[f"{name}.map"]) for name in ("addresses", "auth", "cors", "keys")}
         | {

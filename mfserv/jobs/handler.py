@@ -244,7 +244,7 @@ def _result_of(job: Job) -> Result:
         raise Problem(410, "The job was dismissed")
     if job.status is Status.FAILED:
         raise Problem(500, "The job failed", job.message)
-    raise Problem(404, "There is no result yet", f"The job is {job.status}.", NOT_READY)
+    raise Problem(404, "There is no result yet", f"The job is {job.status}.", NOT_READY, {"Retry-After": "1"})
 
 
 def _version(job: Job, result: Result) -> Version:

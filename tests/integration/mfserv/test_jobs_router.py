@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from http.client import HTTPException
 from typing import Any
 
@@ -210,6 +211,38 @@ def test_the_command_lists_shows_and_dismisses(async_serv: Serv) -> None:
 
 
 @pytest.mark.slow
+def test_who_looks_after_a_job_as_told_gets_the_result_whatever_the_rate(async_serv: Serv) -> None:
+    async_serv.configure("[limits]\nanonymous_rate = 3/60s\naddress_rate = 3/60s\n")
+    async_serv.run("metwork", "apply", "mfserv")
+    try:
+        place = wait_until(lambda: submit(async_serv, "/always/x?sleep=3").headers.get("location"), what="a job")
+        wait_until(lambda: async_serv.service.get("/maybe/").status == 429, what="the rate is used up")
+        statuses = set()
+        for _ in range(8):
+            answer = async_serv.service.get(str(place))
+            statuses.add(answer.status)
+            time.sleep(0.3)
+        wait_until(lambda: ended(async_serv, str(place))["status"] == "successful", what="its end")
+        statuses.add(async_serv.service.get(f"{place}/results").status)
+        assert statuses == {200}
+        assert async_serv.service.get("/jobs").status == 429
+        assert async_serv.service.ask("DELETE", str(place)).status == 429
+        # Who looks for what is not there, or does not wait at all, is refused.
+        found = [async_serv.service.get(f"/jobs/none-{number}").status for number in range(6)]
+        assert found == [404, 404, 404, 429, 429, 429]
+    finally:
+        async_serv.configure()
+        async_serv.run("metwork", "apply", "mfserv")
+
+
+def test_who_asks_for_a_job_without_a_pause_is_told_to_wait(async_serv: Serv) -> None:
+    place = str(submit(async_serv, "/always/x").headers["location"])
+    answers = [async_serv.service.get(place) for _ in range(60)]
+    refused = [answer for answer in answers if answer.status == 429]
+    assert refused
+    assert refused[0].headers["retry-after"] == "11"
+
+
 def test_no_accepted_job_is_lost_when_gateway_runner_and_worker_are_killed(async_serv: Serv) -> None:
     accepted: list[str] = []
     stop = threading.Event()
