@@ -37,15 +37,17 @@ class Pulse:
     def __init__(self) -> None:
         from mmap import mmap  # a step that ends at once need not wait for it
 
-        self._fd = os.memfd_create(_NAME)
-        os.ftruncate(self._fd, _SIZE)
-        self._word = memoryview(mmap(self._fd, _SIZE)).cast("Q")
+        fd = os.memfd_create(_NAME)
+        os.ftruncate(fd, _SIZE)
+        self._memory = mmap(fd, _SIZE)  # it has the file open by itself
+        os.close(fd)
+        self._word = memoryview(self._memory).cast("Q")
         self._turn = 0
 
     def close(self) -> None:
         """Say nothing any more; what was said last is still seen by who looks already."""
-        os.close(self._fd)
         self._word.release()
+        self._memory.close()
 
     def sleeps(self) -> None:
         """Say that there is nothing to do."""

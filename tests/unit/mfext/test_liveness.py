@@ -61,8 +61,17 @@ def children() -> Alive:
     return Alive({PID: Child(PID, "one", 0.0)})
 
 
-def test_a_loop_that_stays_in_one_turn_stands_still(pulse: Pulse, clock: Clock, children: Alive) -> None:
-    liveness = Liveness(cast(Children, children))
+@pytest.fixture
+def liveness(clock: Clock, children: Alive) -> Iterator[Liveness]:
+    made = Liveness(cast(Children, children))
+    yield made
+    children.alive.clear()
+    looked(clock, made, 2)  # it lets go of what it has looked at
+
+
+def test_a_loop_that_stays_in_one_turn_stands_still(
+    pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
+) -> None:
     pulse.turns()
     looked(clock, liveness, 8)
     assert (children.killed, liveness.standing(PID)) == ([], 6)
@@ -73,24 +82,27 @@ def test_a_loop_that_stays_in_one_turn_stands_still(pulse: Pulse, clock: Clock, 
     assert children.killed == [10]
 
 
-def test_a_loop_that_sleeps_does_not_stand_still(pulse: Pulse, clock: Clock, children: Alive) -> None:
-    liveness = Liveness(cast(Children, children))
+def test_a_loop_that_sleeps_does_not_stand_still(
+    pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
+) -> None:
     pulse.turns()
     pulse.sleeps()
     looked(clock, liveness, 1000)
     assert (children.killed, liveness.standing(PID)) == ([], 0)
 
 
-def test_while_nobody_could_turn_nobody_stands_still(pulse: Pulse, clock: Clock, children: Alive) -> None:
-    liveness = Liveness(cast(Children, children))
+def test_while_nobody_could_turn_nobody_stands_still(
+    pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
+) -> None:
     pulse.turns()
     looked(clock, liveness, 3000, every=1000)  # the machine slept
     assert children.killed == [10]
     assert liveness.standing(PID) == 10
 
 
-def test_what_is_told_to_end_or_may_stand_still_is_left_alone(pulse: Pulse, clock: Clock, children: Alive) -> None:
-    liveness = Liveness(cast(Children, children))
+def test_what_is_told_to_end_or_may_stand_still_is_left_alone(
+    pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
+) -> None:
     pulse.turns()
     looked(clock, liveness, 1000, limit=0)
     children.alive[PID].asked = True
