@@ -22,7 +22,7 @@ from mfdata.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_
 from mfdata.places import LOCK, Places, Target, target_of_folder
 from mfdata.retagging import retag
 from mfdata.trace import Trace
-from mfext.clock import is_older
+from mfext.clock import is_from_the_future, is_older
 from mfext.exits import Exit, exit_of
 from mfext.generation import is_over
 from mfext.lock import takes
@@ -246,7 +246,8 @@ def _exit(places: Places, process: str, pid: int, folder: Path) -> Exit | None:
     began = (folder / LOCK).stat().st_mtime
     for _ in range(10):
         found = exit_of(places.home, process, pid)
-        if found and found.time >= began - _COARSE_S:  # another may have had that number before
+        # Another may have had that number before.
+        if found and (found.time >= began - _COARSE_S or is_from_the_future(began)):
             return found
         if not (places.home.run / "ready" / process / str(pid)).exists():
             return None

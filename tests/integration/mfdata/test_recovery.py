@@ -121,6 +121,18 @@ def test_the_end_of_another_that_had_the_same_number_tells_nothing(places: Place
     assert (event["crashes"], event["reason"]) == (1, "the worker died")
 
 
+def test_how_a_worker_ended_is_known_though_the_clock_was_set_back_while_it_lived(places: Places) -> None:
+    uid = new_uid()
+    path = claimed_by_a_dead_worker(places, uid)
+    ahead = time.time() + 10_800
+    os.utime(path.parent / LOCK, (ahead, ahead))
+    noted(places, Exit(PID, 0, 2, signal="SIGKILL", asked=True, overdue=True))
+    assert recovery_of(places).recover() == 1
+    (event,) = life(places.home, uid)
+    assert event["crashes"] == 0
+    assert "it did not end in time" in event["reason"]
+
+
 def test_one_death_counts_once_though_who_recovers_dies_too(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     uid = new_uid()
     path = claimed_by_a_dead_worker(places, uid)
