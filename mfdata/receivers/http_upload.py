@@ -148,11 +148,13 @@ class HttpUpload(RequestHandler):
     async def _begin(self) -> None:
         receiver, headers = self._receiver, self.request.headers
         if self.request.method == "OPTIONS":
+            # Who asks need not say who it is: so nothing is waited for.
+            _check_question(headers, 0)
             return
         self._user = await receiver.gate.user_of(headers.get("Authorization", ""))
         self.request.connection.visitor.greet()  # type: ignore[union-attr]
         if self.request.method in QUESTIONS:
-            _check_question(headers)
+            _check_question(headers, _LONGEST_QUESTION)
             return
         if headers.get("Sec-Fetch-Site", "") in ("cross-site", "same-site"):
             raise Refusal(403, "a page of another server cannot send files with your password")
@@ -340,10 +342,10 @@ def _body_comes(headers: Mapping[str, str]) -> bool:
     return has_body and not _waits(headers)
 
 
-def _check_question(headers: Mapping[str, str]) -> None:
+def _check_question(headers: Mapping[str, str], longest: int) -> None:
     length = headers.get("Content-Length", "0")
-    if "Transfer-Encoding" in headers or not length.isdecimal() or int(length) > _LONGEST_QUESTION:
-        raise Refusal(413, f"a question may have {_LONGEST_QUESTION} bytes, and says how many")
+    if "Transfer-Encoding" in headers or not length.isdecimal() or int(length) > longest:
+        raise Refusal(413, f"this may have {longest} bytes, and says how many")
 
 
 def _check_head(headers: Mapping[str, str]) -> None:

@@ -446,18 +446,38 @@ def test_connections_from_one_address_are_limited(tmp_path: Path) -> None:
         assert stream.recv(100).startswith(b"HTTP/1.1 201")
 
 
-@pytest.mark.parametrize("said", [b"", b"PUT /half HTTP/1.1\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
-@pytest.mark.parametrize("tls", [False, True])
-def test_who_does_not_say_in_time_who_it_is_is_left(tmp_path: Path, said: bytes, tls: bool) -> None:
-    pem, key = certificate(tmp_path)
-    keys = {"certificate": pem, "key": key} if tls else {}
-    with (
-        Receiver.running(tmp_path, login_timeout=1, **keys) as receiver,
-        socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as silent,
-    ):
-        silent.sendall(b"" if tls else said)
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    with Receiver.running(tmp_path_factory.mktemp("hurried"), login_timeout=1) as receiver:
+        yield receiver
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"PUT /half HTTP/1.1\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+        b"PUT /half HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+        b"PUT /half HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n",
+    ],
+)
+def test_who_does_not_say_in_time_who_it_is_is_left(hurried: Receiver, said: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", hurried.port), timeout=60) as silent:
+        silent.sendall(said)
         while silent.recv(1000):
             pass
+
+
+def test_who_never_agrees_upon_tls_is_left(tmp_path: Path) -> None:
+    pem, key = certificate(tmp_path)
+    with (
+        Receiver.running(tmp_path, login_timeout=1, certificate=pem, key=key) as receiver,
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as silent,
+    ):
+        assert silent.recv(1000) == b""
 
 
 def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
