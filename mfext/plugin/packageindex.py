@@ -23,11 +23,16 @@ _SAME = (
     ("trusted-host", "UV_INSECURE_HOST", " "),
     ("default-timeout", "UV_HTTP_TIMEOUT", ""),
     ("timeout", "UV_HTTP_TIMEOUT", ""),
+    ("retries", "UV_HTTP_RETRIES", ""),
     ("keyring-provider", "UV_KEYRING_PROVIDER", ""),
     ("cert", "SSL_CERT_FILE", ""),
     ("client-cert", "SSL_CLIENT_CERT", ""),
     ("proxy", "ALL_PROXY", ""),
 )
+#: pip's switches, uv's variables for them, and their values.
+_SWITCHES = (("no-cache-dir", "UV_NO_CACHE", "1"), ("pre", "UV_PRERELEASE", "allow"))
+#: pip's settings for which uv has an option of the same name and no variable.
+_OPTIONS = ("only-binary", "no-binary")
 #: Other names that uv reads for the same; what somebody has said to uv itself stays.
 _OTHER_NAMES = {
     "UV_DEFAULT_INDEX": ("UV_INDEX_URL",),
@@ -73,6 +78,7 @@ def uv_variables(settings: Mapping[str, str], variables: Mapping[str, str]) -> d
         values = settings.get(setting, "").split()
         if values:
             wanted[variable] = between.join(values) if between else values[0]
+    wanted |= {variable: value for switch, variable, value in _SWITCHES if _is_on(settings, switch)}
     if "UV_INDEX" in wanted:
         wanted["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return {
@@ -86,20 +92,26 @@ def uv_options(settings: Mapping[str, str], *, resolves: bool = False) -> list[s
     """What has no variable, or counts only where versions are still chosen (*resolves*) (pure)."""
     constraints = settings.get("constraint", "").split() if resolves else ()
     options = [word for file in constraints for word in ("--constraint", file)]
-    return [*options, "--no-index"] if _is_without_index(settings) else options
+    options += [word for name in _OPTIONS for one in _words(settings.get(name, "")) for word in (f"--{name}", one)]
+    return [*options, "--no-index"] if _is_on(settings, "no-index") else options
 
 
 def index_name(settings: Mapping[str, str]) -> str:
     """The indexes that *settings* name, without passwords (pure)."""
-    if _is_without_index(settings):
+    if _is_on(settings, "no-index"):
         named = settings.get("find-links", "").split()
     else:
         named = [settings.get("index-url", _PYPI), *settings.get("extra-index-url", "").split()]
     return ", ".join(re.sub(r"//[^/@]*@", "//", one) for one in named) or "no index"
 
 
-def _is_without_index(settings: Mapping[str, str]) -> bool:
-    return settings.get("no-index", "").lower() in _YES
+def _is_on(settings: Mapping[str, str], switch: str) -> bool:
+    return settings.get(switch, "").lower() in _YES
+
+
+def _words(text: str) -> list[str]:
+    """The names in *text*, which pip lets stand with commas or blanks between them."""
+    return text.replace(",", " ").split()
 
 
 def _files(variables: Mapping[str, str], prefix: Path) -> list[Path]:

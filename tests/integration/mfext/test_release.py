@@ -389,6 +389,18 @@ def test_the_index_and_the_certificates_of_pip_count_for_both_installers(
 
 
 @pytest.mark.usefixtures("no_settings", "installer")
+def test_a_host_that_pip_trusts_without_a_certificate_is_trusted_by_both(site: Site, tmp_path: Path) -> None:
+    make_wheel(tmp_path / "index")
+    folder = site.plugin("one", code=USES)
+    (folder / "requirements.txt").write_text("greetings\n")
+    with index(tmp_path / "index", tls=tmp_path) as (address, asked):
+        settings = f"index-url = {address}\ntrusted-host = localhost\nonly-binary = :all:\n"
+        (tmp_path / "pip.conf").write_text(f"[global]\n{settings}")
+        site.does("release", "--to", tmp_path, folder)
+    assert "/simple/greetings/" in asked
+
+
+@pytest.mark.usefixtures("no_settings", "installer")
 def test_a_certificate_of_the_index_that_nobody_trusts_is_refused(site: Site, tmp_path: Path) -> None:
     make_wheel(tmp_path / "index")
     folder = site.plugin("one", code=USES)

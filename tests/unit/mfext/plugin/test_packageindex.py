@@ -57,6 +57,9 @@ def test_a_file_that_cannot_be_read_hinders_nothing(tmp_path: Path) -> None:
         ({"cert": "/ca.pem", "client-cert": "/me.pem"}, {"SSL_CERT_FILE": "/ca.pem", "SSL_CLIENT_CERT": "/me.pem"}),
         ({"proxy": "http://proxy:3128"}, {"ALL_PROXY": "http://proxy:3128"}),
         ({"default-timeout": "180"}, {"UV_HTTP_TIMEOUT": "180"}),
+        ({"retries": "0"}, {"UV_HTTP_RETRIES": "0"}),
+        ({"no-cache-dir": "true", "pre": "1"}, {"UV_NO_CACHE": "1", "UV_PRERELEASE": "allow"}),
+        ({"no-cache-dir": "false", "pre": "0"}, {}),
         ({"quiet": "1"}, {}),
     ],
 )
@@ -74,6 +77,18 @@ def test_constraints_count_only_where_versions_are_chosen() -> None:
     known = {"constraint": "/one.txt /two.txt", "no-index": "true"}
     assert uv_options(known) == ["--no-index"]
     assert uv_options(known, resolves=True) == ["--constraint", "/one.txt", "--constraint", "/two.txt", "--no-index"]
+
+
+def test_which_kinds_of_packages_are_taken_is_said_by_options() -> None:
+    assert uv_options({"only-binary": ":all:"}) == ["--only-binary", ":all:"]
+    assert uv_options({"no-binary": "one,two three"}) == [
+        "--no-binary",
+        "one",
+        "--no-binary",
+        "two",
+        "--no-binary",
+        "three",
+    ]
 
 
 @pytest.mark.parametrize(
