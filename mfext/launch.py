@@ -30,6 +30,8 @@ class Definition:
         self.output = ""
         #: Time before which the command must not run, since it failed too often.
         self.not_before = 0.0
+        #: Seconds of that wait; no clock that is set back makes it longer.
+        self.longest_wait = 3600.0
         self.command: list[str] = []
         self.limits: dict[str, int] = {}
         #: The cgroup to be in; '' = that of the arbiter.
@@ -43,6 +45,7 @@ class Definition:
             f"folder={self.folder}",
             f"output={self.output}",
             f"not_before={self.not_before:.3f}",
+            f"longest_wait={self.longest_wait:.3f}",
             f"cgroup={self.cgroup}",
             *(f"argument={argument}" for argument in self.command),
             *(f"limit={name}={value}" for name, value in self.limits.items()),
@@ -78,7 +81,7 @@ def main() -> None:
     die_with(definition.parent)
     _take_default_actions()
     _redirect(definition.output)
-    _wait_until(definition.not_before)
+    _wait_until(definition.not_before, definition.longest_wait)
     print(output_heading(os.getpid()), file=sys.stderr, flush=True)
     _enter(definition.cgroup)
     for name, value in definition.limits.items():
@@ -111,9 +114,9 @@ def _redirect(path: str) -> None:
     os.close(output)
 
 
-def _wait_until(moment: float) -> None:
-    left = moment - time.time()
-    if 0 < left < 4000:  # more can only come from a clock that was set back
+def _wait_until(moment: float, longest: float) -> None:
+    left = min(moment - time.time(), longest)
+    if left > 0:
         time.sleep(left)
 
 

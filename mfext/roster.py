@@ -75,6 +75,8 @@ class Member:
     restarts: int = 0
     #: Time of the next start when it is held back.
     not_before: float = 0.0
+    #: Seconds of that wait.
+    longest_wait: float = 0.0
     #: Somebody is changing it: leave it alone.
     busy: bool = False
     #: Its cgroup; '' = that of the arbiter.
@@ -260,7 +262,7 @@ class Roster:
             log.warning("process ended", child=name, child_pid=end.pid, exit=str(end))
         delay = backoff(member.failures, self.max_backoff)
         if delay and member.process.respawn:
-            member.not_before = end.time + delay
+            member.not_before, member.longest_wait = end.time + delay, delay
             try:
                 self._define(member)
             except OSError as error:  # a full disk: then it is not held back
@@ -287,6 +289,7 @@ class Roster:
         definition.folder = str(process.folder)
         definition.output = str(self.home.log / f"{process.name}.out")
         definition.not_before = member.not_before
+        definition.longest_wait = member.longest_wait
         definition.command = list(process.command)
         definition.limits = dict(process.rlimits)
         definition.cgroup = member.cgroup

@@ -38,6 +38,7 @@ def said(tmp_path: Path) -> str:
 def test_a_definition_comes_back_as_it_was(definition: Definition) -> None:
     definition.limits = {"nofile": 7}
     definition.not_before = 12.5
+    definition.longest_wait = 3.0
     definition.command.append("caf\udce9")
     assert vars(Definition.decoded(definition.encoded())) == vars(definition)
 
@@ -75,8 +76,15 @@ def test_a_file_that_is_no_program_is_named(definition: Definition, tmp_path: Pa
 
 def test_it_waits_until_it_may_start(definition: Definition, tmp_path: Path) -> None:
     definition.not_before = time.time() + 0.2
+    definition.longest_wait = 5.0
     run(definition, tmp_path)
     assert time.time() >= definition.not_before
+
+
+def test_a_clock_that_was_set_back_makes_no_wait_longer(definition: Definition, tmp_path: Path) -> None:
+    definition.not_before = time.time() + 3000
+    definition.longest_wait = 0.2
+    assert run(definition, tmp_path) == 0
 
 
 def test_it_does_not_run_without_the_arbiter(definition: Definition, tmp_path: Path) -> None:
