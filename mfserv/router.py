@@ -7,21 +7,19 @@ now and then, and lets HAProxy read a new one. And it counts what is in the acce
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 from mfext import log
 from mfext.appendfile import AppendFile
-from mfext.child import tied_to_us
+from mfext.child_server import ChildServer
 from mfext.config import module_config
 from mfext.daemon import Daemon, run_daemon
 from mfext.environment import Home
@@ -35,16 +33,6 @@ from mfserv.haproxynames import CERTIFICATE, CONFIG, MASTER, folder
 from mfserv.metrics import count_requests
 from mfserv.routerlink import RouterLink
 
-#: Seconds that HAProxy may take to listen.
-_START = 10.0
-#: Seconds in which lines of the log gather, and the bytes that the pipe can hold: one read for many requests.
-_GATHER, _PIPE = 0.05, 1 << 20
-#: Looks at a router that leaves without any request in hand.
-_IDLE_LOOKS = 4
-#: Seconds between two looks at the certificate, and at HAProxy while it starts or ends.
-_LOOK, _WATCH = 0.02, 5.0
-#: Seconds that HAProxy must have lived for its death to be an accident.
-_SHORT_LIFE = 1.0
 _LOG_SIZE, _LOG_KEEP = 50_000_000, 5
 #: Where HAProxy is when it is not among the commands.
 _PLACES = (os.defpath, "/usr/sbin", "/usr/local/sbin", "/opt/haproxy/sbin")
@@ -55,95 +43,45 @@ _INSTALL = "Install the package haproxy, 2.6 or later: from a checkout, tools/sy
 _log = log.get_logger(__name__)
 
 
-class Router:
+class Router(ChildServer):
     """HAProxy as a child."""
 
+    name = "HAProxy"
+    drain_signal = signal.SIGUSR1
+
     def __init__(self, home: Home) -> None:
+        """*home* is that of mfserv, whose run folder is the working folder."""
         self.home = home
         self.certificate: Path | None = None
         self.link = RouterLink(home)
         self.access = AppendFile(home.log / "access.log", _LOG_SIZE, _LOG_KEEP)
         self.instruments = Instruments(metrics_folder(home))
-        self.process = self._spawn()
         self._seen = (0, 0), (0, 0)
+        super().__init__()
 
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        config = folder(self.home) / CONFIG
-        self._pipe, written = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        with suppress(OSError):  # more than this user may have
-            fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE)
-        process = subprocess.Popen(
-            [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(config)],
-            stdout=written,
-            preexec_fn=tied_to_us(),
-            umask=0o077,  # the socket of its peers has no mode of its own
-        )
-        os.close(written)
-        self._born = time.monotonic()
-        return process
+    def command(self) -> Sequence[str]:
+        """HAProxy with its master."""
+        return [program(), "-W", "-S", f"unix@{MASTER},mode,600", "-f", str(folder(self.home) / CONFIG)]
 
-    @property
-    def output(self) -> int:
-        """The end of the pipe that brings the access log."""
-        return self._pipe
+    def is_ready(self) -> bool:
+        """Whether it answers on its socket of administration."""
+        return bool(self.link.digest())
 
-    def run(self, loop: Mainloop) -> int:
-        """Keep HAProxy and its log until told to stop; its exit status."""
-        deadline = time.monotonic() + _START
-        is_ready = leaves = False
-        idle = 0
-        while not loop.stopping and self._lives(leaves) and idle < _IDLE_LOOKS:
-            if not is_ready and (is_ready := bool(self.link.digest())):
-                loop.ready()
-            if not is_ready and time.monotonic() > deadline:
-                print("HAProxy does not answer", file=sys.stderr)
-                return 1
-            if loop.draining and not leaves:
-                loop.ready(draining="1")
-                self.process.send_signal(signal.SIGUSR1)
-                leaves = True
-            if leaves:  # it would wait for idle connections of clients, too
-                idle = 0 if self.link.requests() else idle + 1
-            timeout = _WATCH if is_ready and not loop.draining else _LOOK
-            if loop.wait(self.output, timeout=timeout):
-                self.keep_log()
-                loop.wait(timeout=_GATHER)
-            self._look_at_certificate()
-        if loop.draining and not loop.stopping:
-            loop.drained()
-            while not loop.stopping:
-                loop.wait()
-        if loop.stopping:
-            self.process.terminate()
-        status = self.process.wait()
-        self.keep_log()
-        return 0 if loop.stopping else status or 1
+    def is_busy(self) -> bool:
+        """Whether requests are in hand; by itself it would wait for idle connections of clients, too."""
+        return bool(self.link.requests())
 
-    def _lives(self, leaves: bool) -> bool:
-        """Whether HAProxy lives, or does so again: to wait until somebody starts this process anew takes longer."""
-        if self.process.poll() is None:
-            return True
-        if leaves or time.monotonic() - self._born < _SHORT_LIFE:
-            return False
-        _log.error("HAProxy has died, and is started again", status=self.process.returncode)
-        self.keep_log()
-        os.close(self._pipe)
-        self.process = self._spawn()
-        return True
+    def take_output(self, data: bytes) -> None:
+        """Write whole lines of access to the access log, all else where output goes."""
+        lines = data.splitlines(keepends=True)
+        other = b"".join(line for line in lines if not line.startswith(b"{"))
+        if other:
+            os.write(2, other)
+        count_requests(self.instruments, data)
+        with suppress(OSError):  # a full disk must not stop the router
+            self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
 
-    def keep_log(self) -> None:
-        """Write what HAProxy logged: whole lines of access, all else where output goes."""
-        with suppress(BlockingIOError):
-            while data := os.read(self.output, 1 << 20):
-                lines = data.splitlines(keepends=True)
-                other = b"".join(line for line in lines if not line.startswith(b"{"))
-                if other:
-                    os.write(2, other)
-                count_requests(self.instruments, data)
-                with suppress(OSError):  # a full disk must not stop the router
-                    self.access.write(b"".join(line for line in lines if line.startswith(b"{")) if other else data)
-
-    def _look_at_certificate(self) -> None:
+    def look(self) -> None:
         """Let HAProxy read a new certificate, if there is one and it is good."""
         state = _state(folder(self.home) / CONFIG), _state(self.certificate)
         if state == self._seen:
