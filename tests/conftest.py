@@ -44,6 +44,8 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(tempfile, "tempdir", str(folder))
         patch.setenv("METWORK_HOME", str(folder / "homes"))
         patch.setenv("METWORK_CONFIG_D", str(folder / "etc"))
+        # Where it is given, what is written to no terminal has lines of that length, too.
+        patch.delenv("COLUMNS", raising=False)
         yield
 
 

@@ -181,7 +181,8 @@ Supervisor(Home("mfdata", Path({str(home.path)!r}))).start([])
         assert state(supervisor, "step.a.main").state == "running"
 
     def test_waiting_ends_when_all_that_is_not_ready_fails_again_and_again(self, supervisor: Supervisor) -> None:
-        supervisor.start([shell("broken", "kill -SEGV $$")])
+        # It says when it is ready, which it never is: otherwise it would be while it lives.
+        supervisor.start([replace(shell("broken", "kill -SEGV $$"), reports_ready=True)])
         with pytest.raises(ServiceUnavailable, match="broken: killed by SIGSEGV"):
             supervisor.wait_ready(timeout=100_000)
 

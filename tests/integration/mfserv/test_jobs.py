@@ -554,7 +554,8 @@ def said_to(site: Site, request: bytes, body: bytes) -> bytes:
     connection.connect()
     try:
         connection.sock.sendall(request + b"Host: x\r\n\r\n")
-        connection.sock.sendall(body)
+        if body:  # to send nothing fails, too, once the other side has hung up
+            connection.sock.sendall(body)
         return connection.sock.recv(65536)
     finally:
         connection.close()
