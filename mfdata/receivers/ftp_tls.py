@@ -8,6 +8,7 @@ import ssl
 from contextlib import suppress
 from typing import Any, ClassVar
 
+import pyftpdlib.ioloop  # noqa: F401 - first: it silences what importing asyncore says
 from pyftpdlib.exceptions import _RetryError
 from pyftpdlib.handlers.ftp.control import proto_cmds
 
