@@ -28,6 +28,7 @@ from mfserv.haproxynames import (
     SIZED,
     forgeable,
 )
+from mfserv.jobs.config import MAX_EXECUTE
 from mfserv.limits import Rate, lane, passing, rate
 from mfserv.page import page
 from mfserv.routes import Route, routing_table
@@ -126,6 +127,7 @@ def render(config: Config, apps: Sequence[App]) -> Rendered:
         "buffer": BUFFER,
         "rewrite": REWRITE,
         "longest_head": LONGEST_HEAD,
+        "longest_execute": MAX_EXECUTE,
         "forgeable": forgeable(),
         "claims": tokens,
     }

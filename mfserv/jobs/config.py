@@ -12,6 +12,9 @@ from mfext.option import option
 from mfext.process import Process
 from mfext.section import Config, Section
 
+#: Bytes of the largest execute request, which is read into memory.
+MAX_EXECUTE = 1_000_000
+
 
 @dataclass(frozen=True)
 class JobsConfig(Section):

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from tornado.httputil import HTTPHeaders
 from tornado.web import stream_request_body
 
+from mfserv.jobs.config import MAX_EXECUTE
 from mfserv.jobs.handler import Handler
 from mfserv.jobs.job import Job, new_id
 from mfserv.jobs.prefer import come_back, preference
@@ -38,8 +39,6 @@ _NOT_PASSED_ON = frozenset(
 )
 #: Headers of one who reads: they are for the result, which others may ask for later without them.
 _OF_RESULTS = frozenset(("if-none-match", "if-modified-since"))
-#: Largest execute request, which is read into memory.
-_MAX_EXECUTE = 1_000_000
 _MAX_KEY = 255
 #: Seconds for which the rest of a body is taken whose request is refused.
 _LINGER = 5.0
@@ -304,7 +303,7 @@ class Execution(Taking):
     """``/processes/ID/execution``: OGC API - Processes' way in."""
 
     methods = ("POST",)
-    limit = _MAX_EXECUTE
+    limit = MAX_EXECUTE
     accepted = 201
 
     def expect(self) -> None:

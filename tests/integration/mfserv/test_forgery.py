@@ -254,3 +254,19 @@ def test_headers_that_no_proxy_says_reach_the_app(serv: Serv) -> None:
     kept = {"X-Mine": "1", "X-Clients": "1", "X-Client-Id": "1", "Proxy-Hint": "1", "Client-Id": "1", "X-Real": "1"}
     headers = dict(told(serv, serv.service.get("/asgi/", kept).body)["headers"])
     assert {name.lower() for name in kept} <= set(headers)
+
+
+@pytest.mark.parametrize("body", ["chunks", "http/2"])
+def test_an_execute_request_may_have_trailers_and_they_are_dropped(serv: Serv, body: str) -> None:
+    place, inputs = "/processes/later.main/execution", b'{"inputs": {}}'
+    if body == "http/2":
+        answer = http2.ask(serv.port, place, {"prefer": "respond-async"}, inputs, small(FORGED))
+    else:
+        behind = "".join(f"{name}: {value}\r\n" for name, value in FORGED.items()).encode() + b"\r\n"
+        head = f"POST {place} HTTP/1.1\r\nHost: a\r\nPrefer: respond-async\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
+            connection.sendall(head.encode() + b"%x\r\n%s\r\n0\r\n" % (len(inputs), inputs) + behind)
+            with http.client.HTTPResponse(connection, method="POST") as found:
+                found.begin()
+                answer = found.read()
+    assert "evil" not in json.dumps(told(serv, answer))
