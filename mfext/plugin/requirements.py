@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: What an installer notes of itself: who it is, and when and from where a file came.
 _TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
+#: Seconds after which people are told again that an installer is at work.
+_NEWS = 10.0
 _HEADING = "# Made by plugins.release from requirements.txt"
 
 
@@ -195,23 +197,35 @@ def _run_uv(command: Sequence[str], folder: Path, *, resolves: bool = False) -> 
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """What *command* says; while it takes its time, people are told that it goes on."""
     import subprocess
 
-    done = subprocess.run(
+    from mfext.commands import progress
+
+    process = subprocess.Popen(
         command,
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        check=False,
     )
-    if done.returncode:
+    with process:
+        waited = 0.0
+        while True:
+            try:
+                said, complaint = process.communicate(timeout=_NEWS)
+                break
+            except subprocess.TimeoutExpired:
+                waited += _NEWS
+                progress(f"It goes on: {waited:g} s until now")
+    if process.returncode:
         index = index_name(pip_settings(variables()))
         raise PluginError(
-            f"its requirements cannot be had:\n{done.stderr.strip()}",
+            f"its requirements cannot be had:\n{complaint.strip()}",
             where=str(folder / REQUIREMENTS),
             mend=f"They are looked for in {index}, as pip is configured (pip.conf, PIP_*).",
         )
-    return done.stdout
+    return said
