@@ -21,6 +21,8 @@ FAULTS = (http.client.HTTPException, OSError)
 #: As much of an answer is read; a server that says more loses the connection.
 _LONGEST_ANSWER = 65_536
 _BLOCK = 256 * 1024
+#: What a server says when nothing was asked for a while, or when it did not understand what it read.
+_OF_NO_REQUEST = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_REQUEST)
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,10 @@ class HttpSession:
         except BaseException:
             self.close()
             raise
-        if was_used and answer.status == HTTPStatus.REQUEST_TIMEOUT:
-            # It speaks of the time before this request, and crossed it on the way.
+        if was_used and answer.status in _OF_NO_REQUEST:
+            # It may speak of the time, or of the bytes, before this request, and have crossed it on the way.
             self.close()
-            raise http.client.RemoteDisconnected("the server ended the idle connection")
+            raise http.client.RemoteDisconnected(f"the server ended the idle connection: {answer.status}")
         if is_early or not 200 <= answer.status < 300:
             self.close()
         return answer

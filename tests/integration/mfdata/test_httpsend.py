@@ -369,14 +369,15 @@ def test_after_a_refusal_the_connection_is_not_used_again(sender: Make) -> None:
     assert server.connections == 2
 
 
-def test_a_timeout_of_the_idle_time_is_not_the_answer_to_a_file(sender: Make) -> None:
-    timeout = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+@pytest.mark.parametrize(("words", "kind"), [(b"408 Request Timeout", Retry), (b"400 Bad Request", Failed)])
+def test_what_is_said_of_the_idle_time_is_not_the_answer_to_a_file(words: bytes, kind: type, sender: Make) -> None:
+    timeout = b"HTTP/1.1 " + words + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with Script(CREATED, timeout, CREATED, timeout) as server:
         at = sender(server.url)
         assert at.send(content=b"1") == Done()
         assert at.send(content=b"2") == Done()
         at.step.leave()
-        assert isinstance(at.send(content=b"3"), Retry)
+        assert isinstance(at.send(content=b"3"), kind)
 
 
 def test_a_success_whose_words_break_off_is_a_success(sender: Make) -> None:
