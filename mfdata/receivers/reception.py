@@ -22,6 +22,7 @@ from mfext.environment import Home
 from mfext.errors import ConfigError, ServiceUnavailable
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
+from mfext.net.tls import server_context
 from mfext.option import option
 from mfext.plugin.manifest import load_plugin
 from mfext.section import Section
@@ -172,21 +173,6 @@ def made_folder(folder: Path) -> str:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
     return os.path.realpath(folder)
-
-
-def server_context(certificate: str, key: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer with the *certificate* (and those above it) and its *key*, PEM files; '' = in one file.
-
-    Raises:
-        OSError: they cannot be used.
-    """
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Early 3.11 takes a connection that was cut for one that was ended.
-    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    # A key that is encrypted is an error, not a question on the terminal.
-    context.load_cert_chain(certificate, key or None, password=str)
-    return context
 
 
 def run_receiver(keys: type[K], serve: Callable[[Reception, K, Mainloop], Any]) -> None:

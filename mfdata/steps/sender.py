@@ -13,6 +13,7 @@ from mfdata import Failed, File, Hold, Retry, Step
 from mfdata.breaker import Breaker, BreakerKeys
 from mfdata.outcome import Outcome
 from mfext.errors import ConfigError
+from mfext.net.tls import client_context
 
 
 class Session(Protocol):
@@ -155,14 +156,10 @@ class Sender(Step, Generic[S]):
             ConfigError: *ca_file* cannot be used.
         """
         try:
-            context = ssl.create_default_context(cafile=ca_file or None)
+            return client_context(ca_file, verify=verify)
         except OSError as error:
             where = f"{self.plugin} [custom] ca_file"
             raise ConfigError(f"{ca_file} cannot be used: {error.strerror or error}", where=where) from error
-        if not verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
     def _connected(self) -> S:
         self.leave()
