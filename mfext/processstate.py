@@ -12,6 +12,8 @@ from mfext.process import Process
 
 #: Seconds after which a process that does not report is taken for ready.
 _ALIVE_MEANS_READY = 1.0
+#: Of an arbiter that does not say how long a start is held back.
+_LONGEST_BACKOFF = 3600.0
 #: Seconds after which a loop that stands still is named, whatever it is allowed.
 _SEEN = 10.0
 
@@ -69,9 +71,9 @@ def process_state(
     """
     started = {int(pid): begin for pid, begin in known["started"].items()}
     pids = tuple(sorted(started, key=lambda pid: (started[pid], pid)))
-    ready = tuple(
-        pid for pid in pids if _is_ready(process, pid, is_older(started[pid], _ALIVE_MEANS_READY, now), facts)
-    )
+    held_back = _held_back(known, now)
+    lives = {pid for pid in pids if not held_back and is_older(started[pid], _ALIVE_MEANS_READY, now)}
+    ready = tuple(pid for pid in pids if (pid in facts if process.reports_ready else pid in lives))
     wanted = process.numprocesses if process.autostart else 0
     stands = bool(process.stalled_after) and known.get("standing", 0.0) > min(process.stalled_after / 2, _SEEN)
     state = "failing" if stands else _state(process, known, wanted, pids, ready, facts, last_exit)
@@ -95,8 +97,10 @@ def process_state(
     )
 
 
-def _is_ready(process: Process, pid: int, is_old: bool, facts: Mapping[int, Mapping[str, Any]]) -> bool:
-    return pid in facts if process.reports_ready else is_old
+def _held_back(known: Mapping[str, Any], now: float) -> float:
+    """Seconds for which the next start is held back; it was meant for less when the clock was set back since."""
+    left: float = known["not_before"] - now
+    return left if 0 < left <= known.get("longest_wait", _LONGEST_BACKOFF) else 0.0
 
 
 def _state(
@@ -128,6 +132,6 @@ def _reason(state: str, wanted: int, ready: int, known: Mapping[str, Any], last_
         reason += f"{', ' if reason else ''}{last_exit}"
     if state == "failing" and known["failures"]:
         reason += f", failed {known['failures']} times in a row"
-        if known["not_before"] > now:
-            reason += f", next try in {known['not_before'] - now:.0f} s"
+        if held_back := _held_back(known, now):
+            reason += f", next try in {held_back:.0f} s"
     return reason or "it does not run"

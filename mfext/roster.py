@@ -147,6 +147,7 @@ class Roster:
                 "restarts": member.restarts,
                 "failures": member.failures,
                 "not_before": member.not_before,
+                "longest_wait": member.longest_wait,
                 "unforced": member.unforced,
                 "standing": standing[name],
             }

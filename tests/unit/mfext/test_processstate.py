@@ -50,6 +50,8 @@ def state(
         (state(SILENT, {"1": 999.5}), "starting", "not ready yet"),
         (state(SILENT, {"1": 998.5}), "running", ""),
         (state(SILENT, {"1": 9000}), "running", ""),  # the clock was set back meanwhile
+        (state(SILENT, {"1": 9000}, not_before=9000, longest_wait=60), "running", ""),
+        (state(SILENT, {"1": 1012}, not_before=1012, longest_wait=60), "starting", "not ready yet"),
         (state(ONE, {"1": 990}, (1,), drained=True), "drained", "it takes no more work, since it was told to drain"),
         (state(replace(ONE, stalled_after=10.0), {"1": 990}, (1,), standing=4.0), "running", ""),
         (
