@@ -156,3 +156,8 @@ def test_only_mfext_net_opens_unix_sockets() -> None:
 def test_only_mfext_writes_for_prometheus() -> None:
     writers = {str(path) for path in SOURCES if "# TYPE" in (ROOT / path).read_text("utf-8")}
     assert writers == set()
+
+
+def test_loops_of_asyncio_tell_that_they_turn() -> None:
+    found = [str(path) for path in SOURCES if "asyncio.run(" in (ROOT / path).read_text()]
+    assert found == [], "a process of ours runs in mfext.mainloop.Mainloop.run, or nobody sees that it stands still"

@@ -151,10 +151,10 @@ async def serve_port(daemon: Daemon, loop: Mainloop) -> None:
 def _serve(daemon: Daemon) -> None:
     if len(sys.argv) > 1:
         with Mainloop(daemon.home, "") as loop:
-            asyncio.run(serve_until_idle(daemon, int(sys.argv[1]), loop))
+            loop.run(serve_until_idle(daemon, int(sys.argv[1]), loop))
     else:
         with Mainloop(daemon.home) as loop:
-            asyncio.run(serve_port(daemon, loop))
+            loop.run(serve_port(daemon, loop))
 
 
 def main() -> None:
