@@ -30,6 +30,10 @@ def _asked(home: Home, path: str) -> str:
     connection = UnixHTTPConnection(home.run / EXPORTER, _ANSWER)
     try:
         connection.request("GET", path)
-        return connection.getresponse().read().decode("utf-8", "replace")
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
     finally:
         connection.close()
+    if answer.status != 200:
+        raise ServiceUnavailable(f"HAProxy shows no metrics: {text}")
+    return text

@@ -11,7 +11,7 @@ from mfext.errors import PluginError, ServiceUnavailable
 from mfext.testing import temporary_home
 from mfserv import router
 from mfserv.app import App
-from mfserv.haproxy import render
+from mfserv.haproxy import Rendered, render
 from mfserv.module import MODULE
 from mfserv.putinforce import check, refusal
 from tests.unit.mfserv.apps import app, config
@@ -89,3 +89,10 @@ def test_without_haproxy_a_plugin_is_not_correct(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(router, "_PLACES", (str(tmp_path),))
     (missing,) = MODULE.missing(temporary_home(tmp_path, "mfserv"), config(), [])
     assert missing.message.startswith("HAProxy is not installed. Install the package haproxy")
+
+
+def test_an_haproxy_without_its_exporter_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = render(config(), [app("one")])
+    text = whole.files["haproxy.cfg"].replace("feature(PROMEX)", "feature(NO_SUCH_THING)")
+    monkeypatch.setattr("mfserv.putinforce.render", lambda *_: Rendered({**whole.files, "haproxy.cfg": text}))
+    check(temporary_home(tmp_path, "mfserv"), config(), [app("one")])
