@@ -145,7 +145,7 @@ def status(serv: Serv, bearer: str) -> int:
         (token("RS256", aud=["other", "data"]), "two"),
         (signed({"roles": {"a": {"b": ['}"{']}}, "sub": "alice", "aud": ["x", "data"]}), "two"),
         (token("RS256", sub="bob", nbf=int(time.time()) - 5), "jwt:rsa:bob"),
-        (token("RS256", exp=time.time() + 900.5, nbf=1.5e9, iat=time.time()), "two"),
+        (token("RS256", exp=time.time() + 86_400.5, nbf=1.5e9, iat=time.time()), "two"),
         (token("ES256"), "jwt:curve:alice"),  # alice of another issuer is somebody else
         (token("HS256"), "jwt:shared:alice"),
     ],

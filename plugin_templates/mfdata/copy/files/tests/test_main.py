@@ -13,4 +13,4 @@ def test_a_file_goes_to_every_destination(tmp_path: Path) -> None:
     file.write_text("some text\n")
     custom = {"dest_dirs": f"{tmp_path}/out, other/main"}
     result = run_step(Copy, file, custom=custom, folder=tmp_path / "work")
-    assert result.outcome == Done(to=(tmp_path / "out/some.txt", "other/main")), result.text()
+    assert result.outcome == Done(to=(tmp_path / "out/some.txt", "other/main"), if_exists="number"), result.text()
