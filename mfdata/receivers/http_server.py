@@ -87,6 +87,17 @@ class Connection(HTTP1Connection):
         return True
 
     async def _head(self) -> bytes:
+        found = await self._up_to_empty_line()
+        if not found.strip(b"\r\n"):  # empty lines before a request are passed over (RFC 9112, 2.2)
+            found = await self._up_to_empty_line()
+        end = found.lstrip(b"\r\n").find(b"\n")
+        if end > LONGEST_LINE or (end < 0 and len(found) > LONGEST_HEAD):
+            raise Refusal(414, f"the request line is longer than {LONGEST_LINE} bytes")
+        if len(found) > LONGEST_HEAD:
+            raise Refusal(431, f"the head is longer than {LONGEST_HEAD} bytes")
+        return found
+
+    async def _up_to_empty_line(self) -> bytes:
         head = self.stream.read_until_regex(_HEAD)
         try:
             found: bytes = await gen.with_timeout(
@@ -96,11 +107,6 @@ class Connection(HTTP1Connection):
             )
         except TimeoutError:
             raise StreamClosedError from None  # nothing was asked, so nothing is answered
-        end = found.lstrip(b"\r\n").find(b"\n")
-        if end < 0 or end > LONGEST_LINE:
-            raise Refusal(414, f"the request line is longer than {LONGEST_LINE} bytes")
-        if len(found) > LONGEST_HEAD:
-            raise Refusal(431, f"the head is longer than {LONGEST_HEAD} bytes")
         return found
 
     def _parsed(self, head: bytes) -> tuple[RequestStartLine, HTTPHeaders]:

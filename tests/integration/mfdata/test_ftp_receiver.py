@@ -517,7 +517,7 @@ def test_a_hash_that_cannot_be_computed_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
-    with Receiver.running(tmp_path, timeout=1, min_rate=1000) as receiver, client(receiver) as ftp:
+    with Receiver.running(tmp_path, timeout=3, min_rate=1000) as receiver, client(receiver) as ftp:
         data = begin(ftp, "slow")
         assert ftp.sock is not None
         while not select.select([ftp.sock], [], [], 0.1)[0]:
@@ -526,7 +526,6 @@ def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
         with pytest.raises(ftplib.error_temp, match="426 Less than 1000 bytes came in a second"):
             ftp.voidresp()
         assert receiver.files() == {}
-        assert store(ftp, "next").startswith("226")
 
 
 @pytest.fixture(scope="module")

@@ -347,6 +347,12 @@ def test_chunks_that_are_none_are_refused(receiver: Receiver, body: bytes) -> No
     wait_until(lambda: receiver.files() == {}, what="the end of the upload")
 
 
+@pytest.mark.parametrize("before", ["\r\n", "\r\n\r\n"])
+def test_empty_lines_before_a_request_are_passed_over(receiver: Receiver, before: str) -> None:
+    with receiver.begun(f"{before}PUT /name HTTP/1.1\r\nContent-Length: 7", b"content") as stream:
+        assert stream.recv(1000).startswith(b"HTTP/1.1 201")
+
+
 @pytest.mark.parametrize("url", ["http://other.example/name", "HTTP://127.0.0.1:80/name?query=1"])
 def test_a_request_line_may_have_a_whole_url(receiver: Receiver, url: str) -> None:
     with receiver.begun(f"PUT {url} HTTP/1.1\r\nContent-Length: 7", b"content") as stream:
@@ -481,7 +487,7 @@ def test_who_never_agrees_upon_tls_is_left(tmp_path: Path) -> None:
 
 
 def test_a_client_that_sends_too_little_is_left(tmp_path: Path) -> None:
-    with Receiver.running(tmp_path, timeout=1, min_rate=1000) as receiver:
+    with Receiver.running(tmp_path, timeout=3, min_rate=1000) as receiver:
         with receiver.begun("PUT /slow HTTP/1.1\r\nContent-Length: 100000") as stream:
             while not select.select([stream], [], [], 0.1)[0]:
                 stream.sendall(b"little")
