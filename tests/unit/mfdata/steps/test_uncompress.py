@@ -93,6 +93,15 @@ def test_a_file_that_is_cut_off_is_refused_wherever_it_is_cut(
 
 
 @all_kinds
+def test_a_second_member_that_is_cut_off_is_refused_wherever_it_is_cut(
+    kind: type[Uncompress], compress: Compress, suffix: str, tmp_path: Path
+) -> None:
+    first, second = compress(b"first" * 50), compress(b"second" * 50)
+    for length in range(1, len(second)):
+        reason_of(run(kind, tmp_path, first + second[:length]))
+
+
+@all_kinds
 def test_a_large_file_that_is_cut_off_is_refused(
     kind: type[Uncompress], compress: Compress, suffix: str, tmp_path: Path
 ) -> None:
