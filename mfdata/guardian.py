@@ -41,10 +41,11 @@ class Guardian:
         self._recover_at = 0.0
         self._trouble = ""
 
-    def look(self) -> None:
-        """Do all that is to be done now."""
+    def look(self, progress: Callable[[], None] = lambda: None) -> None:
+        """Do all that is to be done now; *progress* is called before each part of it, which may be long."""
         trouble = ""
         for act in self._acts:
+            progress()
             try:
                 act()
             except OSError as error:  # a full disk: what could not be done is done another time

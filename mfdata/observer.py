@@ -106,7 +106,7 @@ class Observer:
             self._take_listed(loop)
             self._bring_to_disk()
             if time.monotonic() >= self._next_tick:
-                self._tick()
+                self._tick(loop)
                 self._bring_to_disk()
 
     def close(self) -> None:
@@ -124,6 +124,8 @@ class Observer:
         told = self._inotify.read(timeout=0)
         for number, (descriptor, mask, _, name) in enumerate(told):
             watched = self._by_descriptor.get(descriptor)
+            if number % _TOGETHER == 0:
+                loop.turns()  # so many may have come at once
             if len(told) > 1 and number % _TOGETHER == 0 and not loop.stopping:
                 self._prepare_told(told[number : number + _TOGETHER])
             if mask & inotify.Q_OVERFLOW:
@@ -215,10 +217,10 @@ class Observer:
         # What comes in the meantime is found by listing.
         self._list_all()
 
-    def _tick(self) -> None:
+    def _tick(self, loop: Mainloop) -> None:
         now = time.monotonic()
         self._next_tick = now + _TICK_S
-        self._guardian.look()
+        self._guardian.look(loop.turns)
         self._obey_pressure(self._gauge.look())
         for watched in self._watched:
             if watched.descriptor < 0 or identity(watched.directory.path) != watched.identity:
