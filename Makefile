@@ -23,7 +23,7 @@ test: setup  ## run every test, on all cores; ONLY=mfserv (mfext, mfdata, system
 	@tools/test $(ONLY)
 
 unit: setup  ## run the tests that need no process and no server
-	@tools/test unit
+	@JOBS=$${JOBS:-$$(nproc)} tools/test unit
 
 lint: setup  ## check style, types, security, known vulnerabilities, generated pages, fragments of the changelog
 	@tools/lint
