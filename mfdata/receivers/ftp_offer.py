@@ -56,8 +56,16 @@ class Offer:
             self.ftp_REST(arg)  # whether downloads are offered or not: STOR says why it does not help
         elif cmd in TLS_COMMANDS and cmd not in self.proto_cmds:
             self._refuse(cmd)
+        elif cmd in ("LIST", "NLST") and arg.startswith("-") and self.authenticated:
+            super().pre_process_command(line, cmd, self._without_options(arg))  # type: ignore[misc]
         else:
             super().pre_process_command(line, cmd, arg)  # type: ignore[misc]
+
+    def _without_options(self, argument: str) -> str:
+        """Of what many clients say as to ``ls``, the name; there may be files whose names begin with a dash."""
+        while argument.startswith("-") and not self.fs.lexists(self.fs.ftp2fs(argument)):
+            argument = argument.partition(" ")[2].lstrip(" ")
+        return argument
 
     def _refuse(self, cmd: str) -> None:
         if cmd == "RETR":

@@ -149,7 +149,7 @@ class Session(Offer, LoginControl, FTPHandler):  # type: ignore[misc]
 
     def ftp_ALLO(self, line: str) -> None:  # noqa: N802
         """Refuse early what is too large."""
-        size = line.split()[0]
+        size = line.strip().partition(" ")[0]
         if size.isdecimal() and int(size) > self.max_size:
             self.respond(f"552 The file is larger than {self.max_size} bytes.")
         else:

@@ -310,6 +310,7 @@ def test_a_client_may_remove_its_own_temporary_file_only(receiver: Receiver) -> 
         ("RNTO x", "503"),
         ("ALLO 99999999999999", "552"),
         ("ALLO 10", "202"),
+        ("ALLO  ", "202"),
         ("AUTH TLS", "502"),
         ("STOR a\0b", "501"),
         ("nonsense", "500"),
@@ -366,6 +367,19 @@ def _is_forgotten(receiver: Receiver, name: str) -> bool:
             return not ftp.sendcmd(f"MLST {name}")
         except ftplib.error_perm:
             return True
+
+
+@pytest.mark.parametrize("command", ["LIST -al", "LIST -lt", "NLST -a", "LIST -a -l /", "LIST -l waiting"])
+def test_options_of_ls_are_passed_over(receiver: Receiver, command: str) -> None:
+    (receiver.incoming / "waiting").write_bytes(b"waits")
+    with client(receiver) as ftp:
+        lines: list[str] = []
+        ftp.retrlines(command, lines.append)
+        assert [line.split()[-1] for line in lines] == ["waiting"]
+        store(ftp, "-l")
+        lines = []
+        ftp.retrlines("NLST -l", lines.append)
+        assert lines == ["-l"]
 
 
 def test_an_upload_is_not_resumed(receiver: Receiver) -> None:
