@@ -15,6 +15,8 @@ from mfserv.pem import pem_blocks, public_key
 #: A text of JSON, and any claims before the one that is looked for, with all that they hold.
 _TEXT = r'"(?:[^"\\]|\\.)*+"'
 _BEFORE = rf'(?:[^{{}}"]|{_TEXT}|(?<o>\{{(?:[^{{}}"]|{_TEXT}|(?&o))*+\}}))*?'
+#: A number of JSON of at least 0, without an exponent, and what ends it.
+_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\s*[,}]"
 #: What an algorithm signs with.
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 #: Bits of an RSA key, at least (RFC 7518, 3.3).
@@ -63,7 +65,7 @@ class Issuer:
 
 def is_there(name: str) -> str:
     """What JSON of an object matches that has *name*; its value follows."""
-    return rf'^\s*\{{{_BEFORE}"{name}"\s*:\s*'
+    return rf'^\s*\{{{_BEFORE}"{name}"\s*:\s*+'
 
 
 def number(name: str) -> str:
@@ -71,12 +73,22 @@ def number(name: str) -> str:
 
     HAProxy's own query takes any text for a number, and reads it up to the first letter.
     """
-    return rf"{is_there(name)}(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\s*[,}}]"
+    return f"{is_there(name)}{_NUMBER}"
+
+
+def no_number(name: str) -> str:
+    """What JSON of an object matches in which *name* is something else, though it may be there twice."""
+    return f"{is_there(name)}(?!{_NUMBER})"
 
 
 def text(name: str) -> str:
     """What JSON of an object matches in which *name* is a text."""
     return rf"{is_there(name)}{_TEXT}\s*[,}}]"
+
+
+def no_text(name: str) -> str:
+    """What JSON of an object matches in which *name* is something else, though it may be there twice."""
+    return rf"{is_there(name)}(?!{_TEXT}\s*[,}}])"
 
 
 def issuers(config: Config) -> tuple[Issuer, ...]:

@@ -130,6 +130,8 @@ def test_each_request_has_a_line_in_the_access_log(serv: Serv) -> None:
         ("/inner/", {"X-API-Key": "key-one"}, 200),
         ("/inner/", {"X-API-Key": "no such key"}, 401),
         ("/echo/", {"X-API-Key": "no such key"}, 401),
+        ("/echo/", {"X-API-Key": ""}, 401),
+        ("/echo/", {"Authorization": "Bearer"}, 401),
         ("/own/", {"X-API-Key": "key-one"}, 200),
         ("/own/", {"X-API-Key": "key-two"}, 403),
         ("/own/", {}, 401),

@@ -73,6 +73,8 @@ NOBODY = (
     ["alice"],
     "\u00e9",
 )
+#: What a token says twice, first and later.
+TWICE = (("exp", '"9999999999"', "5"), ("exp", "-1", "9999999999"), ("nbf", '"5"', "5"), ("sub", "5", '"alice"'))
 KEYS = {"RS256": private_pem(RSA), "ES256": private_pem(CURVE), "HS256": SECRET}
 
 
@@ -116,6 +118,14 @@ def token_about(subject: object) -> str:
     """A token about somebody who cannot be."""
     whole = {"exp": int(time.time()) + 86_400, **CLAIMS["RS256"], "sub": subject}
     return jwt.PyJWS().encode(json.dumps(whole).encode(), KEYS["RS256"], "RS256")
+
+
+def twice(name: str, first: str, later: str) -> str:
+    """A token that says something twice."""
+    whole = {"sub": "alice", "exp": int(time.time()) + 86_400, **CLAIMS["RS256"]}
+    whole.pop(name, None)
+    text = json.dumps(whole).replace("{", f'{{"{name}": {first}, "{name}" : {later}, ', 1)
+    return jwt.PyJWS().encode(text.encode(), KEYS["RS256"], "RS256")
 
 
 def critical() -> str:
@@ -186,6 +196,7 @@ def test_who_signs_is_believed_for_its_own_subjects(serv: Serv, bearer: str, cli
         pytest.param(token("RS256", iat=int(time.time()) + 80_000), id="signed tomorrow"),
         pytest.param(signed({"of": {"nbf": 1}, "sub": "alice", "aud": "data", "nbf": "1"}), id="nbf, not the first"),
         *(pytest.param(token_about(value), id=f"about {value!r}") for value in NOBODY),
+        *(pytest.param(twice(*both), id=f"twice: {both}") for both in TWICE),
         pytest.param(critical(), id="with something that must be understood"),
         pytest.param("A" * 9000, id="very long"),
     ],
