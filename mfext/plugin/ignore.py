@@ -31,7 +31,8 @@ def patterns(lines: Iterable[str]) -> GitIgnoreSpec:
     # Only who makes an archive needs it.
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(line.lstrip() for line in lines)
+    # The others, which it takes where they are installed, want text that UTF-8 can say: names of files are any bytes.
+    return GitIgnoreSpec.from_lines((line.lstrip() for line in lines), backend="simple")
 
 
 def is_ignored(path: PurePath, is_folder: bool, known: GitIgnoreSpec) -> bool:
