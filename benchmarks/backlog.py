@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.running import FOLDER, Running, running, wait_for
 from mfdata.file import first_tags, new_uid, write_tags
-from mfdata.names import waiting_name
+from mfdata.storage.names import waiting_name
 
 _FEW = 1000
 _PROCESS = "step.away.main"

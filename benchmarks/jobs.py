@@ -31,11 +31,11 @@ from typing import Any
 
 from mfext.environment import Home
 from mfext.testing import temporary_home, wait_until
-from mfserv.jobs.call import UnixConnection
 from mfserv.jobs.config import JobsConfig
+from mfserv.jobs.execution.attempt import UnixConnection
+from mfserv.jobs.execution.runner import ROUTER
 from mfserv.jobs.route import ONLY, JobRoute, Published, publish_routes
-from mfserv.jobs.runner import ROUTER
-from mfserv.jobs.store import open_store
+from mfserv.jobs.stores.store import open_store
 from tests.servers import RABBITMQ, rabbitmq_server, redis_server
 
 GOAL_MS = 20
@@ -52,7 +52,8 @@ _PROCESS = """
 import json, sys
 from pathlib import Path
 from mfext.environment import Home
-from mfserv.jobs import {0}
+from mfserv.jobs.execution import runner
+from mfserv.jobs.http import gateway
 from mfserv.jobs.config import JobsConfig
 {0}.serve(Home("mfserv", Path(sys.argv[1])), JobsConfig(**json.loads(sys.argv[2])))
 """

@@ -31,7 +31,7 @@ from pathlib import Path
 
 from benchmarks import nginx
 from mfserv.app import SOCKETS
-from mfserv.spec import Spec
+from mfserv.worker_spec import Spec
 
 #: The least that a service of the template ``asgi`` does, and the least that any app can do.
 STARLETTE = """
@@ -224,7 +224,7 @@ def direct(site: Site, name: str) -> Iterator[tuple[int, int]]:
     listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
     spec = Spec(name, 0, "asgi", "main:app", "none", 32, 10_000_000, "", 5, 0, False)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mfserv.runner", spec.as_text(), str(listening.fileno())],
+        [sys.executable, "-m", "mfserv.workers.worker", spec.as_text(), str(listening.fileno())],
         cwd=site.folder / "mfserv" / "var" / "plugins" / name,
         env=site.environment,
         pass_fds=(listening.fileno(),),

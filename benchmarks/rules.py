@@ -20,8 +20,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mfdata.identify import SYSTEM_MAGIC, ContentTags
-from mfdata.rules import Destination, Rule, RuleSet, to_json
+from mfdata.switch.identify import SYSTEM_MAGIC, ContentTags
+from mfdata.switch.rules import Destination, Rule, RuleSet, to_json
 
 COUNTS = (1, 10, 100, 1000)
 NAME = "first.core.original_basename"
@@ -141,8 +141,8 @@ def _show(
 
 def _memory(declared: list[Rule]) -> str:
     code = (
-        "import sys; from pathlib import Path; from mfdata import identify\n"
-        "from mfdata.rules import RuleSet, from_json\n"
+        "import sys; from pathlib import Path; from mfdata.switch import identify\n"
+        "from mfdata.switch.rules import RuleSet, from_json\n"
         "rules = from_json(sys.stdin.read()); steps = {str(to) for rule in rules for to in rule.destinations}\n"
         "RuleSet(rules, steps).match(identify.ContentTags(Path(sys.executable), {}))\n"
         "print(next(line for line in Path('/proc/self/smaps_rollup').read_text().splitlines() if line[:4] == 'Pss:'))"

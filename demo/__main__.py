@@ -20,7 +20,7 @@ from demo.progress import Counts, Progress
 from demo.shell import Shell
 from demo.upload import upload
 from demo.verdict import faults, lives_text
-from mfdata.quarantine import REASON
+from mfdata.quarantine.quarantine import REASON
 
 HOMES = Path(__file__).resolve().parent.parent / "run" / "demo"
 OTHER_MACHINE = HOMES / "other_machine"

@@ -20,7 +20,7 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-from mfdata.places import Target, target_of_folder
+from mfdata.storage.places import Target, target_of_folder
 from mfext.clock import age
 from mfext.environment import Home
 from mfext.fs.atomic import replace_file

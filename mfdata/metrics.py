@@ -1,4 +1,6 @@
-"""Metrics of mfdata, and what counts the events of the trace for them; ``backlog_metrics.py`` looks up what waits."""
+"""Metrics of mfdata, and what counts the events of the trace for them; ``operations/backlog_metrics.py`` looks up what
+waits.
+"""
 
 from __future__ import annotations
 

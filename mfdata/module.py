@@ -2,14 +2,15 @@
 
 The path of a file, in the order in which to read the sources::
 
-    observer.py   sees a complete file, gives it an identity and offers it to the first queue
-    queue.py      holds it; queues/local.py is the engine: directories and rename
-    worker.py     the loop of every step process: claim, run, decide, settle
-    switch.py     a step like any other: identify.py and rules.py say which steps want the file
-    step.py       what plugins extend; outcome.py decides what its answer means
-    delivery.py   hands over to the next queues, once per destination, and the file is back at queue.py
+    intake/observer.py       sees a complete file, gives it an identity and offers it to the first queue
+    queue/protocol.py        holds it; queue/local.py is the engine: directories and rename
+    worker/worker.py         the loop of every step process: claim, run, decide, settle
+    switch/switch.py         a step like any other: switch/identify.py and switch/rules.py say which steps want the file
+    step.py                  what plugins extend; outcome.py decides what its answer means
+    delivery/transaction.py  hands over to the next queues, once per destination, and the file is back at
+                             queue/protocol.py
 
-Beside the path: recovery.py, guardian.py, quarantine.py, trace.py.
+Beside the path: recovery/recovery.py, recovery/housekeeping.py, quarantine/quarantine.py, storage/trace.py.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from mfext.doctor import Finding
     from mfext.metrics.metric import Sample
     from mfext.plugin.manifest import Plugin
-    from mfext.process import Process
+    from mfext.supervision.process import Process
 
 _BUILTIN = Path(__file__).parent / "plugins"
 
@@ -59,10 +60,10 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
 
 
 def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
-    from mfdata.external import directories_of
-    from mfdata.places import Places
+    from mfdata.intake.directories import directories_of
     from mfdata.processes import processes_of
-    from mfdata.switch import published
+    from mfdata.storage.places import Places
+    from mfdata.switch.switch import published
 
     errors: list[MetworkError] = []
     for plugin in plugins:
@@ -76,8 +77,8 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
 
 
 def _missing(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
-    from mfdata.identify import Identifier, Unidentified
-    from mfdata.switch import identifying_rule, published
+    from mfdata.switch.identify import Identifier, Unidentified
+    from mfdata.switch.switch import identifying_rule, published
     from mfext.errors import ServiceUnavailable
 
     rule = identifying_rule(published(config, plugins).rules)
@@ -90,38 +91,38 @@ def _missing(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence
 
 
 def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[Finding]:
-    from mfdata.examine import examine
+    from mfdata.operations.examine import examine
 
     return examine(home, config, plugins)
 
 
 def _check_plugin(_home: Home, _config: Config, plugin: Plugin, _others: Sequence[Plugin]) -> Sequence[MetworkError]:
-    from mfdata.rule_cases import case_faults
+    from mfdata.switch.rule_cases import case_faults
 
     return case_faults(plugin)
 
 
 def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
-    from mfdata.publish import publish
+    from mfdata.switch.publish import publish
 
     publish(home, config, plugins)
 
 
 def _before_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
-    from mfdata.removal import before_uninstall
+    from mfdata.operations.uninstall import before_uninstall
 
     before_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
 def _after_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
-    from mfdata.removal import after_uninstall
+    from mfdata.operations.uninstall import after_uninstall
 
     after_uninstall(home, config, plugin, move_to, to_quarantine)
 
 
 def _warnings(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
-    from mfdata.destinations import unknown_destinations
-    from mfdata.switch import rules_of, slow_rules
+    from mfdata.delivery.destinations import unknown_destinations
+    from mfdata.switch.switch import rules_of, slow_rules
 
     found: list[MetworkError] = [*unknown_destinations(config, plugins)]
     for plugin in plugins:
@@ -131,16 +132,16 @@ def _warnings(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequenc
 
 
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
-    from mfdata.backlog import put_aside, put_aside_text
     from mfdata.breaker import open_breakers
-    from mfdata.deaths import deaths
-    from mfdata.destinations import unknown_destinations
-    from mfdata.external import directories_of
-    from mfdata.heldup import held_up
-    from mfdata.inhand import in_hand
-    from mfdata.left import left_over
-    from mfdata.places import Places
-    from mfdata.pressure import pause
+    from mfdata.delivery.destinations import unknown_destinations
+    from mfdata.intake.backpressure import pause
+    from mfdata.intake.directories import directories_of
+    from mfdata.operations.backlog import put_aside, put_aside_text
+    from mfdata.operations.crashes import deaths
+    from mfdata.operations.in_progress import in_hand
+    from mfdata.operations.stale import left_over
+    from mfdata.operations.stalled import held_up
+    from mfdata.storage.places import Places
 
     names = {plugin.name for plugin in plugins}
     directories = [one.path for one in directories_of(Places(home), config, plugins)]
@@ -166,13 +167,13 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
 
 
 def _samples(home: Home, _config: Config) -> Iterable[Sample]:
-    from mfdata.backlog_metrics import samples
+    from mfdata.operations.backlog_metrics import samples
 
     return samples(home)
 
 
 def _commands() -> Sequence[click.Command]:
-    from mfdata.commands import COMMANDS
+    from mfdata.commands.files import COMMANDS
 
     return COMMANDS
 

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mfdata.config import DaemonConfig, InternalPlugins, StepConfig
-from mfdata.external import AUTO
+from mfdata.intake.directories import AUTO
 from mfext.environment import Home
 from mfext.plugin.daemon import daemon_processes
 from mfext.plugin.process_options import plugin_process
 from mfext.plugin.running import fingerprint
-from mfext.process import Process
 from mfext.section import Config
+from mfext.supervision.process import Process
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
@@ -24,7 +24,7 @@ def processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pro
     """Everything that must run: the observer, and the steps and daemons of *plugins*."""
     observer = Process(
         name="observer",
-        command=(sys.executable, "-m", "mfdata.observer"),
+        command=(sys.executable, "-m", "mfdata.intake.observer"),
         folder=home.path,
         fingerprint=_observed(config, plugins),
     )

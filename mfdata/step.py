@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from mfdata.config import StepConfig
 from mfdata.file import File
-from mfdata.names import prepared_path
 from mfdata.outcome import Outcome
-from mfdata.places import Places
+from mfdata.storage.names import prepared_path
+from mfdata.storage.places import Places
 from mfext.environment import Home
 from mfext.log import Logger, get_logger
 from mfext.section import FreeSection, Section
@@ -91,7 +91,7 @@ class Step:
     @classmethod
     def main(cls) -> None:
         """Run as the step's process; with the argument FILE, run once on a copy of that file and say what came out."""
-        from mfdata.worker import main
+        from mfdata.worker.worker import main
 
         main(cls)
 

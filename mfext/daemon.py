@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import cached_property
 
 from mfext import log
-from mfext.config import module_config
+from mfext.configuration.module_config import module_config
+from mfext.configuration.module_sections import Log
 from mfext.environment import Home, current_module, current_process, home_of
 from mfext.errors import MetworkError, UsageError
 from mfext.module import Module, load_module
 from mfext.section import Config
-from mfext.supervision import Log
 
 _log = log.get_logger(__name__)
 

@@ -24,7 +24,7 @@ from mfext.clock import is_from_the_future
 from mfext.environment import Home
 from mfext.errors import MetworkError
 from mfext.plugin.developed import is_needed, missing
-from mfext.supervisor import Supervisor
+from mfext.supervision.supervisor import Supervisor
 from mfext.table import size
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def examine(module: Module, home: Home) -> list[Finding]:
 
 def _as_configured(module: Module, home: Home) -> Iterator[Finding]:
     """What depends on the configuration of *module* and on its plugins."""
-    from mfext.lifecycle import wanted
+    from mfext.lifecycle.lifecycle import wanted
 
     plan = wanted(module, home)
     plugins = plan.accepted.plugins
@@ -246,7 +246,7 @@ def reach_of_others(home: Home) -> Finding:
 
 def secrets_readable(home: Home) -> Finding:
     """Whether other users can read configuration that holds a secret."""
-    from mfext.secret import is_secret
+    from mfext.configuration.secret import is_secret
 
     found = []
     for file in sorted(home.config.rglob("*.ini")) if home.config.is_dir() else ():

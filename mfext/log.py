@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from mfext.appendfile import AppendFile
 from mfext.environment import Home
+from mfext.fs.rotating_file import AppendFile
 
 #: Levels from the most talkative.
 LEVELS = ("debug", "info", "warning", "error")

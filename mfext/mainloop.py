@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mfext.environment import Home, current_module, current_process, home_of
 from mfext.fs.atomic import replace_file
-from mfext.liveness import Pulse
-from mfext.liveness import run as run_with
+from mfext.supervision.liveness import Pulse
+from mfext.supervision.liveness import run as run_with
 
 if TYPE_CHECKING:
     import asyncio

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from mfext.doctor import Finding
     from mfext.metrics.metric import Metric, Sample
     from mfext.plugin.manifest import Plugin
-    from mfext.process import Process
     from mfext.section import Config, Schema
+    from mfext.supervision.process import Process
 
 
 @dataclass(frozen=True)

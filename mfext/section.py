@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import NamedTuple, TypeVar
 
-from mfext.configfile import RawConfig, RawSection, Value
+from mfext.configuration.inifile import RawConfig, RawSection, Value
+from mfext.configuration.secret import is_secret, masked
 from mfext.errors import ConfigError
 from mfext.option import Option, options_of
-from mfext.secret import is_secret, masked
 
 #: Origin of a value that no file gives.
 DEFAULT = "default"
@@ -84,7 +84,7 @@ class Config(Mapping[str, Section]):
         Raises:
             ConfigError: it is not there, or does not hold what *kind* declares (``Several`` for more than one error).
         """
-        from mfext.loading import section_of
+        from mfext.configuration.loading import section_of
 
         section = self._sections.get(name)
         if isinstance(section, kind):
@@ -152,7 +152,7 @@ class Schema:
         Raises:
             ConfigError: something must be mended; all of it at once (``Several``).
         """
-        from mfext.loading import load
+        from mfext.configuration.loading import load
 
         return load(self, raw, variables)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from mfext.accepted import remembered_processes
 from mfext.clock import age
 from mfext.environment import Home
+from mfext.lifecycle.last_good import remembered_processes
 from mfext.metrics.metric import Metric, Sample
 from mfext.section import Config
 from mfserv.jobs.config import jobs_config
 from mfserv.jobs.job import Status
-from mfserv.jobs.store import open_store
+from mfserv.jobs.stores.store import open_store
 from mfserv.jobs.tally import AGAIN, EXPIRED, SUBMITTED, TOOK, WAITED, Tally
-from mfserv.metrics import (
+from mfserv.router.admin_socket import RouterLink
+from mfserv.router.metrics import (
     IN_HAND,
     JOB_DURATION,
     JOB_WAIT,
@@ -29,7 +30,6 @@ from mfserv.metrics import (
     WAITING,
     WORKERS,
 )
-from mfserv.routerlink import RouterLink
 
 GATEWAY = "gateway"
 #: Counters by the names under which the store keeps them.

@@ -2,19 +2,22 @@
 
 The path of a request, in the order in which to read the sources::
 
-    app.py        a plugin's service: what it is, where it answers
-    routes.py     apps -> routing table; overlaps are errors that name both plugins
-    clients.py    who asks: keys, tokens, addresses -> class and rate; limits.py: rates, lanes
-    haproxy.py    table, clients, limits -> the router's configuration; haproxy.cfg.j2 is its template
-    putinforce.py checks it with HAProxy, and puts it in force without losing a request
-    router.py     keeps HAProxy running, and its access log
-    bodies.py     gathers and counts bodies that did not come with their requests; chunked.py, gathered.py: how
-    processes.py  what must run for it: workers and daemons, with their environments
-    sockets.py    holds the listening socket of every worker
-    runner.py     a worker: an app on its socket; servers/ has one file for each kind of app
-    swap.py       how a worker comes into the router and leaves it
+    app.py                    a plugin's service: what it is, where it answers
+    router/routes.py          apps -> routing table; overlaps are errors that name both plugins
+    router/clients.py         who asks: keys, tokens, addresses -> class and rate; router/limits.py: rates, lanes
+    router/render.py          table, clients, limits -> the router's configuration; router/haproxy.cfg.j2 is its
+                              template
+    router/activate.py        checks it with HAProxy, and puts it in force without losing a request
+    router/keeper.py          keeps HAProxy running, and its access log
+    router/body_limit.py      gathers and counts bodies that did not come with their requests; router/chunked.py,
+                              router/gathered.py: how
+    processes.py              what must run for it: workers and daemons, with their environments
+    workers/socket_holder.py  holds the listening socket of every worker
+    workers/worker.py         a worker: an app on its socket; servers/ has one file for each kind of app
+    workers/registration.py   how a worker comes into the router and leaves it
 
-Beside the path: appstate.py and traffic.py, what operators see; reload.py; jobs/, requests that are answered later.
+Beside the path: commands/app_status.py and router/access_log.py, what operators see; workers/rolling_restart.py; jobs/,
+requests that are answered later.
 """
 
 from __future__ import annotations
@@ -27,14 +30,14 @@ from typing import TYPE_CHECKING
 from mfext.environment import Home
 from mfext.errors import MetworkError, raise_all
 from mfext.module import Module, StatusRow
-from mfext.process import Process
 from mfext.section import Config, Schema
+from mfext.supervision.process import Process
 from mfserv.app import apps_of, faults
 from mfserv.config import MODULE_SECTIONS, PLUGIN_SECTIONS
 from mfserv.jobs import description
 from mfserv.jobs.config import JobsConfig, job_processes
-from mfserv.metrics import METRICS
 from mfserv.processes import plugin_processes, process_faults
+from mfserv.router.metrics import METRICS
 
 if TYPE_CHECKING:
     import click
@@ -51,11 +54,13 @@ def _folders(_config: Config) -> list[Path]:
 def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Process]:
     apps = apps_of(plugins)
     own = [
-        Process(name="sockets", command=(sys.executable, "-m", "mfserv.sockets"), folder=home.path),
-        Process(name="bodies", command=(sys.executable, "-m", "mfserv.bodies"), folder=home.path, fingerprint="2"),
+        Process(name="sockets", command=(sys.executable, "-m", "mfserv.workers.socket_holder"), folder=home.path),
+        Process(
+            name="bodies", command=(sys.executable, "-m", "mfserv.router.body_limit"), folder=home.path, fingerprint="2"
+        ),
         Process(
             name="router",
-            command=(sys.executable, "-m", "mfserv.router"),
+            command=(sys.executable, "-m", "mfserv.router.keeper"),
             folder=home.path,
             graceful_timeout=max([30.0, *(app.settings.timeout for app in apps)]),
         ),
@@ -71,7 +76,7 @@ def _processes(home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Pr
 
 
 def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
-    from mfserv.putinforce import check
+    from mfserv.router.activate import check
 
     apps = apps_of(plugins)
     errors: list[MetworkError] = [error for app in apps for error in (*faults(app), *description.faults(app))]
@@ -82,14 +87,14 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
 
 
 def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[Finding]:
-    from mfserv.examine import examine
+    from mfserv.commands.examine import examine
 
     return examine(home, config, plugins)
 
 
 def _missing(_home: Home, _config: Config, _plugins: Sequence[Plugin]) -> Sequence[MetworkError]:
     from mfext.errors import ServiceUnavailable
-    from mfserv.router import program
+    from mfserv.router.keeper import program
 
     try:
         program()
@@ -99,9 +104,9 @@ def _missing(_home: Home, _config: Config, _plugins: Sequence[Plugin]) -> Sequen
 
 
 def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
-    from mfserv.clients import classes_of
     from mfserv.jobs.route import Published, job_routes, publish_routes
-    from mfserv.putinforce import put_in_force
+    from mfserv.router.activate import put_in_force
+    from mfserv.router.clients import classes_of
 
     apps = apps_of(plugins)
     routes = job_routes(apps)
@@ -116,19 +121,19 @@ def _samples(home: Home, config: Config) -> Iterable[Sample]:
 
 
 def _haproxy_page(home: Home, query: str) -> str:
-    from mfserv.haproxymetrics import page
+    from mfserv.router.haproxy_metrics import page
 
     return page(home, query)
 
 
 def _commands() -> Sequence[click.Command]:
-    from mfserv.commands import COMMANDS
+    from mfserv.commands.services import COMMANDS
 
     return COMMANDS
 
 
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
-    from mfserv.commands import state
+    from mfserv.commands.services import state
 
     return state(home, config, apps_of(plugins))
 

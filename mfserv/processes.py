@@ -11,10 +11,10 @@ from mfext.errors import ConfigError, MetworkError, nearest
 from mfext.plugin.daemon import daemon_names, daemon_processes
 from mfext.plugin.requirements import plugin_environment
 from mfext.plugin.running import command_words, fingerprint
-from mfext.process import Process
 from mfext.section import FreeSection
+from mfext.supervision.process import Process
 from mfserv.app import App
-from mfserv.spec import Spec
+from mfserv.worker_spec import Spec
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
@@ -64,7 +64,7 @@ def _workers(app: App, plugin: Plugin, changes_with: str, job_timeout: float) ->
         )
         yield Process(
             name=worker_name(app, slot),
-            command=(sys.executable, "-m", "mfserv.runner", spec.as_text()),
+            command=(sys.executable, "-m", "mfserv.workers.worker", spec.as_text()),
             folder=app.folder,
             plugin=app.plugin,
             autostart=one.autostart,

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from mfext.environment import Home, child_variables
-from mfext.finalanswer import FinalAnswer
+from mfext.net.final_answer import FinalAnswer
 from mfext.net.unix import connect_to, listen_at
 from mfext.testing import temporary_home, wait_until
-from mfserv.spec import Spec
+from mfserv.worker_spec import Spec
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _start(home: Home, target: str, kind: str, folder: Path, written: Path) -> s
     environment = {**child_variables(home), "METWORK_PROCESS": "app"}
     with written.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mfserv.runner", spec.as_text(), str(listening.fileno())],
+            [sys.executable, "-m", "mfserv.workers.worker", spec.as_text(), str(listening.fileno())],
             cwd=folder,
             env=environment,
             pass_fds=(listening.fileno(),),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mfext.errors import MetworkError
-from mfext.lock import exclusive
+from mfext.fs.lock import exclusive
 from rpm.contents import LAYERS, MODULES, ROOT, Facts, LayerPackage, ModulePackage
 from rpm.deb import build_deb
 from rpm.package import Built, build

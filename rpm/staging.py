@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from mfext.config import default_config
+from mfext.configuration.module_config import default_config
 from mfext.module import load_module
 from mfext.version import RELEASE
 from rpm.contents import ROOT, Facts, LayerPackage, ModulePackage, commands_of, lock_of

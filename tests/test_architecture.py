@@ -14,32 +14,32 @@ SOURCES = sorted(path.relative_to(ROOT) for package in ("mfext", *MODULES) for p
 
 #: Third parties that are reached through named files only, so that another could take their place.
 GATES = {
-    "circus": ("mfext/arbiter.py", "mfext/roster.py", "mfext/supervisor.py"),
+    "circus": ("mfext/supervision/arbiter.py", "mfext/supervision/process_set.py", "mfext/supervision/supervisor.py"),
     # Files of ours have a reader of their own; those of pip are read as pip reads them.
-    "configparser": ("mfext/plugin/packageindex.py",),
-    "magic": ("mfdata/identify.py",),
-    "re2": ("mfdata/rule_sieve.py",),
+    "configparser": ("mfext/plugin/package_index.py",),
+    "magic": ("mfdata/switch/identify.py",),
+    "re2": ("mfdata/switch/multi_match.py",),
     "pyftpdlib": ("mfdata/receivers/",),
     "PIL": ("mfdata/steps/",),
     "ftplib": ("mfdata/steps/",),
     "paramiko": ("mfdata/steps/",),
-    "yaml": ("mfdata/rule_cases.py",),
+    "yaml": ("mfdata/switch/rule_cases.py",),
     "zstandard": ("mfdata/steps/",),
 }
 
 #: Who removes something from disk in mfdata, and what it is.
 REMOVERS = {
     "mfdata/file.py": "files: discard is the one place where a file ends; parts of copies",
-    "mfdata/delivery.py": "transactions and the tags beside them",
-    "mfdata/queues/local.py": "the lock and the folder of a worker that leaves",
-    "mfdata/quarantine.py": "the reason beside a file",
-    "mfdata/recovery.py": "what a dead worker left unfinished",
-    "mfdata/transfer.py": "what stands for a file while it is copied in, and its source once the copy is safe",
-    "mfdata/batch_worker.py": "the mark that a batch is in hand",
+    "mfdata/delivery/transaction.py": "transactions and the tags beside them",
+    "mfdata/queue/local.py": "the lock and the folder of a worker that leaves",
+    "mfdata/quarantine/quarantine.py": "the reason beside a file",
+    "mfdata/recovery/recovery.py": "what a dead worker left unfinished",
+    "mfdata/intake/copy_in.py": "what stands for a file while it is copied in, and its source once the copy is safe",
+    "mfdata/worker/batch_worker.py": "the mark that a batch is in hand",
     "mfdata/breaker.py": "what is known of a machine, once it answers",
-    "mfdata/pressure.py": "the word that intake pauses",
-    "mfdata/injection.py": "the unfinished copy; with --move the source, once it is taken",
-    "mfdata/placing.py": "the name that a file had before it got another",
+    "mfdata/intake/backpressure.py": "the word that intake pauses",
+    "mfdata/operations/injection.py": "the unfinished copy; with --move the source, once it is taken",
+    "mfdata/storage/placement.py": "the name that a file had before it got another",
     "mfdata/steps/begun.py": "what was noted of a name on another machine",
     "mfdata/steps/command.py": "the second name that a program had the file by",
     "mfdata/testing.py": "the folder made for a try of a step",
@@ -86,7 +86,7 @@ def test_only_the_start_of_a_process_sets_up_its_log() -> None:
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("log.set_up", "logs.set_up")
     }
-    assert starters == {"mfext/arbiter.py", "mfext/daemon.py", "mfdata/runner.py"}
+    assert starters == {"mfext/supervision/arbiter.py", "mfext/daemon.py", "mfdata/worker/process.py"}
 
 
 def test_only_environment_reads_the_environment() -> None:
@@ -120,10 +120,10 @@ def test_ready_made_steps_need_nothing_but_the_public_step_interface() -> None:
         "mfdata.step",
         "mfdata.outcome",
         "mfdata.file",
-        "mfdata.placing",
+        "mfdata.storage.placement",
         "mfdata.steps",
         "mfdata.breaker",
-        "mfdata.heading",
+        "mfdata.steps.wmo_heading",
     }
     for path in SOURCES:
         if path.parts[:2] == ("mfdata", "steps"):
@@ -150,7 +150,7 @@ def test_only_mfext_net_opens_unix_sockets() -> None:
     """Elsewhere, the 107 bytes of an address would be forgotten, and who may connect."""
     openers = {str(path) for path in SOURCES if "AF_UNIX" in (ROOT / path).read_text("utf-8")}
     # systemd's address is no path of ours; the holder has a socket that is connected to nothing.
-    assert openers == {"mfext/net/unix.py", "mfext/notify.py", "mfserv/sockets.py"}
+    assert openers == {"mfext/net/unix.py", "mfext/notify.py", "mfserv/workers/socket_holder.py"}
 
 
 def test_only_mfext_writes_for_prometheus() -> None:

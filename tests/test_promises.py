@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from mfext.module import load_module, module_names
-from mfext.plugin.template import Header, templates
+from mfext.plugin.author.template import Header, templates
 from mfext.section import Section, declared
 
 ROOT = Path(__file__).parent.parent

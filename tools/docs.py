@@ -13,17 +13,17 @@ from typing import cast
 import click
 
 from mfext import errors
-from mfext.commands import metwork
-from mfext.config import module_schema
+from mfext.commands.cli import metwork
+from mfext.configuration.module_config import module_schema
+from mfext.configuration.reference import json_schema, markdown
 from mfext.environment import SOFTWARE
 from mfext.errors import MetworkError
 from mfext.metrics.collect import COMMON
 from mfext.metrics.metric import Metric
 from mfext.module import Module, load_module, module_names
+from mfext.plugin.author.template import sections_of, templates
 from mfext.plugin.general import General
 from mfext.plugin.manifest import load_plugin
-from mfext.plugin.template import sections_of, templates
-from mfext.reference import json_schema, markdown
 from mfext.section import Config, Section, declared
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"

@@ -57,7 +57,7 @@ chan kill = [0] of { byte };
 inline reach_a(file) { in_a[file]++; assert(in_a[file] == 1) }   /* never twice */
 inline reach_b(file) { in_b[file]++; assert(in_b[file] == 1) }
 
-/* delivery.py: what is committed goes on, however often it is begun; every entry moves once. */
+/* delivery/transaction.py: what is committed goes on, however often it is begun; every entry moves once. */
 #define MOVED(file, w) (!entry_a[AT(file, w)] && !entry_b[AT(file, w)])
 inline deliver(file, w) {
     do
@@ -71,7 +71,7 @@ inline deliver(file, w) {
 }
 
 /* queues/local.py: the claim is one rename, and who loses the race finds nothing there.
- * worker.py, delivery.py: prepare, commit, deliver. */
+ * worker/worker.py, delivery/transaction.py: prepare, commit, deliver. */
 inline work_on_0(w) {
     atomic { place[0] == QUEUE -> place[0] = w };
     atomic { place[0] = NEXT; reach_b(0) }              /* one rename is hand-over and commit */
@@ -90,7 +90,7 @@ inline work_on(file, w) {
     deliver(file, w)
 }
 
-/* recovery.py: who gets the lock of a dead worker's folder finishes or takes back what is in it, then removes it. */
+/* recovery/recovery.py: who gets the lock of a dead worker's folder finishes or takes back what is in it, then removes it. */
 #ifdef NO_RECOVERY
 #define CAN_BE_RECOVERED(w) false
 #elif defined(NO_LOCK)

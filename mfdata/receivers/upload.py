@@ -7,11 +7,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.completeness import HIDDEN
 from mfdata.file import discard, new_uid
-from mfdata.placing import rename_new
+from mfdata.intake.completeness import HIDDEN
+from mfdata.storage.placement import rename_new
+from mfext.fs.lock import takes
 from mfext.fs.sync import begin_sync, sync_folder
-from mfext.lock import takes
 
 #: Begins the names of files that are being received; the observer leaves them alone.
 PREFIX = f"{HIDDEN}upload-"

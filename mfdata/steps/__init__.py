@@ -1,0 +1,1 @@
+"""Ready-made steps: what the templates make plugins of."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
 from mfdata.file import Tags, has_attribute
-from mfdata.placing import QUARANTINE, REPLACE, other_names, place
 from mfdata.steps.naming import HELP, LONGEST, check_template, if_exists_option, mode_option, written_path
+from mfdata.storage.placement import QUARANTINE, REPLACE, other_names, place
 from mfext.option import option
 from mfext.section import Section
 

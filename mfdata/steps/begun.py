@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from pathlib import Path
 
-from mfext.lock import takes
+from mfext.fs.lock import takes
 
 
 class Mark:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mfext.child import tied_to_us
+from mfext.supervision.child import tied_to_us
 
 #: Bytes kept of what the program writes: the last ones.
 TAIL = 4096

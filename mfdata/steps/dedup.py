@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mfdata import Done, File, Retry, Step
 from mfdata.file import REPLAY_OF, accepted_at
-from mfdata.heading import HEAD, Heading, bare, heading_of
+from mfdata.steps.wmo_heading import HEAD, Heading, bare, heading_of
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import SplitResult
 
-from mfext.finalanswer import FinalAnswer
+from mfext.net.final_answer import FinalAnswer
 
 #: Everything that HTTP and what is below it can raise.
 FAULTS = (http.client.HTTPException, OSError)

@@ -6,18 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mfext.config import module_config
+from mfext.configuration.module_config import module_config
 from mfext.environment import Home
 from mfext.log import get_logger
 from mfext.metrics.exposition import samples_of
 from mfext.metrics.instrument import add_up_dead, metrics_folder, read_counts
 from mfext.metrics.metric import Metric, Sample, counter, gauge
-from mfext.supervisor import Supervisor
+from mfext.supervision.supervisor import Supervisor
 from mfext.version import software_version
 
 if TYPE_CHECKING:
     from mfext.module import Module
-    from mfext.processstate import ProcessState
+    from mfext.supervision.process_state import ProcessState
 
 _log = get_logger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mfext.option import option
-from mfext.process import Process
 from mfext.section import Section
+from mfext.supervision.process import Process
 
 if TYPE_CHECKING:
     from mfext.environment import Home

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mfext.environment import Home
 from mfext.fs.atomic import replace_file
-from mfext.lock import takes
+from mfext.fs.lock import takes
 from mfext.metrics.metric import Metric
 
 #: Values by name of the metric and values of its labels.

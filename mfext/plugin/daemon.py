@@ -12,7 +12,7 @@ from mfext.plugin.running import fingerprint
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
-    from mfext.process import Process
+    from mfext.supervision.process import Process
 
 _PREFIX = "extra_daemon_"
 

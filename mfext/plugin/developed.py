@@ -77,10 +77,10 @@ def prepare(plugin: Plugin, module: Module, home: Home, say: Callable[[str], Non
     """
     if missing(plugin) is None:
         return False
-    from mfext.lifecycle import make_home
-    from mfext.lock import exclusive
+    from mfext.fs.lock import exclusive
+    from mfext.fs.tree import remove_tree
+    from mfext.lifecycle.lifecycle import make_home
     from mfext.plugin.requirements import install, locked
-    from mfext.plugin.tree import remove_tree
 
     make_home(module, home)
     folder = environments_folder(home, plugin.name)
@@ -139,7 +139,7 @@ def prepare_linked(module: Module, home: Home, say: Callable[[str], None]) -> li
 
 def forget_others(plugin: Plugin) -> None:
     """Remove the environments of *plugin* that it had before; none of its processes may run with them any more."""
-    from mfext.plugin.tree import remove_tree
+    from mfext.fs.tree import remove_tree
 
     if is_needed(plugin):
         wanted = _wanted(plugin)
@@ -150,7 +150,7 @@ def forget_others(plugin: Plugin) -> None:
 
 def forget(home: Home, name: str) -> None:
     """Remove all environments of the plugin *name*."""
-    from mfext.plugin.tree import remove_tree
+    from mfext.fs.tree import remove_tree
 
     remove_tree(environments_folder(home, name))
 

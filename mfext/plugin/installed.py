@@ -89,7 +89,7 @@ def chosen(which: str, home: Home, module: Module) -> tuple[Plugin, bool]:
     Raises:
         MetworkError: there is none, or it is broken.
     """
-    from mfext.config import module_config
+    from mfext.configuration.module_config import module_config
 
     places = survey(home, module, module_config(module, home))
     try:

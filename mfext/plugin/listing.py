@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mfext.plugin.archive import Archive
 from mfext.plugin.installed import Installed
 from mfext.plugin.manifest import Plugin
 from mfext.plugin.marker import Marker, read_marker
-from mfext.plugin.rpmheader import LICENSE, PACKAGER, SUMMARY, URL, VENDOR
+from mfext.plugin.package.archive import Archive
+from mfext.plugin.package.rpm_header import LICENSE, PACKAGER, SUMMARY, URL, VENDOR
 from mfext.section import shown
 from mfext.table import listing, table
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfext.configfile import RawConfig, layered, override
+from mfext.configuration.inifile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
 from mfext.plugin.developed import environments_folder

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from mfext.option import option
 from mfext.plugin.requirements import plugin_environment
 from mfext.plugin.running import command_words
-from mfext.process import Process
 from mfext.section import Section
+from mfext.supervision.process import Process
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
@@ -45,7 +45,7 @@ class ProcessLimits(Section):
 
     @property
     def rlimits(self) -> Mapping[str, int]:
-        """Limits of each process, as :class:`~mfext.process.Process` has them."""
+        """Limits of each process, as :class:`~mfext.supervision.process.Process` has them."""
         return {
             "as": self.rlimit_as,
             "nofile": self.rlimit_nofile,
@@ -55,7 +55,7 @@ class ProcessLimits(Section):
 
     @property
     def cgroup(self) -> Mapping[str, float]:
-        """Limits of all processes together, as :class:`~mfext.process.Process` has them."""
+        """Limits of all processes together, as :class:`~mfext.supervision.process.Process` has them."""
         return {
             "memory_max": self.memory_max,
             "cpu_max": self.cpu_max,

@@ -15,7 +15,7 @@ from mfext.environment import Home, child_variables, variables
 from mfext.errors import PluginError, ServiceUnavailable
 from mfext.layer import sites
 from mfext.plugin.developed import LOCK, REQUIREMENTS, VENDORED, environment
-from mfext.plugin.packageindex import index_name, pip_settings, uv_options, uv_variables
+from mfext.plugin.package_index import index_name, pip_settings, uv_options, uv_variables
 
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
@@ -200,7 +200,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
     """What *command* says; while it takes its time, people are told that it goes on."""
     import subprocess
 
-    from mfext.commands import progress
+    from mfext.commands.cli import progress
 
     process = subprocess.Popen(
         command,

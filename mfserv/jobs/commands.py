@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfext.clock import age
-from mfext.commands import JSON, Form, print_json, shows_form
+from mfext.commands.cli import JSON, Form, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.spool import Spool
-from mfserv.jobs.store import JobStore, open_store
+from mfserv.jobs.stores.store import JobStore, open_store
 from mfserv.jobs.tally import SUBMITTED
 
 if TYPE_CHECKING:
-    from mfext.modulecommands import Target as Here
+    from mfext.commands.module import Target as Here
 
 
 @click.group(invoke_without_command=True)
@@ -204,7 +204,7 @@ def _store(here: Here) -> Iterator[JobStore]:
 
 
 def _settings(here: Here) -> JobsConfig:
-    from mfext.config import module_config
+    from mfext.configuration.module_config import module_config
 
     return jobs_config(module_config(here.module, here.home))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from mfext.option import option
-from mfext.process import Process
 from mfext.section import Config, Section
+from mfext.supervision.process import Process
 
 #: Bytes of the largest execute request, which is read into memory.
 MAX_EXECUTE = 1_000_000
@@ -121,14 +121,14 @@ def job_processes(home: Home, config: Config) -> list[Process]:
     fingerprint = config.digest()
     gateway = Process(
         name="gateway",
-        command=(sys.executable, "-m", "mfserv.jobs.gateway"),
+        command=(sys.executable, "-m", "mfserv.jobs.http.gateway"),
         folder=home.path,
         graceful_timeout=settings.graceful_timeout,
         fingerprint=fingerprint,
     )
     runner = Process(
         name="job_runner",
-        command=(sys.executable, "-m", "mfserv.jobs.runner"),
+        command=(sys.executable, "-m", "mfserv.jobs.execution.runner"),
         folder=home.path,
         numprocesses=settings.runners,
         # It gives back by itself what is not done in time.

@@ -27,7 +27,7 @@ def report_progress(place: str, progress: float, message: str = "", home: Home |
     """
     if not place:
         return True
-    from mfserv.jobs.call import UnixConnection  # every app imports this file, few report
+    from mfserv.jobs.execution.attempt import UnixConnection  # every app imports this file, few report
 
     connection = UnixConnection(_socket(home or home_of(current_module())), timeout=_TIMEOUT_S)
     try:

@@ -19,11 +19,11 @@ import pytest
 
 from mfext.errors import ServiceUnavailable
 from mfext.testing import wait_until
-from mfserv.jobs.gateway import Submitted, submit_all
+from mfserv.jobs.http.gateway import Submitted, submit_all
 from mfserv.jobs.job import Job, Result, Status, new_id
-from mfserv.jobs.rabbit_store import RabbitStore
-from mfserv.jobs.sqlite_store import SqliteStore
-from mfserv.jobs.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, Offer, QueueFull
+from mfserv.jobs.stores.rabbit_store import RabbitStore
+from mfserv.jobs.stores.sqlite_store import SqliteStore
+from mfserv.jobs.stores.store import DONE, STOP, WORK, JobStore, KeyReused, Limits, Offer, QueueFull
 from tests.servers import RabbitMQ, Redis, redis_server
 
 Open = Callable[[], JobStore]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.names import waiting_name
-from mfdata.places import Places, Target
-from mfdata.queue import Queue
-from mfdata.queues.local import LocalQueue
+from mfdata.queue.local import LocalQueue
+from mfdata.queue.protocol import Queue
+from mfdata.storage.names import waiting_name
+from mfdata.storage.places import Places, Target
 from mfext.environment import Home
 
 TARGET = Target("p", "main")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from mfext.commands import run
-from mfext.configfile import read
+from mfext.commands.cli import run
+from mfext.configuration.inifile import read
 from mfext.module import load_module
 from mfext.option import Option
-from mfext.plugin.archive import read_archive
-from mfext.plugin.template import load_template, sections_of, templates
+from mfext.plugin.author.template import load_template, sections_of, templates
+from mfext.plugin.package.archive import read_archive
 from mfext.section import declared
 
 NAMES = [template.name for template in templates("mfdata")]

@@ -20,8 +20,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata.inventory import inventory
-from mfdata.trace import events, time_of
+from mfdata.operations.inventory import inventory
+from mfdata.storage.trace import events, time_of
 from mfext.testing import wait_until
 from tests.integration.mfdata.ftp_server import PASSWORD, USER, Server
 from tests.matrix.report import equation

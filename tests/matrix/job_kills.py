@@ -18,7 +18,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from mfext.testing import wait_until
-from tests.integration.mfserv.job_site import Site
+from tests.integration.mfserv.jobs.job_site import Site
 from tests.servers import Server, rabbitmq_server, redis_server
 
 _CLIENTS, _PAUSE_S = 4, 0.02

@@ -135,7 +135,7 @@ def of_all(module: ModuleUnderTest, times: int, seed: int = 6) -> Row:
 def kill_all(module: ModuleUnderTest) -> None:
     """kill -9 whatever runs for the home of *module*; supervisor first, so that it starts nothing again."""
     found = belonging_to(module)
-    found.sort(key=lambda process: "mfext.arbiter" not in _command(process))
+    found.sort(key=lambda process: "mfext.supervision.arbiter" not in _command(process))
     for process in found:
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mfdata.inventory import inventory
-from mfdata.places import LOCK
+from mfdata.operations.inventory import inventory
+from mfdata.storage.places import LOCK
 from mfext.testing import wait_until
 from tests.system.conftest import Flow, below
 

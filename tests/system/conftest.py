@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mfdata.places import Places, Target
+from mfdata.storage.places import Places, Target
 from mfext.environment import Home
 from tests.shared import made_once
 from tests.system.installed import NAMES, PYTHON, build

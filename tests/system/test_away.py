@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from mfdata.trace import events
+from mfdata.storage.trace import events
 from mfext.testing import wait_until
 from tests.integration.mfdata.ftp_server import PASSWORD, USER, Server
 from tests.system.conftest import Flow

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from mfext.plugin.install.transaction import FOLDER
 from mfext.plugin.marker import markers
-from mfext.plugin.transaction import FOLDER
 from mfext.testing import wait_until
 from tests.system.conftest import Flow
 

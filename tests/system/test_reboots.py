@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from mfdata.trace import events
-from mfext.generation import lock_file
+from mfdata.storage.trace import events
+from mfext.supervision.generation import lock_file
 from mfext.testing import wait_until
 from tests.system.conftest import Flow, below
 

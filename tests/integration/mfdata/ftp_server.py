@@ -16,7 +16,7 @@ from pyftpdlib.handlers.ftp.control import FTPHandler
 from pyftpdlib.handlers.ftp.data import DTPHandler
 from pyftpdlib.servers import FTPServer
 
-from mfdata.receivers.ftp_tls import TlsControl, TlsData
+from mfdata.receivers.ftp.tls import TlsControl, TlsData
 from mfext.net.tls import server_context
 from mfext.testing import wait_until
 from tests.servers import free_ports

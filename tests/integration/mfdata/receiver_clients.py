@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 from mfext.testing import wait_until
-from tests.integration.mfdata.receiver_process import ReceiverProcess
+from tests.integration.mfdata.receivers.receiver_process import ReceiverProcess
 
 USER, PASSWORD = "producer", "secret-of-the-producer"
 #: What clients send: some are empty, some are larger than what the network holds.

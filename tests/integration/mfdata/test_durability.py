@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.completeness import HIDDEN
+from mfdata.intake.completeness import HIDDEN
 from mfdata.receivers.upload import PREFIX
 from mfext.testing import wait_until
 from tests.integration.mfdata import test_crash_points as crash_points
-from tests.integration.mfdata.test_ftp_receiver import Receiver, client
+from tests.integration.mfdata.receivers.test_ftp_receiver import Receiver, client
 from tests.matrix.disk import CALLS, Call, calls_of, faults_of
 
 pytestmark = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
@@ -42,10 +42,10 @@ _INTAKE = """
 import os, sys
 from pathlib import Path
 from mfdata.config import Incoming, Safety
-from mfdata.external import ExternalDirectory
-from mfdata.intake import Intake
-from mfdata.places import Places, Target
-from mfdata.trace import Trace
+from mfdata.intake.directories import ExternalDirectory
+from mfdata.intake.intake import Intake
+from mfdata.storage.places import Places, Target
+from mfdata.storage.trace import Trace
 from mfext.environment import Home
 
 home = Home("mfdata", Path(sys.argv[1]))
@@ -66,7 +66,7 @@ intake.sync()
 _INTAKE_OF_MANY = """
 import sys
 from pathlib import Path
-from tests.integration.mfdata.test_intake import SWITCH, ExternalDirectory, Home, Places, intake_of
+from tests.integration.mfdata.intake.test_intake import SWITCH, ExternalDirectory, Home, Places, intake_of
 
 home = Home("mfdata", Path(sys.argv[1]))
 directory = ExternalDirectory(Places(home).incoming / "incoming", SWITCH)

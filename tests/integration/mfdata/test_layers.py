@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from mfdata.module import MODULE
-from mfext.commands import run
-from mfext.config import module_config
+from mfext.commands.cli import run
+from mfext.configuration.module_config import module_config
 from mfext.environment import Home
 from mfext.errors import ConfigError, UsageError
-from mfext.plugin.check import faults
+from mfext.plugin.author.check import faults
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.testing import temporary_home
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mfdata.config import StepConfig
 from mfdata.file import first_tags, new_uid, write_tags
-from mfdata.names import waiting_name
-from mfdata.places import Places, Target
-from mfdata.queues.local import LocalQueue
+from mfdata.queue.local import LocalQueue
+from mfdata.storage.names import waiting_name
+from mfdata.storage.places import Places, Target
 from mfext.environment import Home
 from mfext.testing import temporary_home
 
@@ -23,10 +23,10 @@ import sys
 from pathlib import Path
 from mfdata import Done, Step
 from mfdata.config import Safety, StepConfig
-from mfdata.places import Target
-from mfdata.queues.local import LocalQueue
-from mfdata.trace import Trace
-from mfdata.worker import Worker
+from mfdata.storage.places import Target
+from mfdata.queue.local import LocalQueue
+from mfdata.storage.trace import Trace
+from mfdata.worker.worker import Worker
 from mfext.environment import Home
 from mfext.mainloop import Mainloop
 from mfext.section import FreeSection
@@ -91,8 +91,8 @@ def start(home: Home) -> subprocess.Popen[bytes]:
 
 def recover(home: Home) -> None:
     """As a step process does before it takes the first file."""
-    from mfdata.recovery import Recovery
-    from mfdata.trace import Trace
+    from mfdata.recovery.recovery import Recovery
+    from mfdata.storage.trace import Trace
 
     Recovery(Places(home), Trace(home, "recovery"), max_crashes=100).recover(FIRST)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mfext.commands import run
+from mfext.commands.cli import run
 from mfext.environment import Home, home_of
 from mfext.plugin.marker import Marker, markers
 

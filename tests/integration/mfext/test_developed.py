@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mfext.commands import run
+from mfext.commands.cli import run
 from mfext.testing import wait_until
 from tests.integration.mfext.conftest import COMMANDS, GOOD, Site
 from tests.integration.mfext.packages import index, make_wheel

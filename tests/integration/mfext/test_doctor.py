@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mfext.commands import run
+from mfext.commands.cli import run
 from mfext.doctor import FAULT
 
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from mfext.commands import run
+from mfext.commands.cli import run
 from tests.integration.mfext.conftest import Site
 
 #: A step whose own key is declared.

@@ -10,7 +10,7 @@ import pytest
 from mfext.testing import wait_until
 from tests.integration.mfserv.load import load
 from tests.integration.mfserv.serv import Serv
-from tests.integration.mfserv.test_swap import grown, served, write
+from tests.integration.mfserv.workers.test_registration import grown, served, write
 
 pytestmark = pytest.mark.skipif(shutil.which("rpm") is None, reason="rpm is not installed")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from mfext.testing import wait_until
+from tests.integration.mfserv.router.test_access import ECHO
+from tests.integration.mfserv.router.test_body_limit import PROGRAM, TORNADO, WSGI
 from tests.integration.mfserv.serv import Serv
-from tests.integration.mfserv.test_access import ECHO
-from tests.integration.mfserv.test_bodies import PROGRAM, TORNADO, WSGI
 
 #: Connects to a port.
 Connect = Callable[[int], socket.socket]

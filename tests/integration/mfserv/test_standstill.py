@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mfext.exits import exits_of
+from mfext.supervision.exits import exits_of
 from mfext.testing import wait_until
 from tests.integration.mfserv.serv import Serv
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfext.plugin.template import templates
+from mfext.plugin.author.template import templates
 from tests.integration.mfserv.serv import Serv
 
 NAMES = [template.name for template in templates("mfserv") if template.name != "proxy"]

@@ -20,7 +20,7 @@ from mfdata.file import (
     read_tags,
     write_tags,
 )
-from mfdata.names import waiting_name
+from mfdata.storage.names import waiting_name
 
 NAMES = st.from_regex(r"[A-Za-z0-9_.\-]{1,40}", fullmatch=True)
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.backlog import Backlog
-from mfdata.backlog_metrics import backlog_samples
 from mfdata.metrics import METRICS, EventCounter
-from mfdata.places import Target
+from mfdata.operations.backlog import Backlog
+from mfdata.operations.backlog_metrics import backlog_samples
+from mfdata.storage.places import Target
 from mfext.metrics.instrument import Instruments, read_counts
 
 

@@ -24,7 +24,7 @@ from mfdata.outcome import (
     decide,
     next_wait,
 )
-from mfdata.settlement import policy_of
+from mfdata.worker.settlement import policy_of
 
 USUAL = policy_of(StepConfig())
 RETRYING = replace(USUAL, retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)

@@ -7,7 +7,7 @@ import pytest
 from mfdata.module import MODULE
 from mfdata.processes import processes_of
 from mfext.plugin.manifest import load_plugin
-from mfext.process import Process
+from mfext.supervision.process import Process
 
 
 @pytest.fixture

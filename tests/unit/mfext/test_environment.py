@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mfext import environment
+from mfext.commands.shell import command_folders
 from mfext.environment import home_of, software_of
-from mfext.shell import command_folders
 
 
 @pytest.fixture
@@ -36,6 +36,6 @@ def test_an_installed_module_has_its_software_in_a_place_of_its_own(
     package.parent.mkdir(parents=True)
     package.touch()
     monkeypatch.syspath_prepend(tmp_path / "metwork-mfnew/lib")
-    monkeypatch.setattr("mfext.shell.is_checkout", lambda: False)
+    monkeypatch.setattr("mfext.commands.shell.is_checkout", lambda: False)
     assert software_of("mfnew") == tmp_path / "metwork-mfnew/lib"
     assert command_folders("mfnew")[0] == tmp_path / "metwork-mfnew/bin"

@@ -34,13 +34,13 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_a_line_is_one_json_object_with_time_level_logger_process_pid_text_and_fields(file: Path) -> None:
-    log.get_logger("mfdata.worker").warning("a file was retried", uid="abc", attempt=2)
+    log.get_logger("mfdata.worker.worker").warning("a file was retried", uid="abc", attempt=2)
     (record,) = records(file)
     assert record.pop("time").endswith("Z")
     assert record.pop("pid") > 0
     assert record == {
         "level": "warning",
-        "logger": "mfdata.worker",
+        "logger": "mfdata.worker.worker",
         "process": "step.a.main",
         "text": "a file was retried",
         "uid": "abc",

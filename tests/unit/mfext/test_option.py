@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mfext.configfile import RawConfig, RawSection, Value
+from mfext.configuration.inifile import RawConfig, RawSection, Value
 from mfext.errors import ConfigError, PluginError
 from mfext.option import REQUIRED, Option, option, options_of, quoted
 from mfext.section import Schema, Section

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfext.configfile import RawConfig, layered, parsed
+from mfext.configuration.inifile import RawConfig, layered, parsed
+from mfext.configuration.secret import MASK
 from mfext.errors import ConfigError, MetworkError, Several
 from mfext.option import option
-from mfext.secret import MASK
 from mfext.section import Config, FreeSection, Row, Schema, Section, variable_name
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mfext.configfile import RawConfig, RawSection, Value
+from mfext.configuration.inifile import RawConfig, RawSection, Value
 from mfext.section import Config, Schema
 from mfserv.app import App
 from mfserv.config import MODULE_SECTIONS, AppConfig

@@ -24,7 +24,9 @@ def test_every_module_has_an_rpm() -> None:
 
 
 def test_every_command_belongs_to_one_rpm() -> None:
-    scripts = [point.name for point in entry_points(group="console_scripts") if point.value == "mfext.commands:alias"]
+    scripts = [
+        point.name for point in entry_points(group="console_scripts") if point.value == "mfext.commands.cli:alias"
+    ]
     delivered = [name for package in MODULES for name in commands_of(package.module, scripts)]
     assert sorted(delivered) == sorted(scripts)
     assert commands_of("mfdata", ["metwork", "mfdata.start", "plugins.list"]) == ["mfdata.start"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.receivers.ftp_channel import answer_for
+from mfdata.receivers.ftp.data_channel import answer_for
 from mfdata.receivers.upload import PREFIX, TooLarge, Upload, discard_leftovers
 
 

@@ -12,21 +12,22 @@ from typing import Any
 
 import pytest
 
-from mfdata import Done, Failed, File, Step, quarantine
-from mfdata import placing as placing_functions
+from mfdata import Done, Failed, File, Step
 from mfdata.config import Safety, StepConfig
-from mfdata.delivery import remove_transaction
+from mfdata.delivery.transaction import remove_transaction
 from mfdata.file import ATTRIBUTE, first_tags, new_uid, read_tags, write_tags
-from mfdata.names import prepared_path, waiting_name
-from mfdata.places import Places, Target
-from mfdata.queues.local import LocalQueue
+from mfdata.quarantine import quarantine
+from mfdata.queue.local import LocalQueue
 from mfdata.steps.archive import Archive
 from mfdata.steps.copy import Copy
 from mfdata.steps.delete import Delete
 from mfdata.steps.move import Move
+from mfdata.storage import placement as placing_functions
+from mfdata.storage.names import prepared_path, waiting_name
+from mfdata.storage.places import Places, Target
+from mfdata.storage.trace import Trace, life
 from mfdata.testing import Result, run_step
-from mfdata.trace import Trace, life
-from mfdata.worker import Worker
+from mfdata.worker.worker import Worker
 from mfext.errors import ConfigError
 from mfext.section import Config, FreeSection
 from mfext.testing import temporary_home
@@ -243,8 +244,8 @@ def test_a_name_that_is_taken_in_the_last_moment_is_not_replaced(
     at = bench(tmp_path, Move, if_exists=if_exists)
     at.send(b"1")
     with monkeypatch.context() as patch:
-        patch.setattr("mfdata.legs.free_path", lambda wanted, _uid: wanted)
-        patch.setattr("mfdata.worker.name_taken", lambda _outcome: None)
+        patch.setattr("mfdata.delivery.fan_out.free_path", lambda wanted, _uid: wanted)
+        patch.setattr("mfdata.worker.worker.name_taken", lambda _outcome: None)
         uid = at.send(b"2")
     if if_exists == "number":
         assert sorted(contents(tmp_path / "out").values()) == [b"1", b"2"]
@@ -276,7 +277,7 @@ def test_a_file_can_be_placed_on_another_file_system(
         return plain(source, target)
 
     monkeypatch.setattr(placing_functions, "rename_new", between_file_systems)
-    monkeypatch.setattr("mfdata.delivery._is_on_one_disk", lambda _source, _target: False)
+    monkeypatch.setattr("mfdata.delivery.transaction._is_on_one_disk", lambda _source, _target: False)
     at = bench(tmp_path, Move, if_exists=if_exists, drop_tags=drop)
     at.send(b"1")
     at.send(b"2")

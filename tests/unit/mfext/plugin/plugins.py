@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfext.configfile import RawConfig
+from mfext.configuration.inifile import RawConfig
 from mfext.environment import Home
 from mfext.module import Module
 from mfext.option import option
-from mfext.process import Process
 from mfext.section import Config, FreeSection, Schema, Section
+from mfext.supervision.process import Process
 
 
 @dataclass(frozen=True)

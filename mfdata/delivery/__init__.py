@@ -1,0 +1,1 @@
+"""How a file changes hands, once per destination, whatever dies when."""

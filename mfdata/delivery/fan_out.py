@@ -1,0 +1,112 @@
+"""Legs: what an answer of a step means for the file and its outputs: which file goes where, with which tags."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mfdata.delivery.transaction import Leg
+from mfdata.file import File, Tags, uid_of
+from mfdata.outcome import Done, Failed, Outcome
+from mfdata.quarantine.quarantine import COUNTERS
+from mfdata.queue.protocol import Claim
+from mfdata.storage.placement import NUMBER, QUARANTINE, REPLACE, described, free_path
+from mfdata.storage.places import Target
+
+
+class Made(NamedTuple):
+    """An output of a step."""
+
+    uid: str
+    name: str
+    legs: list[Leg]
+
+
+class Legs:
+    """Makes the legs of the answers of the steps of one plugin."""
+
+    def __init__(self, plugin: str) -> None:
+        self._plugin = plugin
+        #: By the name that a step gives them.
+        self._targets: dict[str, Target] = {}
+
+    def of_itself(self, claim: Claim, outcome: Done, tags: Tags) -> list[Leg]:
+        """Where the file itself goes: nowhere, when *outcome* says of outputs only where they go."""
+        return [
+            self._leg(claim, claim.place, to, tags, outcome) for to in (outcome.to if is_for_itself(outcome) else ())
+        ]
+
+    def of_outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> list[Made]:
+        """The outputs of *outcome*, each with its tags and destinations; its uid is the same at each try."""
+        made = []
+        for number, output in enumerate(outcome.outputs, 1):
+            name = output.path.name
+            uid = f"{file.uid}.{number}"
+            own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": os.fsencode(name)}
+            legs = [self._leg(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to]
+            made.append(Made(uid, name, list(map(with_free_name, legs))))
+        return made
+
+    def _leg(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Leg:
+        if isinstance(to, Path):
+            return Leg(source, to, tags, if_exists=outcome.if_exists)
+        name = to.rstrip("*")
+        priority = outcome.priorities.get(name, claim.priority)
+        return Leg(source, self._target(name), tags, to.endswith("*"), priority)
+
+    def _target(self, name: str) -> Target:
+        found = self._targets.get(name)
+        if found is None:
+            found = self._targets[name] = Target.of(name, self._plugin)
+        return found
+
+
+def with_free_name(leg: Leg) -> Leg:
+    """*leg* with another path when its own is taken and it is to have another then."""
+    if leg.if_exists != NUMBER or not isinstance(leg.to, Path):
+        return leg
+    return leg._replace(to=free_path(leg.to, uid_of(leg.tags)))
+
+
+def replaced_by(legs: Iterable[Leg]) -> list[str]:
+    """The files that *legs* will replace, each with its uid if it tells it."""
+    paths = (leg.to for leg in legs if isinstance(leg.to, Path) and leg.if_exists == REPLACE)
+    return [described(path) for path in paths if os.path.lexists(path)]
+
+
+def name_taken(outcome: Outcome | None) -> Failed | None:
+    """The failure of *outcome* when a path in it is taken and must not be."""
+    if not isinstance(outcome, Done) or outcome.if_exists != QUARANTINE:
+        return None
+    wanted = (to for to in (*outcome.to, *(to for output in outcome.outputs for to in output.to)))
+    taken = next((to for to in wanted if isinstance(to, Path) and os.path.lexists(to)), None)
+    return Failed(f"{taken} exists already, and if_exists = quarantine", permanent=True) if taken else None
+
+
+def is_for_itself(outcome: Done) -> bool:
+    """Whether ``outcome.to`` is for the file itself: it has no outputs, or they all say where they go (pure)."""
+    return all(output.to for output in outcome.outputs)
+
+
+def made_events(made: Iterable[Made], file: File) -> Iterator[dict[str, object]]:
+    """What the trace says of what was *made* of *file*."""
+    for uid, name, legs in made:
+        yield {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
+
+
+def passed_on(tags: Tags) -> Tags:
+    """*tags* for the next step: what counted the tries of this one is left out (pure)."""
+    return {name: value for name, value in tags.items() if name not in COUNTERS}
+
+
+def distinct(legs: list[Leg]) -> list[Leg]:
+    """*legs* with each source once per destination; a copy counts more than a link (pure)."""
+    if len(legs) < 2:
+        return legs
+    found: dict[tuple[str, Target | Path], Leg] = {}
+    for leg in legs:
+        known = found.get((leg.source, leg.to))
+        found[leg.source, leg.to] = leg._replace(hard_link=leg.hard_link and (known is None or known.hard_link))
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Files that nobody could process, with the reason, and how long they are kept."""

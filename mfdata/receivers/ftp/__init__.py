@@ -1,0 +1,1 @@
+"""The FTP receiver; ``python -m mfdata.receivers.ftp``."""

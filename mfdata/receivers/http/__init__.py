@@ -1,0 +1,1 @@
+"""The HTTP receiver; ``python -m mfdata.receivers.http``."""

@@ -1,0 +1,1 @@
+"""What dead or stuck workers left, and what is looked after once a second."""

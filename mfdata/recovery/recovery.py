@@ -1,0 +1,279 @@
+"""Recovery: what a dead worker had claimed returns to a defined state.
+
+Any live process of the module may do it, at any time and any number of times: a worker's folder belongs to whoever
+holds the flock of its ``.lock``, and each act is one rename that a successor finds done or not done.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from mfdata.delivery.transaction import Delivery, remove_transaction
+from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of
+from mfdata.quarantine import quarantine
+from mfdata.storage.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_name
+from mfdata.storage.places import LOCK, Places, Target, target_of_folder
+from mfdata.storage.retag import retag
+from mfdata.storage.trace import Trace
+from mfext.clock import is_from_the_future, is_older
+from mfext.fs.lock import takes
+from mfext.log import get_logger
+from mfext.supervision.exits import Exit, exit_of
+from mfext.supervision.generation import is_over
+
+log = get_logger(__name__)
+
+#: What the guardian leaves in the folder of a worker that it kills: why, as JSON.
+KILLED = "killed"
+#: What a worker leaves in its folder while it has a batch in hand: which of the files killed it cannot be known.
+BATCH = "batch"
+#: The same while the files it has claimed wait for others: none of them can have killed it.
+GATHERING = "gathering"
+#: All that a worker has in its folder besides files.
+_MARKS = (LOCK, KILLED, f".{KILLED}", BATCH, GATHERING)
+#: A folder that its worker has not yet made public after this long is a dead worker's.
+_HIDDEN_FOR_S = 60.0
+_TRY_AGAIN_AFTER_S = 10.0
+#: File times are some milliseconds coarse.
+_COARSE_S = 0.1
+_WITH_ALL = "the worker ended with its supervisor or with the machine, which says nothing against the file"
+
+
+class Recovery:
+    """Looks after dead workers for one process."""
+
+    def __init__(self, places: Places, trace: Trace, *, max_crashes: int, durable: bool = False) -> None:
+        self._places = places
+        self._trace = trace
+        self._max_crashes = max_crashes
+        self._not_before: dict[Path, float] = {}
+        self._durable = durable
+        self._delivery = Delivery(places, durable=durable)
+
+    def recover(self, target: Target | None = None) -> int:
+        """Bring back what dead workers, of *target* or of all steps, had; the number of files that were."""
+        count = 0
+        for folder in worker_folders(self._places, target):
+            if time.monotonic() >= self._not_before.get(folder, 0.0):
+                count += self._try(folder, target_of_folder(folder.parent.name))
+        return count
+
+    def _try(self, folder: Path, target: Target) -> int:
+        """Bring back what one worker had; what cannot be now (a full disk) is tried again and holds up nothing else."""
+        try:
+            with _dead(folder) as dead:
+                return self._recover_worker(folder, target) if dead else 0
+        except (OSError, ValueError) as error:  # ValueError: a disk gave back other tags than it got
+            log.error("what a dead worker had cannot be brought back yet", folder=str(folder), reason=str(error))
+            self._not_before[folder] = time.monotonic() + _TRY_AGAIN_AFTER_S
+            return 0
+
+    def _recover_worker(self, folder: Path, target: Target) -> int:
+        """Finish or take back all that is in *folder*, then remove it."""
+        cause = _cause_of_death(self._places, folder, target)
+        _remove_copies(folder)
+        committed = sorted(path for path in folder.iterdir() if path.name.endswith(COMMITTED) and path.is_dir())
+        for transaction in committed:
+            self._finish(transaction, target)
+        claimed = sorted(claimed_files(folder))
+        is_batch = (folder / BATCH).exists()
+        if (folder / GATHERING).exists():
+            cause["counts"] = False
+        if cause["file"] not in ("", *(path.name for path in claimed)):
+            # It went on to the next one in the moment in which it was killed.
+            cause |= {"counts": False, "reason": f"{cause['reason']}, with the file before"}
+        fault: Exception | None = None
+        for path in claimed:
+            try:
+                self._take_back(path, target, cause, may_keep=not is_batch)
+            except (OSError, ValueError) as error:
+                fault = error  # the others are no worse for it
+        if fault:
+            raise fault
+        self._keep_strangers(folder, target)
+        remove_worker_folder(folder)
+        return len(claimed) + len(committed)
+
+    def _keep_strangers(self, folder: Path, target: Target) -> None:
+        """Quarantine what was not claimed under a waiting name: somebody put it into the queue by hand."""
+        for path in sorted(folder.iterdir()):
+            if path.name not in _MARKS and not path.name.endswith(PREPARED):
+                own = path.rename(path.with_name(waiting_name(os.fsencode(path.name))))
+                reason = f'"{path.name}" was with a dead worker, and is no file that mfdata took in'
+                event = _told("quarantined", {}, path, target) | {"kind": "stranger", "reason": reason}
+                self._trace.write(event)
+                told = {"kind": "stranger", "reason": reason, "name": path.name}
+                quarantine.keep(self._places, own, target, {}, told, durable=self._durable)
+
+    def _finish(self, committed: Path, target: Target) -> None:
+        claimed = claimed_path(committed)
+        tags: Tags = {}
+        with suppress(FileNotFoundError):
+            tags = read_tags(claimed, self._places.sidecars)
+            self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
+        for _, path in self._delivery.deliver(committed):
+            self._trace.write(_told("placed", tags, claimed, target) | {"to": [str(path)]})
+
+    def _take_back(self, path: Path, target: Target, cause: dict[str, Any], *, may_keep: bool) -> None:
+        """Put a file back into its queue, or into quarantine when workers died on it too often, and on it alone."""
+        # The worker may have died between its last word on the tags and the rename that publishes them.
+        tags = before_entry(read_tags(path, self._places.sidecars), target.plugin, target.step)
+        crashes = int(tags.get(CRASHES, b"0"))
+        died_in = path.parent.name.encode()
+        # Whoever took it back before us may have died between the tags and the rename.
+        if cause["counts"] and tags.get(DIED_IN) != died_in:
+            crashes += 1
+            tags |= {CRASHES: str(crashes).encode(), DIED_IN: died_in}
+        event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
+        if not cause["counts"]:
+            event["counts"] = False
+        if crashes < self._max_crashes or not may_keep:
+            self._trace.write(event)
+            retag(path, tags, self._places.sidecars, durable=self._durable)
+            queue = self._places.queue(target)
+            queue.mkdir(parents=True, exist_ok=True)
+            path.rename(queue / path.name)
+            return
+        times = "once" if crashes == 1 else f"{crashes} times"
+        reason = f"the worker died {times} on this file, last: {cause['reason']}"
+        self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
+        told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
+        quarantine.keep(self._places, path, target, tags, told, durable=self._durable)
+
+
+def worker_folders(places: Places, target: Target | None = None) -> Iterator[Path]:
+    """The folders of all workers, alive or dead, of *target* or of all steps."""
+    steps = [places.work(target)] if target else _folders(places.works)
+    for step in steps:
+        for worker in _folders(step):
+            if not worker.name.startswith(".") or _is_old(worker):
+                yield worker
+
+
+def claimed_file(folder: Path) -> Path | None:
+    """The file that the worker of *folder* has in hand, if any; of a batch, one of them."""
+    return next(claimed_files(folder), None)
+
+
+def claimed_files(folder: Path) -> Iterator[Path]:
+    """All files that the worker of *folder* has in hand."""
+    with suppress(FileNotFoundError):
+        yield from (path for path in folder.iterdir() if _is_claimed(path))
+
+
+def remove_worker_folder(folder: Path) -> None:
+    """Remove a worker's folder in which no file is left; the lock goes last: a successor may end this.
+
+    Raises:
+        OSError: there is something in it that is not the worker's own.
+    """
+    for path in folder.iterdir():
+        if path.name.endswith(PREPARED):
+            remove_transaction(path)
+        elif path.name in _MARKS and path.name != LOCK:
+            path.unlink()
+    if left := [name for name in os.listdir(folder) if name != LOCK]:
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(folder / left[0]))
+    with suppress(FileNotFoundError):
+        (folder / LOCK).unlink()
+    folder.rmdir()
+
+
+def _is_claimed(path: Path) -> bool:
+    # All waiting names begin with the digit of their priority.
+    return path.name[0].isdigit() and not _is_copy(path) and not path.is_dir()
+
+
+def _is_copy(path: Path) -> bool:
+    """Whether *path* was about to take the place of the file beside it; a producer's file may be called so as well."""
+    return path.name.endswith(OWN_COPY) and path.with_name(path.name.removesuffix(OWN_COPY)).exists()
+
+
+def _remove_copies(folder: Path) -> None:
+    for path in [path for path in folder.iterdir() if _is_copy(path)]:
+        path.unlink()
+
+
+@contextmanager
+def _dead(folder: Path) -> Iterator[bool]:
+    """Whether the worker of *folder* is dead; if so, *folder* is ours for the time being."""
+    try:
+        lock = os.open(folder / LOCK, os.O_RDWR)
+    except FileNotFoundError:
+        with suppress(OSError):
+            folder.rmdir()  # its lock went last
+        yield False
+        return
+    try:
+        yield _can_be_locked(lock)
+    finally:
+        os.close(lock)
+
+
+def _can_be_locked(lock: int) -> bool:
+    # Between our open and our lock another may have done it all.
+    return takes(lock) and os.fstat(lock).st_nlink > 0
+
+
+def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, Any]:
+    """Why the worker of *folder* died, as far as anybody noted."""
+    killed: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        killed = json.loads((folder / KILLED).read_bytes())
+    process = f"step.{target.folder}"
+    worker = WorkerName.parsed(folder.name)
+    end = None if killed else _exit(places, process, worker.pid, folder)
+    ended_with_all = not killed and not end and is_over(worker.generation)
+    return {
+        "reason": str(killed.get("reason") or end or (_WITH_ALL if ended_with_all else "the worker died")),
+        "kind": killed.get("kind", "poison"),
+        "file": str(killed.get("file") or ""),
+        # Neither a stop that did not wait long enough nor the end of everything says anything against the file.
+        "counts": not (ended_with_all or (end and end.overdue)),
+        "log": _last_lines(places, process),
+    }
+
+
+def _exit(places: Places, process: str, pid: int, folder: Path) -> Exit | None:
+    """How the process ended; the supervisor notes it some milliseconds after the lock is free."""
+    began = (folder / LOCK).stat().st_mtime
+    for _ in range(10):
+        found = exit_of(places.home, process, pid)
+        # Another may have had that number before.
+        if found and (found.time >= began - _COARSE_S or is_from_the_future(began)):
+            return found
+        if not (places.home.run / "ready" / process / str(pid)).exists():
+            return None
+        time.sleep(0.01)
+    return None
+
+
+def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
+    with suppress(OSError), (places.home.log / f"{process}.out").open("rb") as stream:
+        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8192))
+        return stream.read().decode("utf-8", "replace").splitlines()[-count:]
+    return []
+
+
+def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
+    name = File(path, tags).basename
+    return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
+
+
+def _folders(parent: Path) -> list[Path]:
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _is_old(folder: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return WorkerName.parsed(folder.name).is_new and is_older(folder.stat().st_mtime, _HIDDEN_FOR_S)
+    return False

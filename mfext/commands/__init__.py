@@ -1,0 +1,1 @@
+"""The command ``metwork`` and the dotted commands."""

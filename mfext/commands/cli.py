@@ -1,0 +1,330 @@
+"""The command ``metwork``, and the dotted commands (``mfdata.start``, ``plugins.list``) that are short for it.
+
+A command is made, and what it needs imported, only when it is looked up: most are called often and do little.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mfext.disk import USED_UP
+from mfext.environment import current_module, home_of, variables
+from mfext.errors import InternalError, MetworkError, UsageError, nearest
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form in which a command shows what it found."""
+
+    is_json: bool = False
+    #: All columns, and nothing cut.
+    is_wide: bool = False
+
+    @property
+    def width(self) -> int | None:
+        """Characters that a line may have; None = any number: it is wide, or no terminal reads it."""
+        if self.is_wide:
+            return None
+        asked = variables().get("COLUMNS", "")
+        if asked.isdecimal() and int(asked):
+            return int(asked)
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def shows_form(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options ``-o wide|json`` and ``--json``, as its argument *form*."""
+
+    @JSON
+    @click.option(
+        "-o", "--output", type=click.Choice(["wide", "json"]), help="wide: all columns, nothing cut; json: as --json."
+    )
+    @wraps(command)
+    def merged(*arguments: Any, as_json: bool, output: str | None, **options: Any) -> Any:
+        return command(*arguments, form=Form(as_json or output == "json", output == "wide"), **options)
+
+    return merged
+
+
+#: What states of processes, plugins and apps look like on a terminal.
+_COLOURS = {
+    **dict.fromkeys(("failing", "refused", "rule_error", "poison"), "red"),
+    **dict.fromkeys(("starting", "drained", "degraded"), "yellow"),
+    "running": "green",
+}
+
+
+def paint_states(title: str, cell: str) -> str:
+    """*cell* of the column *title* as a terminal shows it: states have a colour, unless ``NO_COLOR`` is set."""
+    colour = _COLOURS.get(cell) if title in ("STATE", "KIND") and not variables().get("NO_COLOR") else None
+    return click.style(cell, fg=colour) if colour else cell
+
+
+def shown_path(path: str | Path) -> str:
+    """*path* as a person writes it: below the own home folder, it begins with ``~/``."""
+    text, own = os.fspath(path), os.path.expanduser("~")  # noqa: PTH111
+    return f"~{text[len(own) :]}" if own != "/" and text.startswith(f"{own}/") else text
+
+
+#: Faults of the machine rather than of ours: one line says enough.
+_MACHINE = USED_UP | {errno.EACCES, errno.EPERM, errno.EROFS}
+#: Exit status of a command that was interrupted, as shells give it.
+_INTERRUPTED = 130
+
+#: A function that makes a command.
+Maker = Callable[[], click.Command]
+
+
+def alias() -> int:
+    """Run what the name of the program says: the entry point of every console script."""
+    return run(arguments_of(Path(sys.argv[0]).name, sys.argv[1:]))
+
+
+def arguments_of(program: str, arguments: Sequence[str]) -> list[str]:
+    """What ``metwork`` is asked for when *program* is called with *arguments* (pure)."""
+    if program == "metwork":
+        return [*arguments]
+    if program == "bootstrap_plugin.py":
+        return [program, *arguments]
+    return [*program.lstrip("_").split("."), *arguments]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run ``metwork`` with *arguments*; every error becomes a message, and the exit status is given."""
+    try:
+        status = metwork().main(list(arguments), prog_name="metwork", standalone_mode=False)
+    except MetworkError as error:
+        return report([error])
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has gone; Python would complain of it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _unforeseen(error)
+    return status if isinstance(status, int) else 0
+
+
+def report(errors: Sequence[MetworkError]) -> int:
+    """Say on stderr what is wrong; the exit status for it, 0 when nothing is."""
+    for error in errors:
+        click.echo(error.message, err=True)
+    return errors[0].exit_code if errors else 0
+
+
+def print_json(value: Any) -> None:
+    """Write *value* to stdout, which gets nothing else."""
+    click.echo(json.dumps(value, indent=2, default=str))
+
+
+def progress(text: str) -> None:
+    """Say what is done now, before something that takes more than a moment; stdout is for what comes of it."""
+    click.echo(f"INFO : {text}", err=True)
+
+
+def _unforeseen(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno in _MACHINE:
+        place = f"{error.filename}: " if error.filename else ""
+        return report([MetworkError(f"{place}{error.strerror}")])
+    import traceback
+
+    traceback.print_exc()
+    click.echo("\nThis is a fault of MetWork itself: please report it, with the lines above.", err=True)
+    return InternalError.exit_code
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are made when they are looked up."""
+
+    def __init__(self, name: str, makers: Callable[[], Mapping[str, Maker]], **settings: Any) -> None:
+        super().__init__(name, context_settings={"help_option_names": ["-h", "--help"]}, **settings)
+        self.makers = makers
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.makers())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        maker = self.makers().get(cmd_name)
+        return maker() if maker else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, rest = args[0], args[1:]
+        command = self.get_command(ctx, name)
+        if command is None and not name.startswith("-"):
+            raise UsageError(
+                f'"{ctx.command_path}" has no command "{name}"', mend=nearest(name, self.list_commands(ctx))
+            )
+        return (name, command, rest) if command else super().resolve_command(ctx, args)
+
+
+def metwork() -> click.Group:
+    """The command ``metwork``."""
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_version,
+        help="Show the version and exit.",
+    )
+    words = "MetWork: receive, route and process meteorological data with plugins."
+    return _Metwork("metwork", _commands, help=words, params=[version])
+
+
+def _version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    from mfext.version import software_build
+
+    if is_asked:
+        click.echo(f"metwork {software_build()}")
+        context.exit()
+
+
+class _Metwork(LazyGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from mfext.module import module_names
+
+        return [*module_names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from mfext.module import has_module
+
+        # To look for the one module that is meant is quick, to look for all takes longer than most commands do.
+        return super().get_command(ctx, cmd_name) or (_module(cmd_name) if has_module(cmd_name) else None)
+
+
+def _commands() -> dict[str, Maker]:
+    makers: dict[str, Maker] = {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
+    return makers | {
+        command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply, doctor)
+    }
+
+
+def _module(name: str) -> click.Command:
+    from mfext.commands.module import ModuleGroup
+
+    return ModuleGroup(name)
+
+
+def _plugins() -> click.Command:
+    from mfext.commands.plugins import plugins
+
+    return plugins
+
+
+def _bootstrap() -> click.Command:
+    from mfext.commands.plugins import bootstrap
+
+    bootstrap.hidden = True
+    return bootstrap
+
+
+def _config() -> click.Command:
+    from mfext.commands.config import config
+
+    return config
+
+
+@click.command()
+@JSON
+def modules(as_json: bool) -> None:
+    """List the modules whose software is here."""
+    from mfext.module import load_module, module_names
+    from mfext.table import listing
+    from mfext.version import software_build
+
+    columns = ("name", "version", "home", "summary")
+    rows = [(name, software_build(), str(home_of(name).path), load_module(name).summary) for name in module_names()]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        click.echo(listing("Modules", [column.upper() for column in columns], rows, "module"))
+
+
+@click.command()
+@JSON
+def components(as_json: bool) -> None:
+    """List the third-party software that comes with MetWork and its layers, with licences and home pages."""
+    from mfext.component import components as found
+    from mfext.table import listing
+
+    columns = ("name", "version", "licence", "home_page", "layer")
+    rows = [tuple(getattr(one, column) for column in columns) for one in found()]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        titles = [column.replace("_", " ").upper() for column in columns]
+        click.echo(listing("Components", titles, rows, "component"))
+
+
+@click.command()
+@click.option("-c", "command", default="", help="Run this command instead of asking for some.")
+@click.argument("module", default="")
+def shell(module: str, command: str) -> None:
+    """Open a shell in the home of MODULE, with its commands on the PATH.
+
+    Without a terminal it reads commands from standard input.
+    """
+    from mfext.commands.shell import open_shell
+    from mfext.lifecycle import lifecycle
+    from mfext.module import load_module
+
+    chosen = load_module(module or current_module())
+    home = home_of(chosen.name)
+    lifecycle.make_home(chosen, home)
+    open_shell(home, command)
+
+
+@click.command()
+@click.option("--plugin", default="", help="The plugin that was changed: wait for its processes, raise its faults.")
+@click.argument("module", default="")
+def apply(module: str, plugin: str) -> int:
+    """Put in force what was changed on disk: configuration, plugins. Only what differs is touched.
+
+    It is checked first; what is faulty goes on as before.
+    """
+    from mfext.lifecycle import lifecycle
+    from mfext.module import load_module
+    from mfext.plugin.developed import prepare_linked
+
+    chosen = load_module(module or current_module())
+    home = home_of(chosen.name)
+    unprepared = prepare_linked(chosen, home, progress)
+    result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
+    if not result.changed:
+        click.echo(f"{chosen.name} is not running: checked only")
+    return report([*unprepared, *result.problems])
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="The exit status is 1 with a warning, too.")
+@JSON
+@click.argument("module", default="")
+def doctor(module: str, as_json: bool, strict: bool) -> int:
+    """Look at the machine and the home of MODULE, and say what mends what is wrong; nothing is changed.
+
+    The exit status is 1 when there is a fault, with --strict also when there is a warning.
+    """
+    from mfext.commands.module import show_findings
+    from mfext.module import load_module
+
+    chosen = load_module(module or current_module())
+    return show_findings(chosen, home_of(chosen.name), as_json=as_json, strict=strict)

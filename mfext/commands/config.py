@@ -1,0 +1,147 @@
+"""``metwork config``: what is configured, where each value comes from, whether it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from mfext.commands.cli import JSON, Form, print_json, report, shown_path, shows_form
+from mfext.configuration.module_config import module_config
+from mfext.environment import Home, current_module, home_of
+from mfext.errors import ConfigError, MetworkError, nearest, singly
+from mfext.module import Module, load_module
+from mfext.plugin.installed import survey
+from mfext.plugin.manifest import override_files
+from mfext.section import DEFAULT, Row
+from mfext.table import Column, table
+
+MODULE = click.argument("module", default="")
+
+
+_COLUMNS = (
+    Column("PLUGIN", least=8),
+    Column("SECTION", least=10),
+    Column("KEY", least=14),
+    Column("VALUE", least=10),
+    Column("ORIGIN", least=16, keeps_end=True),
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The configuration of the module, or of one of its plugins."""
+
+    #: Name of the plugin; '' for the module.
+    plugin: str
+    rows: tuple[Row, ...]
+
+
+@click.group()
+def config() -> None:
+    """Configuration: what is in force and where it comes from; whether it is right."""
+
+
+@config.command()
+@shows_form
+@click.option("--changed", is_flag=True, help="Leave out what has its default.")
+@MODULE
+def show(module: str, form: Form, changed: bool) -> int:
+    """Show every value of MODULE and its plugins, and where each comes from."""
+    chosen, home = _chosen(module)
+    sources, faults = _sources(chosen, home)
+    kept = [(one.plugin, row) for one in sources for row in one.rows if not changed or row.origin != DEFAULT]
+    if form.is_json:
+        print_json([{"plugin": plugin, **row._asdict()} for plugin, row in kept])
+    else:
+        rows = [(plugin or "-", *row[:-1], shown_path(row.origin)) for plugin, row in kept]
+        click.echo(table(_COLUMNS, rows, form.width))
+    return report(faults)
+
+
+@config.command()
+@JSON
+@MODULE
+def check(module: str, as_json: bool) -> int:
+    """Check the configuration of MODULE and its plugins, alone and together; all that is wrong is said at once."""
+    from mfext.lifecycle import lifecycle
+
+    chosen, home = _chosen(module)
+    try:
+        plan = lifecycle.wanted(chosen, home)
+        faults = list(_single([*plan.accepted.refused.values()]))
+        names = {*(plugin.name for plugin in plan.accepted.plugins), *plan.accepted.refused}
+        unused = [one for plugin in plan.accepted.plugins for one in plugin.unused]
+        told = chosen.warnings(home, plan.config, plan.accepted.plugins)
+        for one in (*unused, *told, *_of_no_plugin(chosen, home, names)):
+            click.echo(f"WARNING : {one.message}", err=True)
+    except MetworkError as error:
+        faults = list(_single([error]))
+    if as_json:
+        print_json([_fault(one) for one in faults])
+        return faults[0].exit_code if faults else 0
+    if not faults:
+        click.echo(f"the configuration of {chosen.name} is right, with {len(plan.accepted.plugins)} plugin(s)")
+    return report(faults)
+
+
+@config.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def template(folder: Path) -> None:
+    """Bring new keys of the class of the plugin in FOLDER into [custom] of its config.ini, below their help.
+
+    What is there stays as it is; keys that have a default are commented.
+    """
+    from mfext.commands.current import here
+    from mfext.plugin.author.new_keys import bring_new_keys
+    from mfext.plugin.manifest import load_plugin
+
+    module, home = here()
+    plugin = load_plugin(folder, module, home, overridden=False)
+    added = bring_new_keys(plugin, home, module, module_config(module, home))
+    file = plugin.folder / "config.ini"
+    if added:
+        click.echo(f"INFO : {len(added)} new key(s) in {file}: {', '.join(added)}")
+    else:
+        click.echo(f"INFO : {file} has all keys")
+
+
+def _of_no_plugin(module: Module, home: Home, names: Collection[str]) -> Iterator[MetworkError]:
+    """Overrides of plugins that are not there, which may well be written before they come, or be misspelt."""
+    for folder in dict.fromkeys(file.parent for file in override_files("", module.name, home)):
+        for file in sorted(folder.glob("*.ini")):
+            if file.stem not in names:
+                mend = nearest(file.stem, sorted(names))
+                yield ConfigError(f'no plugin "{file.stem}" is installed', where=str(file), mend=mend)
+
+
+def _chosen(name: str) -> tuple[Module, Home]:
+    module = load_module(name or current_module())
+    return module, home_of(module.name)
+
+
+def _sources(module: Module, home: Home) -> tuple[list[Source], list[MetworkError]]:
+    """Every configuration that can be read, and what is wrong with the others."""
+    found = module_config(module, home)
+    places = survey(home, module, found)
+    plugins = [Source(one.name, tuple(one.plugin.config.rows())) for one in places if one.plugin]
+    faults = list(dict.fromkeys(one.error for one in places if one.error))
+    return [Source("", tuple(found.rows())), *plugins], faults
+
+
+def _single(errors: list[MetworkError]) -> Iterator[MetworkError]:
+    """Each error alone and once: two plugins with one name have the same one."""
+    for error in dict.fromkeys(errors):
+        yield from singly(error)
+
+
+def _fault(error: MetworkError) -> dict[str, str]:
+    return {
+        "where": error.where,
+        "found": error.found,
+        "expected": error.expected,
+        "mend": error.mend,
+        "message": error.message,
+    }

@@ -1,0 +1,164 @@
+"""The commands of a module: its life-cycle, which is the same for all, and its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import click
+
+from mfext.commands.cli import JSON, Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
+from mfext.environment import Home, home_of, variables
+from mfext.module import Module, load_module
+from mfext.owner import check_owner, is_made
+
+TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
+
+STRICT = click.option("--strict", is_flag=True, help="The exit status is 1 with a warning, too.")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What the commands of a module act on."""
+
+    module: Module
+    home: Home
+
+
+class ModuleGroup(LazyGroup):
+    """``metwork MODULE``: the module's own commands are asked for only when none of the life-cycle is meant."""
+
+    def __init__(self, name: str) -> None:
+        self.target = Target(load_module(name), home_of(name))
+        super().__init__(name, dict, help=self.target.module.summary)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*LIFE_CYCLE, *(command.name or "" for command in self.target.module.commands())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        ctx.obj = self.target
+        own = LIFE_CYCLE.get(cmd_name)
+        return own or next((one for one in self.target.module.commands() if one.name == cmd_name), None)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Files that another user makes in the home are ones that the module cannot touch; but anybody may ask for help.
+        if not {"-h", "--help"} & set(args) and is_made(self.target.home):
+            check_owner(self.target.home)
+        return super().parse_args(ctx, args)
+
+
+@click.command()
+@TIMEOUT
+@click.pass_obj
+def start(target: Target, timeout: float | None) -> int:
+    """Start the module; done when all of it is ready."""
+    from mfext.lifecycle import lifecycle
+
+    result = lifecycle.start(target.module, target.home, timeout=timeout)
+    name = target.module.name
+    if not result.changed:
+        click.echo(f"{name} is already running")
+    elif result.problems:
+        click.echo(f"{name} is started, but not all of it runs", err=True)
+    else:
+        click.echo(f"{name} is started")
+    return report(result.problems)
+
+
+@click.command()
+@TIMEOUT
+@click.pass_obj
+def stop(target: Target, timeout: float | None) -> None:
+    """Stop the module; its processes finish what they do, and are killed if that takes longer than they may take."""
+    from mfext.lifecycle import lifecycle
+
+    result = lifecycle.stop(target.home, timeout=timeout)
+    click.echo(f"{target.module.name} is stopped" if result.changed else f"{target.module.name} is not running")
+
+
+@click.command()
+@TIMEOUT
+@click.pass_obj
+def restart(target: Target, timeout: float | None) -> int:
+    """Stop the module, then start it."""
+    from mfext.lifecycle import lifecycle
+
+    result = lifecycle.restart(target.module, target.home, timeout=timeout)
+    if not result.problems:
+        click.echo(f"{target.module.name} is started anew")
+    return report(result.problems)
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="The exit status is 1, too, when somebody has to look at something.")
+@shows_form
+@click.pass_obj
+def status(target: Target, form: Form, strict: bool) -> int:
+    """Show how the module does.
+
+    The exit status is 0 when everything runs as it is configured, else 1. With --strict it is 1 as well when files
+    were put aside, workers died, or whatever else is told that wants a person.
+    """
+    from mfext.lifecycle.status import as_json as json_of
+    from mfext.lifecycle.status import as_text
+    from mfext.lifecycle.status import status as status_of
+
+    found = status_of(target.module, target.home)
+    if form.is_json:
+        print_json(json_of(found))
+    else:
+        click.echo(as_text(found, form.width, paint_states, shown_path(found.home)))
+    return 1 if found.problems or (strict and found.has_trouble) else 0
+
+
+@click.command()
+@click.pass_obj
+def init(target: Target) -> None:
+    """Make the home of the module without starting it; what is there is left as it is."""
+    from mfext.lifecycle import lifecycle
+
+    is_new = lifecycle.init(target.module, target.home)
+    click.echo(f"{target.home.path} is made" if is_new else f"{target.home.path} is there already")
+
+
+@click.command()
+@STRICT
+@JSON
+@click.pass_obj
+def doctor(target: Target, as_json: bool, strict: bool) -> int:
+    """Look at the machine and the home of the module, and say what mends what is wrong; nothing is changed.
+
+    The exit status is 1 when there is a fault, with --strict also when there is a warning.
+    """
+    return show_findings(target.module, target.home, as_json=as_json, strict=strict)
+
+
+def show_findings(module: Module, home: Home, *, as_json: bool, strict: bool) -> int:
+    """Print all that ``doctor`` finds; the exit status."""
+    from dataclasses import asdict
+
+    from mfext.doctor import FAULT, OK, WARNING, examine, worst
+
+    found = examine(module, home)
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        colours = {FAULT: "red", WARNING: "yellow", OK: "green"}
+        width = max(len(one.check) for one in found)
+        for one in found:
+            state = f"{one.state:8}"
+            shown = state if variables().get("NO_COLOR") else click.style(state, fg=colours[one.state])
+            click.echo(f"{shown} {one.check:{width}}  {one.found}")
+            if one.mend:
+                click.echo(f"{'':8} {'':{width}}  -> {one.mend}")
+    state = worst(found)
+    return 1 if state == FAULT or (strict and state == WARNING) else 0
+
+
+LIFE_CYCLE: dict[str, click.Command] = {
+    "start": start,
+    "stop": stop,
+    "restart": restart,
+    "status": status,
+    "init": init,
+    "doctor": doctor,
+}

@@ -1,0 +1,131 @@
+"""The commands on releases: ``plugins.release``, ``plugins.install`` and their kin, thin over the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mfext.commands.cli import progress
+from mfext.commands.current import here
+
+if TYPE_CHECKING:
+    from mfext.errors import MetworkError
+    from mfext.plugin.install.install import Installation
+
+#: Width of names and of bars, as rpm has them.
+_NAME, _BAR = 38, 33
+
+
+@click.command("release")
+@click.option("--to", "target", type=click.Path(path_type=Path), help="The folder for the archive; FOLDER by default.")
+@click.argument("folder", default=".", type=click.Path(path_type=Path))
+def release_command(target: Path | None, folder: Path) -> None:
+    """Build the archive of the plugin in FOLDER: NAME-VERSION-RELEASE.metwork.MODULE.plugin."""
+    from mfext.plugin.release.release import release
+
+    module, home = here()
+    archive = release(folder, module, home, target or folder, say=progress)
+    click.echo(f"INFO : The archive {archive} is made")
+
+
+@click.command("sign")
+@click.option("--key", required=True, help="The gpg key to sign with: its number, or a part of its user's name.")
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def sign_command(key: str, archives: Sequence[Path]) -> None:
+    """Sign the archives FILE... with a gpg key of yours."""
+    from mfext.plugin.package.signature import sign
+
+    for archive in archives:
+        sign(archive, key)
+        click.echo(f"INFO : The archive {archive} is signed")
+
+
+@click.command("install")
+@click.option("--upgrade", is_flag=True, help="Put them in the place of older versions.")
+@click.option("--downgrade", is_flag=True, help="Put them in the place of newer versions.")
+@click.option("--new-name", default="", metavar="NAME", help="Install the one archive as a plugin of this name.")
+@click.option("--require-signature", is_flag=True, help="Refuse what is not signed with a trusted key.")
+@click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def install_command(
+    upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path]
+) -> None:
+    """Install the plugins in the archives FILE..., in any order; all of them or none.
+
+    If a new version does not run, the old one goes on.
+    """
+    from mfext.plugin.install.install import Wish, install
+    from mfext.plugin.install.plan import Permission
+
+    module, home = here()
+    wish = Wish(archives, Permission(upgrade, downgrade), new_name, require_signature)
+    with _Bars() as bars:
+        result = install(wish, module, home, bars.show)
+    _report(result, module.name)
+
+
+@click.command("rollback")
+@click.argument("name")
+def rollback_command(name: str) -> None:
+    """Put the version of the plugin NAME that was there before in the place of the present one."""
+    from mfext.plugin.install.rollback import rollback
+
+    module, home = here()
+    with _Bars() as bars:
+        result = rollback(name, module, home, bars.show)
+    _report(result, module.name)
+
+
+@click.command("repair")
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+def repair_command(names: Sequence[str]) -> None:
+    """End what a killed command left unfinished, and bring back files of releases that were changed."""
+    from mfext.plugin.install.repair import repair
+
+    module, home = here()
+    with _Bars() as bars:
+        result = repair(names, module, home, bars.show)
+    _report(result, module.name)
+
+
+class _Bars:
+    """Progress as rpm shows it: a line for the preparation, then one for each plugin."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+
+    def __enter__(self) -> _Bars:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_open:
+            click.echo()
+
+    def show(self, name: str, done: int, total: int) -> None:
+        """*done* of *total* are done, the last one is *name*."""
+        if not done:
+            click.echo(f"{name:<{_NAME}}", nl=False)
+        else:
+            start = "" if self.is_open else f"{done:4}:{name:<{_NAME - 5}}"
+            click.echo(f"{start}{'#' * _BAR} [{100 * done // total:3}%]")
+        self.is_open = not done
+
+
+def _report(result: Installation, module: str) -> None:
+    for marker in result.installed:
+        runs = "runs" if result.runs else f'will run after "{module}.start"'
+        click.echo(f"INFO : The plugin {marker.name} {marker.full_version} is installed and {runs}")
+    if not result.installed:
+        click.echo("INFO : All is as it should be already")
+    warn(result.problems)
+
+
+def warn(problems: Sequence[MetworkError]) -> None:
+    """Tell what is worth a warning."""
+    for problem in problems:
+        click.echo(f"WARNING : {problem.message}", err=True)
+
+
+COMMANDS = (release_command, sign_command, install_command, rollback_command, repair_command)

@@ -1,0 +1,1 @@
+"""Files, layers, secrets and reference pages of what sections declare."""

@@ -1,0 +1,1 @@
+"""Start, stop, apply, status and upgrade of a module."""

@@ -1,0 +1,1 @@
+"""What authors of plugins use: templates, checks, development in place."""

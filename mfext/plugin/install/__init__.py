@@ -1,0 +1,1 @@
+"""Installing, upgrading, rolling back and repairing plugins, whatever is killed when."""

@@ -1,0 +1,1 @@
+"""From a plugin's folder to an archive."""

@@ -1,0 +1,1 @@
+"""How a job is executed: attempts, what comes of them, who is alive."""

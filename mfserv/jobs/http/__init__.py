@@ -1,0 +1,1 @@
+"""What clients of jobs see: the gateway, submissions, pages, OGC API - Processes."""

@@ -1,0 +1,1 @@
+"""Where jobs are kept: what every engine promises, and the engines."""
