@@ -10,6 +10,7 @@ import pickle  # nosec: of a file in our own home, which only its owner can writ
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, Several
@@ -94,9 +95,22 @@ def remembered_processes(home: Home) -> Sequence[Process]:
     return _kept(home)[1]
 
 
+#: Where classes were in earlier versions of the software, whose homes go on.
+_WERE = {
+    "mfext.process": "mfext.supervision.process",
+    "mfext.configfile": "mfext.configuration.inifile",
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(_WERE.get(module, module), name)
+
+
 def _kept(home: Home) -> tuple[Sequence[Plugin], Sequence[Process]]:
     try:
-        plugins, processes = pickle.loads(_file(home).read_bytes())  # noqa: S301  # nosec
+        with _file(home).open("rb") as file:
+            plugins, processes = _Unpickler(file).load()  # nosec
     except Exception:  # whatever a file of another version of the software holds, it is of no use
         return (), ()
     return plugins, processes

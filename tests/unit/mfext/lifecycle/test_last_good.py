@@ -169,3 +169,22 @@ def test_a_memory_that_cannot_be_read_is_none(home: Home, content: bytes) -> Non
     (home.var / "accepted").write_bytes(content)
     assert remembered(home) == {}
     assert list(remembered_processes(home)) == []
+
+
+def test_what_an_earlier_version_remembered_is_read_although_its_classes_have_moved(home: Home) -> None:
+    made(home.plugins / "one")
+    kept = home.var / "accepted"
+    remember(home, list(plugins(home).values()), [Process("one.main", ("true",), home.path, "one")])
+    data = kept.read_bytes()
+    old = data
+    for now, then in (
+        (b"mfext.supervision.process", b"mfext.process"),
+        (b"mfext.configuration.inifile", b"mfext.configfile"),
+    ):
+        # A short text is written as its length and its bytes.
+        old = old.replace(b"\x8c" + bytes([len(now)]) + now, b"\x8c" + bytes([len(then)]) + then)
+    old = old[:2] + old[11:]  # without the frame in front, whose length is another now
+    assert b"mfext.process" in old
+    kept.write_bytes(old)
+    assert list(remembered(home)) == ["one"]
+    assert [one.name for one in remembered_processes(home)] == ["one.main"]
