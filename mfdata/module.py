@@ -132,7 +132,6 @@ def _warnings(_home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequenc
 
 
 def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[StatusRow]:
-    from mfdata.breaker import open_breakers
     from mfdata.delivery.destinations import unknown_destinations
     from mfdata.intake.backpressure import pause
     from mfdata.intake.directories import directories_of
@@ -142,6 +141,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
     from mfdata.operations.stale import left_over
     from mfdata.operations.stalled import held_up
     from mfdata.storage.places import Places
+    from mfext.circuit_breaker import open_breakers
 
     names = {plugin.name for plugin in plugins}
     directories = [one.path for one in directories_of(Places(home), config, plugins)]

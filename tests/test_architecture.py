@@ -36,7 +36,6 @@ REMOVERS = {
     "mfdata/recovery/recovery.py": "what a dead worker left unfinished",
     "mfdata/intake/copy_in.py": "what stands for a file while it is copied in, and its source once the copy is safe",
     "mfdata/worker/batch_worker.py": "the mark that a batch is in hand",
-    "mfdata/breaker.py": "what is known of a machine, once it answers",
     "mfdata/intake/backpressure.py": "the word that intake pauses",
     "mfdata/operations/injection.py": "the unfinished copy; with --move the source, once it is taken",
     "mfdata/storage/placement.py": "the name that a file had before it got another",
@@ -122,7 +121,6 @@ def test_ready_made_steps_need_nothing_but_the_public_step_interface() -> None:
         "mfdata.file",
         "mfdata.storage.placement",
         "mfdata.steps",
-        "mfdata.breaker",
         "mfdata.steps.wmo_heading",
     }
     for path in SOURCES:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from mfdata.breaker import open_breakers
 from mfdata.intake.backpressure import pause
 from mfdata.metrics import BLOCKED, CLAIMED, DELAYED, KEPT, OLDEST, PAUSED, WAITING
 from mfdata.operations.backlog import Backlog, backlog, targets_on_disk
 from mfdata.storage.places import Places, Target
+from mfext.circuit_breaker import open_breakers
 from mfext.environment import Home
 from mfext.lifecycle.last_good import remembered
 from mfext.metrics.metric import Sample

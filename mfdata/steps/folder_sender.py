@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from mfdata import Done, Failed, File, Retry
-from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
 from mfdata.steps.begun import Begun, Mark
 from mfdata.steps.naming import HELP, check_template, temporary_name, written_path
 from mfdata.steps.sender import MachineFault, NameTaken, Sender, Session
 from mfdata.storage.placement import IF_EXISTS, QUARANTINE, REPLACE, other_names
+from mfext.circuit_breaker import BreakerKeys
 from mfext.option import option
 
 #: Between two looks after what was left on a machine; it doubles.

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 from mfdata import Done, Failed, File, Retry
-from mfdata.breaker import BreakerKeys
 from mfdata.outcome import Outcome
 from mfdata.steps.http_session import FAULTS, Answer, HttpSession
 from mfdata.steps.naming import PLACEHOLDERS, expanded, values_of
 from mfdata.steps.sender import MachineFault, Sender, plain
+from mfext.circuit_breaker import BreakerKeys
 from mfext.errors import ConfigError
 from mfext.option import option
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 from mfdata import Failed, File, Hold, Retry, Step
-from mfdata.breaker import Breaker, BreakerKeys
 from mfdata.outcome import Outcome
+from mfext.circuit_breaker import Breaker, BreakerKeys
 from mfext.errors import ConfigError
 from mfext.net.tls import client_context
 

@@ -20,7 +20,6 @@ from hashlib import blake2s
 from pathlib import Path
 from typing import Any
 
-from mfdata.storage.places import Target, target_of_folder
 from mfext.clock import age
 from mfext.environment import Home
 from mfext.fs.atomic import replace_file
@@ -103,7 +102,7 @@ class Breaker:
         self._keys = keys
         self._destination = destination
         mark = blake2s(destination.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
-        self._path = _folder(home) / f"{Target.of(step).folder}.{mark}.json"
+        self._path = _folder(home) / f"{step.replace('/', '.', 1)}.{mark}.json"
         self._is_probing = False
         #: Whether a person must mend something, as :meth:`wait` found it.
         self.is_refused = False
@@ -176,7 +175,7 @@ def open_breakers(home: Home) -> list[dict[str, Any]]:
         if state and state.openings:
             found.append(
                 {
-                    "step": str(_step_of(path)),
+                    "step": _step_of(path),
                     "destination": state.destination,
                     "seconds": round(age(state.since), 1),
                     "next_try": 0.0 if state.is_probed else round(max(0.0, state.until - time.monotonic()), 1),
@@ -187,8 +186,9 @@ def open_breakers(home: Home) -> list[dict[str, Any]]:
     return found
 
 
-def _step_of(path: Path) -> Target:
-    return target_of_folder(path.name.rsplit(".", 2)[0])
+def _step_of(path: Path) -> str:
+    """``PLUGIN/STEP``; a plugin's name holds no dot, so the first one ends it."""
+    return path.name.rsplit(".", 2)[0].replace(".", "/", 1)
 
 
 def _folder(home: Home) -> Path:

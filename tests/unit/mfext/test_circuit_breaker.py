@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfdata.breaker import BreakerKeys, State, open_for
+from mfext.circuit_breaker import BreakerKeys, State, open_for
 
 KEYS = BreakerKeys(breaker_failures=3, breaker_min_wait=5, breaker_max_wait=60)
 

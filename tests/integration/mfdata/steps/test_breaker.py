@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from mfdata import Done, File, Hold, Retry
-from mfdata.breaker import Breaker, BreakerKeys, open_breakers
 from mfdata.config import StepConfig
 from mfdata.file import first_tags
 from mfdata.outcome import Outcome
 from mfdata.steps.ftpsend import FtpSend, FtpSendKeys
+from mfext.circuit_breaker import Breaker, BreakerKeys, open_breakers
 from mfext.environment import Home
 from mfext.testing import temporary_home
 from tests.integration.mfdata.ftp_server import PASSWORD, USER, Server
