@@ -35,7 +35,7 @@ from mfserv.jobs.config import JobsConfig
 from mfserv.jobs.execution.attempt import UnixConnection
 from mfserv.jobs.execution.runner import ROUTER
 from mfserv.jobs.route import ONLY, JobRoute, Published, publish_routes
-from mfserv.jobs.stores.store import open_store
+from mfserv.jobs.stores.engines import open_store
 from tests.servers import RABBITMQ, rabbitmq_server, redis_server
 
 GOAL_MS = 20

@@ -91,7 +91,7 @@ class Step:
     @classmethod
     def main(cls) -> None:
         """Run as the step's process; with the argument FILE, run once on a copy of that file and say what came out."""
-        from mfdata.worker.worker import main
+        from mfdata.worker.process import main
 
         main(cls)
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from mfext.clock import is_from_the_future
 from mfext.environment import Home
 from mfext.errors import MetworkError
-from mfext.plugin.developed import is_needed, missing
+from mfext.plugin.developed import missing
+from mfext.plugin.environments import is_needed
 from mfext.supervision.supervisor import Supervisor
 from mfext.table import size
 

@@ -11,7 +11,7 @@ from mfext.metrics.metric import Metric, Sample
 from mfext.section import Config
 from mfserv.jobs.config import jobs_config
 from mfserv.jobs.job import Status
-from mfserv.jobs.stores.store import open_store
+from mfserv.jobs.stores.engines import open_store
 from mfserv.jobs.tally import AGAIN, EXPIRED, SUBMITTED, TOOK, WAITED, Tally
 from mfserv.router.admin_socket import RouterLink
 from mfserv.router.metrics import (

@@ -119,6 +119,7 @@ def test_ready_made_steps_need_nothing_but_the_public_step_interface() -> None:
         "mfdata.step",
         "mfdata.outcome",
         "mfdata.file",
+        "mfdata.storage.file_names",
         "mfdata.storage.placement",
         "mfdata.steps",
         "mfdata.steps.wmo_heading",

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from mfdata.config import Incoming
 from mfdata.config import Trace as TraceConfig
-from mfdata.module import MODULE
 from mfdata.storage.places import Places, Target
 from mfdata.storage.trace import Trace
 from mfext.configuration.module_config import module_config
 from mfext.environment import Home
 from mfext.errors import UsageError, nearest
+from mfext.module import load_module
 from mfext.plugin.installed import survey
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Site:
     @cached_property
     def config(self) -> Config:
         """The configuration of the module."""
-        return module_config(MODULE, self.home)
+        return module_config(load_module("mfdata"), self.home)
 
     @property
     def settings(self) -> Incoming:
@@ -44,7 +44,7 @@ class Site:
     @cached_property
     def plugins(self) -> list[Plugin]:
         """The installed plugins that are in order; of the others it is said on stderr that they are left out."""
-        found = survey(self.home, MODULE, self.config)
+        found = survey(self.home, load_module("mfdata"), self.config)
         for one in found:
             if one.error:
                 sys.stderr.write(f"left out: {one.error.message}\n")

@@ -13,14 +13,14 @@ import click
 from mfdata.commands.context import Site
 from mfdata.commands.quarantine import quarantine, seconds_of
 from mfdata.commands.users import users
-from mfdata.module import MODULE
 from mfdata.operations.tail import KINDS
 from mfdata.storage.places import Places
 from mfdata.storage.trace import encoded
-from mfext.commands.cli import JSON, Form, print_json, shows_form
+from mfext.commands.output import JSON, Form, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
+from mfext.module import load_module
 
 if TYPE_CHECKING:
     from mfext.commands.module import Target as Here
@@ -191,7 +191,7 @@ def diff_rules(here: Here, last: int, folder: Path | None, as_json: bool) -> Non
         raise MetworkError("no rules are in force", mend='"mfdata.start" puts those of the plugins in force.')
     plugins = {plugin.name: plugin for plugin in site.plugins}
     if folder:
-        added = load_plugin(folder, MODULE, here.home)
+        added = load_plugin(folder, load_module("mfdata"), here.home)
         plugins[added.name] = added
     new = published(site.config, [*plugins.values()])
     found = summary(*changes(places, Published.read(places), new, last))

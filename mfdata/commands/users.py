@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from mfext.commands.cli import JSON, print_json
+from mfext.commands.output import JSON, print_json
 from mfext.errors import UsageError
 from mfext.net.users import hashed, hashed_token
 

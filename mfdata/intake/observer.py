@@ -29,7 +29,6 @@ from mfdata.intake.directories import ExternalDirectory, external_directories
 from mfdata.intake.directory_watch import Watched, identity
 from mfdata.intake.intake import Intake
 from mfdata.metrics import EventCounter
-from mfdata.module import MODULE
 from mfdata.quarantine.retention import Expiry
 from mfdata.recovery.housekeeping import Guardian
 from mfdata.recovery.recovery import Recovery
@@ -46,7 +45,9 @@ from mfext.lifecycle.last_good import remembered
 from mfext.log import get_logger
 from mfext.mainloop import Mainloop
 from mfext.metrics.instrument import Instruments, metrics_folder
+from mfext.module import load_module
 from mfext.plugin.installed import survey
+from mfext.plugin.manifest import Plugin
 from mfext.section import Config
 
 log = get_logger(__name__)
@@ -356,9 +357,14 @@ def made(home: Home, config: Config) -> Observer:
     return Observer(directories, settings, intake, guardian, gauge)
 
 
+def _installed(home: Home) -> list[Plugin | None]:
+    module = load_module(home.module)
+    return [one.plugin for one in survey(home, module, module_config(module, home))]
+
+
 def _steps(home: Home) -> dict[Target, StepConfig]:
     """Every step of the plugins in force; of those that are installed, when a full disk let nobody remember them."""
-    plugins = remembered(home).values() or [one.plugin for one in survey(home, MODULE, module_config(MODULE, home))]
+    plugins = remembered(home).values() or _installed(home)
     return {
         Target(plugin.name, section.removeprefix("step_")): plugin.config.section(section, StepConfig)
         for plugin in plugins

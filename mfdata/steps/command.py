@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mfdata import Done, Failed, File, Output, Retry, Step
 from mfdata.steps.child import Ended, run
-from mfdata.steps.naming import fitted
+from mfdata.storage.file_names import fitted
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section

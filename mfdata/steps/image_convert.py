@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageColor, ImageMath, ImageOps
 
 from mfdata import Done, Failed, File, Step
-from mfdata.steps.naming import fitted
+from mfdata.storage.file_names import fitted
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Output, Step
-from mfdata.steps.naming import HELP, LONGEST, check_template, fitted, mode_option, written_path
+from mfdata.steps.naming import HELP, check_template, mode_option, written_path
+from mfdata.storage.file_names import LONGEST, fitted
 from mfext.option import option
 from mfext.section import Section
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mfdata import Failed, File
+from mfdata.storage.file_names import LONGEST, fitted
 from mfext.errors import ConfigError, nearest
 from mfext.option import option
 
@@ -23,8 +24,6 @@ HELP = (
     "the date and time as %Y %m %d %H %M %S (strftime, local time), and / for folders."
 )
 
-#: Bytes that the name of a file may have on every file system of Linux.
-LONGEST = 255
 
 _TOKEN = re.compile(r"\{([A-Z_]+)\}|%[-_0^#]*[EO]?[A-Za-z%]")
 
@@ -137,28 +136,6 @@ def relative_path(text: str, reserve: int = 0) -> str:
         raise UnsafeName(f"the name {text!r} is not the name of a file")
     *folders, name = (part for part in parts if part not in ("", "."))
     return "/".join([*map(fitted, folders), fitted(name, LONGEST - reserve)])
-
-
-def fitted(name: str, longest: int = LONGEST) -> str:
-    """*name*, cut before its suffix when it has more than *longest* bytes, and then marked so that it stays unique."""
-    raw = os.fsencode(name)
-    if len(raw) <= longest:
-        return name
-    mark = b"~" + hashlib.blake2s(raw, digest_size=4).hexdigest().encode()
-    suffix = os.path.splitext(raw)[1]
-    if len(suffix) > longest // 4:
-        suffix = b""
-    end = longest - len(mark) - len(suffix)
-    # not in the middle of a character, which has four bytes at most
-    start = next((cut for cut in range(end, end - 4, -1) if raw[cut] & 0xC0 != 0x80), end)
-    return os.fsdecode(raw[:start] + mark + suffix)
-
-
-def marked(name: str, identity: str, longest: int = LONGEST) -> str:
-    """*name* with eight digits of *identity* before its suffix: for a name that is taken."""
-    mark = f"~{hashlib.blake2s(identity.encode('utf-8', 'surrogateescape'), digest_size=4).hexdigest()}"
-    stem, suffix = os.path.splitext(name)
-    return fitted(f"{stem}{mark}{suffix}", longest)
 
 
 def temporary_name(name: str, suffix: str, uid: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mfdata import BatchStep, Done, Failed, File
-from mfdata.steps.naming import HELP, check_template, marked, written_path
+from mfdata.steps.naming import HELP, check_template, written_path
+from mfdata.storage.file_names import marked
 from mfext.option import option
 from mfext.section import Section
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, ClassVar, cast
 
 from mfdata import Done, Failed, File, Step
-from mfdata.steps.naming import fitted
 from mfdata.steps.ziplist import check_list
+from mfdata.storage.file_names import fitted
 from mfext.option import option
 from mfext.section import Section
 

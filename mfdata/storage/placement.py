@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata.file import ATTRIBUTE, copy, decode_tags, move, new_uid, uid_of
-from mfdata.steps.naming import LONGEST, marked
+from mfdata.storage.file_names import LONGEST, marked
 from mfext.fs.sync import sync_folder
 
 #: What becomes of a file whose name is taken: it gets another one, it replaces what is there, or it has failed.

@@ -10,7 +10,6 @@ from mfdata.config import Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
 from mfdata.delivery.destinations import required_plugins
 from mfdata.metrics import EventCounter
-from mfdata.module import MODULE
 from mfdata.queue.local import LocalQueue
 from mfdata.recovery.recovery import Recovery
 from mfdata.step import Step
@@ -23,6 +22,7 @@ from mfext.environment import Home, current_process
 from mfext.errors import MetworkError, UsageError
 from mfext.mainloop import Mainloop
 from mfext.metrics.instrument import Instruments, metrics_folder
+from mfext.module import load_module
 from mfext.plugin.manifest import Plugin, load_plugin
 
 
@@ -96,7 +96,7 @@ def run_on_file(kind: type[Step], arguments: list[str]) -> int:
         sys.stderr.write(f"usage: {Path(sys.argv[0]).name} FILE   runs the step once on a copy of FILE\n")
         return UsageError.exit_code
     try:
-        plugin = load_plugin(Path.cwd(), MODULE, None)
+        plugin = load_plugin(Path.cwd(), load_module("mfdata"), None)
         log.set_up(None, "", "debug")  # who tries a step wants to see all that it says
         result = run_step(kind, Path(arguments[0]), plugin=plugin, keep_outputs=True)
     except MetworkError as error:
@@ -104,3 +104,10 @@ def run_on_file(kind: type[Step], arguments: list[str]) -> int:
         return error.exit_code
     sys.stdout.write(result.text())
     return 0 if result.done else 1
+
+
+def main(kind: type[Step]) -> None:
+    """Run *kind* as the process that the supervisor says this is, or once on the file that the user names."""
+    if len(sys.argv) > 1:
+        sys.exit(run_on_file(kind, sys.argv[1:]))
+    run_process(kind)

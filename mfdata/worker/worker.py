@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -141,15 +140,6 @@ class Worker:
     def _time_to_sleep(self) -> float | None:
         ends = [self.step.idle(), None if self._leave_at == float("inf") else self._leave_at - time.monotonic()]
         return min((max(0.0, end) for end in ends if end is not None), default=None)
-
-
-def main(kind: type[Step]) -> None:
-    """Run *kind* as the process that the supervisor says this is, or once on the file that the user names."""
-    from mfdata.worker.process import run_on_file, run_process
-
-    if len(sys.argv) > 1:
-        sys.exit(run_on_file(kind, sys.argv[1:]))
-    run_process(kind)
 
 
 def _end_of_life(config: StepConfig) -> float:

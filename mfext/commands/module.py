@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from mfext.commands.cli import JSON, Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
+from mfext.commands.output import JSON, Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
 from mfext.environment import Home, home_of, variables
 from mfext.module import Module, load_module
 from mfext.owner import check_owner, is_made
+
+if TYPE_CHECKING:
+    from mfext.lifecycle.lifecycle import Prepare
 
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
 
@@ -46,6 +51,13 @@ class ModuleGroup(LazyGroup):
         return super().parse_args(ctx, args)
 
 
+def _provision(target: Target) -> Prepare:
+    """Installs what an administrator provides."""
+    from mfext.plugin.install.provision import provision
+
+    return partial(provision, target.module, target.home)
+
+
 @click.command()
 @TIMEOUT
 @click.pass_obj
@@ -53,7 +65,7 @@ def start(target: Target, timeout: float | None) -> int:
     """Start the module; done when all of it is ready."""
     from mfext.lifecycle import lifecycle
 
-    result = lifecycle.start(target.module, target.home, timeout=timeout)
+    result = lifecycle.start(target.module, target.home, timeout=timeout, prepare=_provision(target))
     name = target.module.name
     if not result.changed:
         click.echo(f"{name} is already running")
@@ -82,7 +94,7 @@ def restart(target: Target, timeout: float | None) -> int:
     """Stop the module, then start it."""
     from mfext.lifecycle import lifecycle
 
-    result = lifecycle.restart(target.module, target.home, timeout=timeout)
+    result = lifecycle.restart(target.module, target.home, timeout=timeout, prepare=_provision(target))
     if not result.problems:
         click.echo(f"{target.module.name} is started anew")
     return report(result.problems)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from mfext.commands.cli import JSON, print_json, progress, report
 from mfext.commands.current import here
+from mfext.commands.output import JSON, print_json, progress, report
 from mfext.commands.releases import COMMANDS, warn
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfext.commands.cli import progress
 from mfext.commands.current import here
+from mfext.commands.output import progress
 
 if TYPE_CHECKING:
     from mfext.errors import MetworkError

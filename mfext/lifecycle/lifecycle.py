@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-from mfext.configuration.module_config import config_files, default_config, module_config
+from mfext.configuration.module_config import module_config
 from mfext.configuration.module_sections import Supervision
 from mfext.environment import Home
-from mfext.errors import MetworkError, NotAllowed, ServiceUnavailable, raise_all
-from mfext.fs.atomic import replace_file
+from mfext.errors import MetworkError, ServiceUnavailable, raise_all
 from mfext.fs.lock import exclusive
+from mfext.lifecycle.home import make_folder, make_home
 from mfext.lifecycle.last_good import Accepted, accept, in_force, remember, remembered, remembered_processes
 from mfext.lifecycle.prevalidation import forget, judge, judged
 from mfext.metrics.config import metrics_processes
@@ -71,40 +70,26 @@ def _watched(processes: Sequence[Process], config: Config) -> list[Process]:
     return [one if one.plugin else replace(one, stalled_after=allowed) for one in processes]
 
 
-def make_home(module: Module, home: Home) -> bool:
-    """Make what is missing of *home* whatever is configured, and a commented configuration; True when it is new.
-
-    Nothing that is there is changed.
-
-    Raises:
-        NotAllowed: it belongs to another user, or cannot be made.
-    """
-    check_owner(home)
-    is_new = not home.path.exists()
-    # Configuration holds passwords, files may be anybody's: neither is for other users of the machine.
-    _make(home.path, mode=0o750)
-    for folder in (home.var, home.plugins, home.log, home.tmp, home.config, home.config / "plugins"):
-        _make(folder)
-    _make(home.run, mode=0o700)
-    _write_default_config(module, home)
-    return is_new
-
-
 def init(module: Module, home: Home) -> bool:
     """Make what is missing of *home*, with all folders that are configured; True when it is new."""
     is_new = make_home(module, home)
     for relative in module.folders(module_config(module, home)):
-        _make(home.path / relative)
+        make_folder(home.path / relative)
     return is_new
 
 
-def start(module: Module, home: Home, *, timeout: float | None = None) -> Result:
+#: What is done before a module is started; what it gives is not as it should be, and hinders no start.
+Prepare = Callable[[], Sequence[MetworkError]]
+
+
+def start(module: Module, home: Home, *, timeout: float | None = None, prepare: Prepare = tuple) -> Result:
     """Run everything that is configured; it returns when all is ready or has turned out not to become so.
 
     Args:
         module: whose home it is.
         home: its home, made when it is not there.
         timeout: seconds to wait for what is not ready, by default as configured.
+        prepare: done first, when it does not run yet; other commands may change the module meanwhile.
 
     Raises:
         MetworkError: nothing was started.
@@ -112,9 +97,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
     init(module, home)
     if Supervisor(home).is_running():
         return Result(changed=False)
-    from mfext.plugin.install.provision import provision
-
-    unprovided = provision(module, home)
+    unprepared = prepare()
     with _alone(home, "start"):
         if Supervisor(home).is_running():
             return Result(changed=False)
@@ -129,7 +112,7 @@ def start(module: Module, home: Home, *, timeout: float | None = None) -> Result
     unready = _unready(supervisor, None, timeout)
     # One faulty plugin is no reason to have all others ended.
     notify_ready(supervisor.pid())
-    return Result(True, (*unprovided, *problems, *unready))
+    return Result(True, (*unprepared, *problems, *unready))
 
 
 def stop(home: Home, *, timeout: float | None = None) -> Result:
@@ -141,13 +124,13 @@ def stop(home: Home, *, timeout: float | None = None) -> Result:
         return Result(Supervisor(home).stop(timeout))
 
 
-def restart(module: Module, home: Home, *, timeout: float | None = None) -> Result:
+def restart(module: Module, home: Home, *, timeout: float | None = None, prepare: Prepare = tuple) -> Result:
     """Stop and start; what would hinder the start is found before anything is stopped."""
     init(module, home)
     plan = wanted(module, home)
     raise_all([*module.missing(home, plan.config, plan.accepted.plugins)])
     stop(home)
-    return start(module, home, timeout=timeout)
+    return start(module, home, timeout=timeout, prepare=prepare)
 
 
 def apply(
@@ -227,16 +210,3 @@ def _unready(supervisor: Supervisor, names: Collection[str] | None, timeout: flo
 
 def _alone(home: Home, act: str) -> AbstractContextManager[None]:
     return exclusive(home.run / "apply.lock", home.module, act, timeout=TURNS[act])
-
-
-def _make(folder: Path, mode: int = 0o777) -> None:
-    try:
-        folder.mkdir(mode, parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotAllowed(f"this folder cannot be made: {error.strerror}", where=str(folder)) from error
-
-
-def _write_default_config(module: Module, home: Home) -> None:
-    file = config_files(home)[0]
-    if not file.exists():
-        replace_file(file, default_config(module))

@@ -6,55 +6,33 @@ A release brings them in its own folder; a developer's folder stays as its autho
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError
+from mfext.plugin.environments import (
+    REQUIREMENTS,
+    environment,
+    environments_folder,
+    is_needed,
+    other_environments,
+    wanted_environment,
+)
 
 if TYPE_CHECKING:
     from mfext.module import Module
     from mfext.plugin.manifest import Plugin
 
-#: What a plugin says it needs; and what that came to mean, with all that it needs in turn: made by us, for its author.
-REQUIREMENTS, LOCK = "requirements.txt", "requirements.lock"
-#: Where they lie in a released plugin.
-VENDORED = ".requirements"
 #: Seconds to wait for another command that makes the same environment.
 _TURN = 1800.0
 
 
-def environments_folder(home: Home, name: str) -> Path:
-    """Where the environments of the plugin *name* are made."""
-    return home.var / "environments" / name
-
-
-def is_needed(plugin: Plugin) -> bool:
-    """Whether *plugin* gets its packages from an environment: it has requirements and does not bring them."""
-    if plugin.environments is None or (plugin.folder / VENDORED).is_dir():
-        return False
-    try:
-        lines = (plugin.folder / REQUIREMENTS).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return False
-    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
-
-
-def environment(plugin: Plugin) -> Path | None:
-    """The environment that *plugin* runs with: that of its requirements, else the one that was made last, if any."""
-    if not is_needed(plugin):
-        return None
-    wanted = _wanted(plugin)
-    return wanted if wanted.is_dir() else max(_others(wanted), key=_time, default=None)
-
-
 def missing(plugin: Plugin) -> MetworkError | None:
     """What is wrong when the requirements of *plugin* are not installed as they are now."""
-    if not is_needed(plugin) or _wanted(plugin).is_dir():
+    if not is_needed(plugin) or wanted_environment(plugin).is_dir():
         return None
     return PluginError(
         "its requirements are not installed" if environment(plugin) is None else "its requirements have changed",
@@ -79,7 +57,7 @@ def prepare(plugin: Plugin, module: Module, home: Home, say: Callable[[str], Non
         return False
     from mfext.fs.lock import exclusive
     from mfext.fs.tree import remove_tree
-    from mfext.lifecycle.lifecycle import make_home
+    from mfext.lifecycle.home import make_home
     from mfext.plugin.requirements import install, locked
 
     make_home(module, home)
@@ -88,7 +66,7 @@ def prepare(plugin: Plugin, module: Module, home: Home, say: Callable[[str], Non
     say(f"Installing the requirements of {plugin.name}, as {plugin.folder / REQUIREMENTS} names them")
     with exclusive(folder / ".lock", f"the requirements of {plugin.name}", "install", timeout=_TURN):
         lock = locked(plugin.folder, folder)
-        wanted = _wanted(plugin)
+        wanted = wanted_environment(plugin)
         if wanted.is_dir():
             return False
         for left in folder.glob(".unfinished.*"):
@@ -107,13 +85,13 @@ def _try_once(plugin: Plugin, module: Module, home: Home, say: Callable[[str], N
     note = environments_folder(home, plugin.name) / ".failed"
     with suppress(OSError):
         lacking = missing(plugin)
-        if lacking and note.read_text("ascii") == _wanted(plugin).name:
+        if lacking and note.read_text("ascii") == wanted_environment(plugin).name:
             raise lacking
     try:
         prepare(plugin, module, home, say)
     except MetworkError:
         with suppress(OSError):
-            note.write_text(_wanted(plugin).name, "ascii")
+            note.write_text(wanted_environment(plugin).name, "ascii")
         raise
 
 
@@ -142,9 +120,9 @@ def forget_others(plugin: Plugin) -> None:
     from mfext.fs.tree import remove_tree
 
     if is_needed(plugin):
-        wanted = _wanted(plugin)
+        wanted = wanted_environment(plugin)
         if wanted.is_dir():
-            for other in _others(wanted, any_python=True):
+            for other in other_environments(wanted, any_python=True):
                 remove_tree(other)
 
 
@@ -153,29 +131,3 @@ def forget(home: Home, name: str) -> None:
     from mfext.fs.tree import remove_tree
 
     remove_tree(environments_folder(home, name))
-
-
-def _wanted(plugin: Plugin) -> Path:
-    """The environment for the requirements as they are now, and for the versions that they came to mean."""
-    import hashlib
-
-    from mfext.plugin.requirements import python_tag
-
-    digest = hashlib.sha256()
-    for name in (REQUIREMENTS, LOCK):
-        with suppress(OSError):
-            digest.update(f"{name}\n".encode() + (plugin.folder / name).read_bytes())
-    return (plugin.environments or Path()) / f"{python_tag()}-{digest.hexdigest()[:16]}"
-
-
-def _others(wanted: Path, *, any_python: bool = False) -> list[Path]:
-    """The environments beside *wanted*, for the same Python; what is being made has a name with a dot."""
-    tag = r"[\w-]+" if any_python else re.escape(wanted.name.rpartition("-")[0])
-    found = wanted.parent.iterdir() if wanted.parent.is_dir() else ()
-    return [path for path in found if path != wanted and re.fullmatch(rf"{tag}-[0-9a-f]{{16}}", path.name)]
-
-
-def _time(path: Path) -> float:
-    with suppress(OSError):
-        return path.stat().st_mtime
-    return 0.0

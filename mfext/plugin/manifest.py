@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mfext.configuration.inifile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
-from mfext.plugin.developed import environments_folder
+from mfext.plugin.environments import environments_folder
 from mfext.plugin.general import LONGEST_NAME, General, name_fault
 from mfext.plugin.marker import Marker, read_marker
 from mfext.section import Config, FreeSection, Schema, variable_name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mfext.environment import Home, child_variables, variables
 from mfext.errors import PluginError, ServiceUnavailable
 from mfext.layer import sites
-from mfext.plugin.developed import LOCK, REQUIREMENTS, VENDORED, environment
+from mfext.plugin.environments import LOCK, REQUIREMENTS, VENDORED, environment
 from mfext.plugin.package_index import index_name, pip_settings, uv_options, uv_variables
 
 if TYPE_CHECKING:
@@ -98,11 +98,6 @@ def environment_for(plugin: Plugin, home: Home) -> dict[str, str]:
 def has_compiled(folder: Path) -> bool:
     """Whether something in *folder* is for one kind of machine only."""
     return any(_is_compiled(path) for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def python_tag() -> str:
-    """The Python that compiled packages are for, such as ``cpython-311``."""
-    return sys.implementation.cache_tag or "python"
 
 
 def _is_compiled(path: Path) -> bool:
@@ -200,7 +195,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
     """What *command* says; while it takes its time, people are told that it goes on."""
     import subprocess
 
-    from mfext.commands.cli import progress
+    from mfext.commands.output import progress
 
     process = subprocess.Popen(
         command,

@@ -11,7 +11,7 @@ from typing import Any
 
 from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.log import get_logger, utc
-from mfext.plugin.developed import REQUIREMENTS
+from mfext.plugin.environments import REQUIREMENTS
 
 log = get_logger(__name__)
 

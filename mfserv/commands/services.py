@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfext.commands.cli import Form, paint_states, print_json, shows_form
+from mfext.commands.output import Form, paint_states, print_json, shows_form
 from mfext.environment import Home
 from mfext.module import StatusRow
 from mfext.section import Config

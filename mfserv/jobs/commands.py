@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfext.clock import age
-from mfext.commands.cli import JSON, Form, print_json, shows_form
+from mfext.commands.output import JSON, Form, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.spool import Spool
-from mfserv.jobs.stores.store import JobStore, open_store
+from mfserv.jobs.stores.engines import open_store
+from mfserv.jobs.stores.store import JobStore
 from mfserv.jobs.tally import SUBMITTED
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from mfdata.receivers.ftp.login import LoginControl
 from mfdata.receivers.ftp.offer import Offer
 from mfdata.receivers.ftp.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
-from mfdata.steps.naming import LONGEST, marked
+from mfdata.storage.file_names import LONGEST, marked
 from mfdata.storage.placement import rename_new
 from mfext.fs.sync import sync_folder
 from mfext.log import get_logger

@@ -18,7 +18,7 @@ from mfdata.receivers.http.checksum import Checksums
 from mfdata.receivers.http.question import ALLOW, QUESTIONS, UPLOADS, answer_to, name_in
 from mfdata.receivers.http.refusal import Refusal, later, refusal_for
 from mfdata.receivers.upload import Upload
-from mfdata.steps.naming import LONGEST, marked
+from mfdata.storage.file_names import LONGEST, marked
 from mfext.log import get_logger
 from mfext.net.problem import MEDIA_TYPE, problem_body
 from mfext.net.users import User

@@ -218,7 +218,7 @@ def _secret_note(values: Values, module: Module) -> str:
 
 
 def _keep_secrets(file: Path, hidden: Values, module: Module, home: Home) -> None:
-    from mfext.lifecycle.lifecycle import make_home
+    from mfext.lifecycle.home import make_home
 
     make_home(module, home)
     write_override(file, hidden)

@@ -15,6 +15,7 @@ from mfext.environment import Home
 from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all, retold
 from mfext.fs.lock import exclusive
 from mfext.layer import layers as known_layers
+from mfext.plugin.environments import python_tag
 from mfext.plugin.install.background import aside
 from mfext.plugin.install.candidate import Taken, offer_of, signature_rule, take
 from mfext.plugin.install.plan import Ground, Permission, Standing, plan
@@ -23,7 +24,6 @@ from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.marker import Marker, markers, read_marker, write_marker
 from mfext.plugin.package.archive import Archive, extract
-from mfext.plugin.requirements import python_tag
 from mfext.version import software_version
 
 if TYPE_CHECKING:

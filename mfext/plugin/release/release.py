@@ -14,13 +14,13 @@ from mfext.environment import Home
 from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retold
 from mfext.fs.atomic import replacing_file
 from mfext.layer import PREFIX as LAYER
-from mfext.plugin.developed import REQUIREMENTS
+from mfext.plugin.environments import REQUIREMENTS, python_tag
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.package import rpm
 from mfext.plugin.package.rpm_version import Capability, parse_requirement, rpm_version
 from mfext.plugin.release.build import Facts, nfpm, one_line, rpmbuild
 from mfext.plugin.release.staging import settle, stage
-from mfext.plugin.requirements import has_compiled, python_tag, vendor
+from mfext.plugin.requirements import has_compiled, vendor
 from mfext.version import software_version
 
 if TYPE_CHECKING:

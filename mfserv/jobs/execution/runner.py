@@ -24,7 +24,8 @@ from mfserv.jobs.execution.liveness import Presence
 from mfserv.jobs.execution.retry_policy import Answered, BrokenOff, Fail, Keep, Stopped, TryAgain, verdict
 from mfserv.jobs.job import Job, keeps
 from mfserv.jobs.spool import Spool
-from mfserv.jobs.stores.store import STOP, Bell, JobStore, open_store
+from mfserv.jobs.stores.engines import open_store
+from mfserv.jobs.stores.store import STOP, Bell, JobStore
 
 log = get_logger(__name__)
 

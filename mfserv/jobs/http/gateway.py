@@ -28,7 +28,8 @@ from mfserv.jobs.http.long_poll import Waiting
 from mfserv.jobs.job import Job
 from mfserv.jobs.route import Routes
 from mfserv.jobs.spool import CHUNK, Spool
-from mfserv.jobs.stores.store import DONE, Bell, JobStore, Offer, open_store
+from mfserv.jobs.stores.engines import open_store
+from mfserv.jobs.stores.store import DONE, Bell, JobStore, Offer
 
 log = get_logger(__name__)
 

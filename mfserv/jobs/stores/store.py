@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from mfext.environment import Home
 from mfext.errors import MetworkError
-from mfserv.jobs.config import JobsConfig
 from mfserv.jobs.job import (
     Job,
     Result,
@@ -248,17 +246,6 @@ class JobStore(ABC):
         change: Change = lambda job, now: lapsed(job, now, attempts, dead)  # noqa: E731
         found = (self.change(job_id, change) for job_id in self.orphans(dead))
         return [job for job in found if job]
-
-
-def open_store(home: Home, settings: JobsConfig) -> JobStore:
-    """The store that the configuration asks for."""
-    if settings.engine == "rabbitmq":
-        from mfserv.jobs.stores.rabbit_store import RabbitStore
-
-        return RabbitStore(settings.rabbitmq_url, settings.redis_url, settings.queue)
-    from mfserv.jobs.stores.sqlite_store import SqliteStore
-
-    return SqliteStore(home.var / "jobs" / "jobs.sqlite", home.run / "jobs")
 
 
 def kinds_of(before: Job, after: Job) -> frozenset[str]:

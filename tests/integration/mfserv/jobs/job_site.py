@@ -25,7 +25,8 @@ from mfserv.jobs.config import JobsConfig
 from mfserv.jobs.execution.attempt import UnixConnection
 from mfserv.jobs.execution.runner import ROUTER
 from mfserv.jobs.route import ALLOW, ONLY, JobRoute, Published, publish_routes
-from mfserv.jobs.stores.store import JobStore, open_store
+from mfserv.jobs.stores.engines import open_store
+from mfserv.jobs.stores.store import JobStore
 
 _SERVE = "import json, sys; from mfserv.jobs.execution import runner; \
 from mfserv.jobs.http import gateway; from mfserv.jobs.config import JobsConfig; \

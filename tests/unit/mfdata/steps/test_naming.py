@@ -12,16 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfdata import Failed, File
-from mfdata.steps.naming import (
-    UnsafeName,
-    check_template,
-    expanded,
-    fitted,
-    marked,
-    relative_path,
-    values_of,
-    written_path,
-)
+from mfdata.steps.naming import UnsafeName, check_template, expanded, relative_path, values_of, written_path
+from mfdata.storage.file_names import fitted, marked
 from mfext.errors import ConfigError
 
 MOMENT = time.struct_time((2026, 3, 9, 7, 5, 2, 0, 68, 0))
