@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -379,3 +380,11 @@ def test_who_gives_a_hidden_file_its_name_is_seen(text: str) -> None:
 def test_who_writes_metrics_by_hand_is_seen() -> None:
     assert house.metric_texts("print(f'# TYPE {name} counter')\n") == [1]
     assert house.metric_texts("# TYPE of a comment\n") == []
+
+
+def test_every_room_is_drawn_in_the_architecture_with_its_own_words() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for init in (path for path in SOURCES if path.name == "__init__.py" and len(path.parts) > 2):
+        words = (ast.get_docstring(tree(init)) or "").partition("\n")[0].replace("``", "").rstrip(".")
+        assert words, f"{init} says nothing of its room"
+        assert re.search(rf"^ +{init.parent.name}/ +{re.escape(words)}$", page, re.MULTILINE), f"{init.parent}: {words}"
