@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mfext.net.unix import UnixHTTPConnection
 from mfext.testing import wait_until
 from tests.servers import free_ports
 from tests.system.conftest import Flow
@@ -31,19 +32,6 @@ if __name__ == "__main__":
 Values = dict[tuple[str, str], float]
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over the socket of a home."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(60)
-        self.sock.connect(str(self._path))
-
-
 def ask(connection: http.client.HTTPConnection, path: str = "/metrics") -> tuple[int, str]:
     """Status and text of an answer."""
     with closing(connection):
@@ -53,7 +41,7 @@ def ask(connection: http.client.HTTPConnection, path: str = "/metrics") -> tuple
 
 
 def scrape(flow: Flow) -> str:
-    status, text = ask(UnixConnection(flow.home.run / "metrics.sock"))
+    status, text = ask(UnixHTTPConnection(flow.home.run / "metrics.sock", timeout=60))
     assert status == 200, text
     return text
 
