@@ -59,7 +59,7 @@ ROOMS = {
     ),
     "mfdata/delivery": "mfdata mfdata/quarantine mfdata/queue mfdata/storage mfext mfext/fs",
     "mfdata/intake": (
-        "mfdata mfdata/operations mfdata/quarantine mfdata/recovery mfdata/storage mfext mfext/configuration "
+        "mfdata mfdata/quarantine mfdata/recovery mfdata/storage mfext mfext/configuration "
         "mfext/fs mfext/lifecycle mfext/metrics mfext/plugin"
     ),
     "mfdata/operations": (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.config import Pressure
-from mfdata.operations.backlog import visible
+from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places
 from mfext.clock import age
 from mfext.disk import Disk, Watermarks
@@ -112,9 +112,9 @@ def _reason(places: Places, settings: Pressure, waiting: int, *, was: bool) -> s
 
 
 def _waiting(places: Places) -> Iterator[str]:
-    for name in visible(places.incoming):
+    for name in names_in(places.incoming):
         if name.startswith("step."):
-            yield from visible(places.incoming / name)
+            yield from names_in(places.incoming / name)
 
 
 def _told(home: Home) -> Path:

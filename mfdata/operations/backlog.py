@@ -15,6 +15,7 @@ from mfdata.file import Tags, decode_tags, read_tags
 from mfdata.quarantine.quarantine import REASON, files_with_reason
 from mfdata.recovery.recovery import claimed_files as files_in_hand
 from mfdata.recovery.recovery import worker_folders
+from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import due_time, is_delayed, undelayed, waiting_since, waiting_time
 from mfdata.storage.places import Places, Target, target_of_folder
 from mfdata.storage.trace import counts
@@ -70,7 +71,7 @@ def backlog(places: Places, target: Target, recent: Counter[tuple[str, str, str]
         waiting=waiting,
         oldest=oldest,
         claimed=sum(1 for _ in claimed_files(places, target)),
-        delayed=sum(1 for _ in visible(places.delayed(target))),
+        delayed=sum(1 for _ in names_in(places.delayed(target))),
         quarantined=sum(1 for _ in files_with_reason(places.quarantine(target))),
         done=happened(_DONE),
         failed=happened(_FAILED),
@@ -83,7 +84,9 @@ def put_aside(places: Places) -> list[dict[str, Any]]:
     States of which there are none are left out.
     """
     kept = [path for target in targets_on_disk(places) for path in _reason_times(places.quarantine(target))]
-    names = [name for target in targets_on_disk(places) for name in visible(places.delayed(target)) if is_delayed(name)]
+    names = [
+        name for target in targets_on_disk(places) for name in names_in(places.delayed(target)) if is_delayed(name)
+    ]
     found: list[dict[str, Any]] = []
     if kept:
         found.append({"state": "quarantined", "files": len(kept), "oldest_s": round(age(min(kept)), 1)})
@@ -113,7 +116,7 @@ def files_on_disk(places: Places) -> Iterator[tuple[str, Target, Path]]:
     """State, step and path of every file that a step has or will have."""
     for target in sorted(targets_on_disk(places)):
         for state, folder in (("waiting", places.queue(target)), ("delayed", places.delayed(target))):
-            yield from ((state, target, folder / name) for name in visible(folder))
+            yield from ((state, target, folder / name) for name in names_in(folder))
         yield from (("claimed", target, path) for path in claimed_files(places, target))
         yield from (("quarantined", target, path) for path in files_with_reason(places.quarantine(target)))
 
@@ -133,8 +136,8 @@ def stored_tags(places: Places, path: Path) -> Tags:
 
 def targets_on_disk(places: Places) -> set[Target]:
     """Every step that has a folder somewhere, whether its plugin is installed or not."""
-    queues = {name.removeprefix(_QUEUE) for name in visible(places.incoming) if name.startswith(_QUEUE)}
-    others = {name for parent in (places.works, places.delays, places.quarantines) for name in visible(parent)}
+    queues = {name.removeprefix(_QUEUE) for name in names_in(places.incoming) if name.startswith(_QUEUE)}
+    others = {name for parent in (places.works, places.delays, places.quarantines) for name in names_in(parent)}
     return {target_of_folder(name) for name in queues | others if "." in name}
 
 
@@ -144,18 +147,10 @@ def claimed_files(places: Places, target: Target | None = None) -> Iterator[Path
         yield from files_in_hand(folder)
 
 
-def visible(folder: Path) -> Iterator[str]:
-    """The names in *folder* that are not hidden, without holding all of them; none when there is no such folder."""
-    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                yield entry.name
-
-
 def _waiting(queue: Path) -> tuple[int, float | None]:
     """How many files wait in *queue*, and the age of the oldest in seconds."""
     count, first = 0, ""
-    for name in visible(queue):
+    for name in names_in(queue):
         count += 1
         came = waiting_time(name)
         # All are of one length, so that their order as text is that as numbers.

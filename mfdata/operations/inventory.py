@@ -18,7 +18,8 @@ from typing import Any
 from mfdata.config import Incoming
 from mfdata.file import uid_of
 from mfdata.intake.directories import external_directories
-from mfdata.operations.backlog import files_on_disk, stored_tags, visible
+from mfdata.operations.backlog import files_on_disk, stored_tags
+from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places
 from mfdata.storage.trace import Event, events
 from mfext.environment import Home
@@ -54,7 +55,7 @@ def inventory(home: Home, incoming: Incoming | None = None) -> dict[str, Any]:
     missing, surplus = difference(ledger.pieces, uids)
     return {
         "incoming": sum(_incoming(places, incoming or Incoming())),
-        "transfers": sum(1 for name in visible(places.intake) if name.endswith(".intent")),
+        "transfers": sum(1 for name in names_in(places.intake) if name.endswith(".intent")),
         **{name: ledger.totals[name] for name in ("accepted", "injected", "added", "ended", "dropped")},
         **{state: dict(sorted(found[state].items())) for state in STATES},
         "on_disk": sum(uids.values()),
@@ -186,4 +187,4 @@ def _steps(event: Event) -> set[str]:
 
 def _incoming(places: Places, incoming: Incoming) -> Iterator[int]:
     for directory in external_directories(places, incoming):
-        yield sum(1 for _ in visible(directory.path))
+        yield sum(1 for _ in names_in(directory.path))

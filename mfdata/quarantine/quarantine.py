@@ -14,6 +14,7 @@ from typing import Any
 
 from mfdata.file import CRASHES, DIED_IN, PUT_BACK, File, Tags, before_entry, discard, forget_sidecar, read_tags, uid_of
 from mfdata.quarantine.index import indexed, note
+from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import renamed
 from mfdata.storage.places import Places, Target, target_of_folder
 from mfdata.storage.retag import retag
@@ -288,9 +289,7 @@ def _told(kept: Kept) -> dict[str, object]:
 
 
 def _folders(places: Places) -> list[Path]:
-    with suppress(FileNotFoundError):
-        return sorted(path for path in places.quarantines.iterdir() if not path.name.startswith("."))
-    return []
+    return [places.quarantines / name for name in sorted(names_in(places.quarantines))]
 
 
 def write_reason(kept: Path, reason: Mapping[str, object], *, durable: bool = False) -> None:

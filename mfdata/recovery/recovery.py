@@ -18,6 +18,7 @@ from typing import Any
 from mfdata.delivery.transaction import Delivery, remove_transaction
 from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of
 from mfdata.quarantine import quarantine
+from mfdata.storage.folder_listing import folders_in
 from mfdata.storage.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_name
 from mfdata.storage.places import LOCK, Places, Target, target_of_folder
 from mfdata.storage.retag import retag
@@ -150,9 +151,9 @@ class Recovery:
 
 def worker_folders(places: Places, target: Target | None = None) -> Iterator[Path]:
     """The folders of all workers, alive or dead, of *target* or of all steps."""
-    steps = [places.work(target)] if target else _folders(places.works)
+    steps = [places.work(target)] if target else folders_in(places.works)
     for step in steps:
-        for worker in _folders(step):
+        for worker in folders_in(step):
             if not worker.name.startswith(".") or _is_old(worker):
                 yield worker
 
@@ -265,12 +266,6 @@ def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
 def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
     name = File(path, tags).basename
     return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
-
-
-def _folders(parent: Path) -> list[Path]:
-    with suppress(FileNotFoundError), os.scandir(parent) as entries:
-        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    return []
 
 
 def _is_old(folder: Path) -> bool:

@@ -1,14 +1,31 @@
-"""Folder names: what is in a folder, listed again only when it may have changed."""
+"""Listings of folders that may not be there: names, folders, and names kept until they may have changed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from mfext.clock import is_older
 
 #: File times are some milliseconds coarse: what changed just now may change again without showing.
 _COARSE_S = 0.1
+
+
+def names_in(folder: Path, *, hidden: bool = False) -> Iterator[str]:
+    """The names in *folder*, without holding all of them, those with a dot in front if *hidden*; none without it."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if hidden or not entry.name.startswith("."):
+                yield entry.name
+
+
+def folders_in(parent: Path) -> list[Path]:
+    """The folders in *parent*, hidden ones too and no links; none without it."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(parent) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 class Names:
