@@ -32,7 +32,7 @@ from mfdata.metrics import EventCounter
 from mfdata.quarantine.retention import Expiry
 from mfdata.recovery.housekeeping import Guardian
 from mfdata.recovery.recovery import Recovery
-from mfdata.recovery.unfinished_injections import Unfinished
+from mfdata.recovery.unfinished_injections import UnfinishedInjections
 from mfdata.storage.places import Places, Target
 from mfdata.storage.trace import Trace
 from mfext.configuration.module_config import module_config
@@ -351,7 +351,7 @@ def made(home: Home, config: Config) -> Observer:
     def timeouts() -> dict[Target, float]:
         return {target: step.timeout for target, step in _steps(home).items()}
 
-    guardian = Guardian(places, recovery, timeouts, expiry.look, Unfinished(places, trace).look)
+    guardian = Guardian(places, recovery, timeouts, expiry.look, UnfinishedInjections(places, trace).look)
     directories = external_directories(places, settings, listened, priorities)
     gauge = Gauge(places, config.section("pressure", Pressure))
     return Observer(directories, settings, intake, guardian, gauge)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from mfdata.queue.delayed import Delays
-from mfdata.recovery.orphan_reasons import Reasons
-from mfdata.recovery.orphan_tags import Orphans
+from mfdata.recovery.orphan_reasons import OrphanReasons
+from mfdata.recovery.orphan_tags import OrphanTags
 from mfdata.recovery.recovery import Recovery
 from mfdata.recovery.watchdog import Timeouts, Watch
 from mfdata.storage.places import Places
@@ -34,8 +34,8 @@ class Guardian:
             self.delays.put_back,
             self.watch.kill_stuck,
             self._recover,
-            Orphans(places).look,
-            Reasons(places).look,
+            OrphanTags(places).look,
+            OrphanReasons(places).look,
             *others,
         ]
         self._recover_at = 0.0

@@ -1,53 +1,49 @@
-"""Unfinished: the copies of injections that were killed before the file was in its queue. They are looked for, and end.
+"""Unfinished injections: the copies of those that were killed before the file was in its queue.
 
 Who injects has the file still, since it goes last: so what was begun is taken back, in the trace as well.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from mfdata.file import File, decode_tags, discard, forget_sidecar, read_tags, uid_of
+from mfdata.recovery.sweeper import Sweeper
+from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places
 from mfdata.storage.trace import Trace
 from mfext.log import get_logger
 
 log = get_logger(__name__)
 
-#: Between two looks: what has not changed for so long is nobody's.
-_EVERY_S = 600.0
 #: Comes before the waiting name of what is being taken back; the others have a dot there.
 _GONE = ".gone-"
 _REASON = "who injected it ended before it was in its queue"
 
-#: Inode, and time of change in nanoseconds.
-_Identity = tuple[int, int]
 
-
-class Unfinished:
-    """Looks for them, for one process."""
+class UnfinishedInjections(Sweeper):
+    """Takes injections back that have not changed for two looks: whoever made them is dead."""
 
     def __init__(self, places: Places, trace: Trace) -> None:
+        super().__init__()
         self._places = places
         self._trace = trace
-        self._look_at = time.monotonic()
-        self._suspects: dict[Path, _Identity] = {}
 
-    def look(self) -> int:
-        """Remove those that have not changed since the last look, if it is time to look; how many that were."""
-        if time.monotonic() < self._look_at:
-            return 0
-        before, self._suspects = self._suspects, dict(_copies(self._places.intake))
+    def _all_paths(self) -> Iterator[Path]:
+        names = names_in(self._places.intake, hidden=True)
+        return (self._places.intake / name for name in names if name.startswith("."))
+
+    def _leftovers(self, paths: set[Path]) -> Iterable[Path]:
+        return paths
+
+    def _end(self, leftovers: list[Path]) -> int:
         count = 0
-        for path, identity in self._suspects.items():
-            if before.get(path) == identity:
-                with suppress(FileNotFoundError):  # it lives, and was done in this moment
-                    self._take_back(path)
-                    count += 1
-        self._look_at = time.monotonic() + _EVERY_S
+        for path in leftovers:
+            with suppress(FileNotFoundError):  # it lives, and was done in this moment
+                self._take_back(path)
+                count += 1
         return count
 
     def _take_back(self, path: Path) -> None:
@@ -58,16 +54,8 @@ class Unfinished:
         with suppress(FileNotFoundError):
             tags = tags or decode_tags((self._places.sidecars / waiting).read_bytes())
         if tags:
-            told = {"uid": uid_of(tags), "name": File(gone, tags).basename, "file": waiting, "reason": _REASON}
-            self._trace.write({"event": "ignored", **told})
+            own = {"uid": uid_of(tags), "name": File(gone, tags).basename, "file": waiting}
+            self._trace.write({"event": "ignored", **own, "reason": _REASON})
         log.warning("an injection that was not finished is taken back", file=waiting)
         forget_sidecar(self._places.sidecars, waiting)
         discard(gone, self._places.sidecars)
-
-
-def _copies(folder: Path) -> Iterator[tuple[Path, _Identity]]:
-    with suppress(FileNotFoundError):
-        for path in folder.glob(".*"):
-            with suppress(FileNotFoundError):
-                status = path.lstat()
-                yield path, (status.st_ino, status.st_ctime_ns)

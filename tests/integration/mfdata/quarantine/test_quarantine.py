@@ -27,7 +27,7 @@ from mfdata.quarantine.quarantine import (
     with_reason,
     write_reason,
 )
-from mfdata.recovery.orphan_reasons import Reasons
+from mfdata.recovery.orphan_reasons import OrphanReasons
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
 from mfdata.storage.trace import Trace, events
@@ -258,13 +258,13 @@ def test_a_file_that_is_put_back_without_attributes_keeps_its_tags(
 
 
 @pytest.fixture
-def reasons(places: Places, monkeypatch: Patch) -> Reasons:
-    monkeypatch.setattr("mfdata.recovery.orphan_reasons._EVERY_S", 0)
-    monkeypatch.setattr("mfdata.recovery.orphan_reasons._LOOK_COST", 0)
-    return Reasons(places)
+def reasons(places: Places, monkeypatch: Patch) -> OrphanReasons:
+    monkeypatch.setattr("mfdata.recovery.sweeper.EVERY_S", 0)
+    monkeypatch.setattr("mfdata.recovery.sweeper.LOOK_COST", 0)
+    return OrphanReasons(places)
 
 
-def test_a_reason_whose_file_went_ends_in_the_second_look(places: Places, reasons: Reasons) -> None:
+def test_a_reason_whose_file_went_ends_in_the_second_look(places: Places, reasons: OrphanReasons) -> None:
     kept_one(places).path.unlink()
     path, tags = claimed(places, b"a.json")
     keep(places, path, STEP, tags, REASON)
@@ -274,7 +274,7 @@ def test_a_reason_whose_file_went_ends_in_the_second_look(places: Places, reason
     assert len(list(places.quarantine(STEP).iterdir())) == 2
 
 
-def test_a_reason_that_is_written_anew_is_young_again(places: Places, reasons: Reasons) -> None:
+def test_a_reason_that_is_written_anew_is_young_again(places: Places, reasons: OrphanReasons) -> None:
     found = kept_one(places)
     found.path.unlink()
     assert reasons.look() == 0
@@ -283,7 +283,7 @@ def test_a_reason_that_is_written_anew_is_young_again(places: Places, reasons: R
 
 
 @pytest.mark.parametrize("name", [b"some.png", b"a.json"])
-def test_a_file_that_lost_its_reason_is_seen_again(places: Places, reasons: Reasons, name: bytes) -> None:
+def test_a_file_that_lost_its_reason_is_seen_again(places: Places, reasons: OrphanReasons, name: bytes) -> None:
     found = kept_one(places, name)
     found.path.with_name(f"{found.path.name}.json").unlink()
     assert list(kept_files(places)) == []
@@ -293,7 +293,7 @@ def test_a_file_that_lost_its_reason_is_seen_again(places: Places, reasons: Reas
     assert "reason was lost" in one.why
 
 
-def test_nobody_looks_while_somebody_is_at_work(places: Places, reasons: Reasons) -> None:
+def test_nobody_looks_while_somebody_is_at_work(places: Places, reasons: OrphanReasons) -> None:
     found = kept_one(places)
     found.path.with_name(f"{found.path.name}.json").unlink()
     with turn(places):

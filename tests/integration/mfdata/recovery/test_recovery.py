@@ -16,7 +16,7 @@ from mfdata.file import OWN_COPY, Tags, first_tags, new_uid, read_tags, write_ta
 from mfdata.operations.crashes import deaths
 from mfdata.quarantine import quarantine
 from mfdata.recovery.housekeeping import Guardian
-from mfdata.recovery.orphan_tags import Orphans
+from mfdata.recovery.orphan_tags import OrphanTags
 from mfdata.recovery.recovery import KILLED, Recovery
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import LOCK, Places, Target
@@ -246,8 +246,8 @@ def test_an_own_copy_is_on_disk_before_it_takes_the_place_of_the_file(
 @pytest.fixture
 def without_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that has no extended attributes, and no pause between two looks."""
-    monkeypatch.setattr("mfdata.recovery.orphan_tags._EVERY_S", 0)
-    monkeypatch.setattr("mfdata.recovery.orphan_tags._LOOK_COST", 0)
+    monkeypatch.setattr("mfdata.recovery.sweeper.EVERY_S", 0)
+    monkeypatch.setattr("mfdata.recovery.sweeper.LOOK_COST", 0)
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
@@ -274,7 +274,7 @@ def test_tags_whose_file_was_never_published_end_and_those_of_every_file_stay(pl
     tagged(places.delayed(STEP) / f"{name}-delayed", places)
     (places.delayed(STEP) / f"{name}-delayed").rename(places.delayed(STEP) / f"{1:016d}-{name}-delayed")
     (places.sidecars / ".unfinished").touch()
-    orphans = Orphans(places)
+    orphans = OrphanTags(places)
     assert orphans.look() == 0
     assert orphans.look() == 2
     left = {path.name.removeprefix(f"{name}-") for path in places.sidecars.iterdir()}
@@ -285,7 +285,7 @@ def test_tags_whose_file_was_never_published_end_and_those_of_every_file_stay(pl
 def test_tags_that_come_before_their_file_are_not_taken_for_orphans(places: Places) -> None:
     part, name = places.incoming / "incoming" / "file", waiting_name(b"file")
     tagged(part, places, name)
-    orphans = Orphans(places)
+    orphans = OrphanTags(places)
     assert orphans.look() == 0
     places.queue(STEP).mkdir(parents=True)
     part.rename(places.queue(STEP) / name)
@@ -300,7 +300,7 @@ def test_the_guardian_looks_for_orphans(places: Places) -> None:
     guardian = Guardian(places, Recovery(places, trace, max_crashes=3), dict)
     now = [time.monotonic()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mfdata.recovery.orphan_tags.time.monotonic", lambda: now[0])
+        patch.setattr("mfdata.recovery.sweeper.time.monotonic", lambda: now[0])
         guardian.look()
         assert (places.sidecars / "orphan").exists()
         now[0] += 601

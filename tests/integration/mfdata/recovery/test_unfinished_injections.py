@@ -10,7 +10,7 @@ import pytest
 from mfdata.file import read_tags
 from mfdata.operations.injection import into_queue
 from mfdata.operations.inventory import inventory
-from mfdata.recovery.unfinished_injections import Unfinished
+from mfdata.recovery.unfinished_injections import UnfinishedInjections
 from mfdata.storage.places import Places, Target
 from mfdata.storage.trace import Trace, events
 from mfext.testing import temporary_home
@@ -26,9 +26,10 @@ def places(tmp_path: Path) -> Places:
 
 
 @pytest.fixture
-def unfinished(places: Places, monkeypatch: pytest.MonkeyPatch) -> Unfinished:
-    monkeypatch.setattr("mfdata.recovery.unfinished_injections._EVERY_S", 0)
-    return Unfinished(places, Trace(places.home, "observer"))
+def unfinished(places: Places, monkeypatch: pytest.MonkeyPatch) -> UnfinishedInjections:
+    monkeypatch.setattr("mfdata.recovery.sweeper.EVERY_S", 0)
+    monkeypatch.setattr("mfdata.recovery.sweeper.LOOK_COST", 0)
+    return UnfinishedInjections(places, Trace(places.home, "observer"))
 
 
 def killed(places: Places, monkeypatch: pytest.MonkeyPatch, name: str = "file") -> Path:
@@ -55,7 +56,7 @@ def inject(places: Places, source: Path) -> None:
 @pytest.mark.parametrize("attributes", [True, False])
 def test_a_killed_injection_is_taken_back_and_the_sums_are_true(
     places: Places,
-    unfinished: Unfinished,
+    unfinished: UnfinishedInjections,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     attributes: bool,
@@ -91,7 +92,7 @@ def test_an_injected_file_is_in_its_queue_on_disk_before_its_source_goes(
 
 
 def test_what_still_grows_is_left_alone(
-    places: Places, unfinished: Unfinished, monkeypatch: pytest.MonkeyPatch
+    places: Places, unfinished: UnfinishedInjections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(places, monkeypatch)
     (part,) = places.intake.iterdir()
@@ -102,7 +103,9 @@ def test_what_still_grows_is_left_alone(
     assert part.exists()
 
 
-def test_who_takes_it_back_may_die_too(places: Places, unfinished: Unfinished, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_takes_it_back_may_die_too(
+    places: Places, unfinished: UnfinishedInjections, monkeypatch: pytest.MonkeyPatch
+) -> None:
     killed(places, monkeypatch, "file.gone-")
     (part,) = places.intake.iterdir()
     part.rename(part.with_name(f".gone-{part.name[1:]}"))
