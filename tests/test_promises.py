@@ -58,7 +58,7 @@ def test_every_console_script_is_a_command_in_the_reference() -> None:
     page = (REFERENCE / "commands.md").read_text("utf-8")
     for line in setup["options.entry_points"]["console_scripts"].strip().splitlines():
         script = line.partition("=")[0].strip()
-        words = script.lstrip("_").split(".") if script != "bootstrap_plugin.py" else [script]
+        words = script.lstrip("_").split(".", 1) if script != "bootstrap_plugin.py" else [script]
         assert " ".join(words) in page, f"{script} is not in docs/reference/commands.md"
 
 

@@ -13,7 +13,8 @@ from typing import cast
 import click
 
 from mfext import errors
-from mfext.commands.cli import metwork
+from mfext.commands.cli import metwork, program_names
+from mfext.commands.output import HELP, VERSION
 from mfext.configuration.module_config import module_schema
 from mfext.configuration.reference import json_schema, markdown
 from mfext.environment import SOFTWARE
@@ -26,7 +27,9 @@ from mfext.plugin.general import General
 from mfext.plugin.manifest import load_plugin
 from mfext.section import Config, Section, declared
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "docs" / "reference"
+SETTINGS = ROOT / "setup.cfg"
 MADE_BY = "<!-- Written by `make docs`: change the declarations in the code, not this page. -->\n\n"
 
 
@@ -35,10 +38,15 @@ def main() -> int:
     made = pages()
     stale = [name for name, text in made.items() if not _has(name, text)]
     stale += [path.name for path in FOLDER.glob("*") if path.name not in made]
+    settings, programs = SETTINGS.read_text("utf-8"), with_programs(SETTINGS.read_text("utf-8"))
     if "--check" in sys.argv:
-        for name in stale:
-            print(f"docs/reference/{name} is not up to date. Run make docs.", file=sys.stderr)
-        return 1 if stale else 0
+        old = [f"docs/reference/{name}" for name in stale] + ["setup.cfg"] * (settings != programs)
+        for name in old:
+            print(f"{name} is not up to date. Run make docs.", file=sys.stderr)
+        return 1 if old else 0
+    if settings != programs:
+        SETTINGS.write_text(programs, "utf-8")
+        print("setup.cfg: run make setup, too, for the programs of new commands")
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name in stale:
         if name in made:
@@ -47,6 +55,14 @@ def main() -> int:
             (FOLDER / name).unlink()
         print(f"docs/reference/{name}")
     return 0
+
+
+def with_programs(settings: str) -> str:
+    """The text of ``setup.cfg``, *settings*, with a program for each command (pure but for what is declared)."""
+    head, mark, rest = settings.partition("console_scripts =\n")
+    _old, end, tail = rest.partition("\n\n")
+    programs = "\n".join(f"    {name} = mfext.commands.cli:alias" for name in program_names())
+    return f"{head}{mark}{programs}{end}{tail}"
 
 
 def _has(name: str, text: str) -> bool:
@@ -121,8 +137,9 @@ Counters start at 0 with the module, and outlive its processes."""
 COMMANDS_HEAD = """\
 # Commands
 
-`metwork plugins list` is also `plugins.list`, `metwork mfdata start` is also `mfdata.start`, and so on. Which module a
-bare `plugins.…` acts on comes from `MFMODULE`, which `metwork shell mfdata` sets."""
+`metwork plugins list` is also `plugins.list`, `metwork mfdata start` is also `mfdata.start`, and so on: each command of
+two words has both forms. Which module a bare `plugins.…` acts on comes from `MFMODULE`, which `metwork shell mfdata`
+sets. Every command has `--help` (`-h`) and `--version`."""
 
 
 def module_page(module: Module) -> str:
@@ -195,7 +212,7 @@ def errors_page() -> str:
 
 def commands_page() -> str:
     """Every command with its arguments and options."""
-    root = click.Context(metwork(), info_name="metwork")
+    root = click.Context(metwork(), info_name="metwork", help_option_names=HELP)
     parts = [COMMANDS_HEAD, *(text for command in _commands(root) for text in _command_parts(command))]
     return "\n\n".join(parts) + "\n"
 
@@ -217,7 +234,11 @@ def _command_parts(context: click.Context) -> Iterator[str]:
     yield f"## `{name}`"
     yield f"```\n{name} {usage}\n```"
     yield inspect.cleandoc(command.help or "")
-    options = [record for parameter in command.params if (record := parameter.get_help_record(context))]
+    options = [
+        record
+        for parameter in command.params
+        if parameter is not VERSION and (record := parameter.get_help_record(context))
+    ]
     if options:
         yield "\n".join(["| option | meaning |", "|---|---|", *map(_option_row, options)])
 

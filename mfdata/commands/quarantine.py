@@ -17,7 +17,7 @@ from mfdata.config import Safety
 from mfdata.operations.history import short
 from mfdata.quarantine.quarantine import Kept, Selection, find_kept, with_reason
 from mfdata.storage.places import Places
-from mfext.commands.output import JSON, Form, paint_states, print_json, shows_form
+from mfext.commands.output import JSON, Form, Group, paint_states, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
@@ -32,7 +32,7 @@ KINDS = (
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def quarantine() -> None:
     """Files that are kept because they failed: list, look at, put back, drop."""
 

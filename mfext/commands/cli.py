@@ -10,20 +10,27 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mfext.commands.output import (
+    HELP,
     JSON,
     LazyGroup,
     Maker,
+    colour,
     print_json,
     progress,
     report,
+    with_version,
 )
 from mfext.disk import USED_UP
-from mfext.environment import current_module, home_of
-from mfext.errors import InternalError, MetworkError
+from mfext.environment import current_module, home_of, variables
+from mfext.errors import InternalError, MetworkError, UsageError, nearest
+
+if TYPE_CHECKING:
+    from mfext.commands.module import Target
 
 #: Faults of the machine rather than of ours: one line says enough.
 _MACHINE = USED_UP | {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -31,24 +38,32 @@ _MACHINE = USED_UP | {errno.EACCES, errno.EPERM, errno.EROFS}
 _INTERRUPTED = 130
 
 
+#: The variable by which a shell asks for completions, whatever the name of the program.
+COMPLETE = "_METWORK_COMPLETE"
+#: Names of programs besides ``metwork`` and ``GROUP.COMMAND``, and the words of the command that each is.
+_OTHERS = {"bootstrap_plugin.py": ("bootstrap_plugin.py",), "_plugins.develop": ("plugins", "develop")}
+
+
 def alias() -> int:
     """Run what the name of the program says: the entry point of every console script."""
-    return run(arguments_of(Path(sys.argv[0]).name, sys.argv[1:]))
+    return run(sys.argv[1:], Path(sys.argv[0]).name)
 
 
-def arguments_of(program: str, arguments: Sequence[str]) -> list[str]:
-    """What ``metwork`` is asked for when *program* is called with *arguments* (pure)."""
-    if program == "metwork":
-        return [*arguments]
-    if program == "bootstrap_plugin.py":
-        return [program, *arguments]
-    return [*program.lstrip("_").split("."), *arguments]
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run ``metwork`` with *arguments*; every error becomes a message, and the exit status is given."""
+def run(arguments: Sequence[str], program: str = "metwork") -> int:
+    """Run *program* with *arguments*; every error becomes a message, and the exit status is given."""
     try:
-        status = metwork().main(list(arguments), prog_name="metwork", standalone_mode=False)
+        command, target = command_of(program)
+        if target and COMPLETE not in variables():
+            target.check_caller(arguments)
+        status = command.main(
+            list(arguments),
+            prog_name=program,
+            complete_var=COMPLETE,
+            standalone_mode=False,
+            obj=target,
+            help_option_names=HELP,
+            color=colour(),
+        )
     except MetworkError as error:
         return report([error])
     except click.ClickException as error:
@@ -79,24 +94,42 @@ def _unforeseen(error: Exception) -> int:
 
 def metwork() -> click.Group:
     """The command ``metwork``."""
-    version = click.Option(
-        ["--version"],
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=_version,
-        help="Show the version and exit.",
-    )
-    words = "MetWork: receive, route and process meteorological data with plugins."
-    return _Metwork("metwork", _commands, help=words, params=[version])
+    made = _Metwork("metwork", _commands, help="MetWork: receive, route and process meteorological data with plugins.")
+    with_version(made)
+    return made
 
 
-def _version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
-    from mfext.version import software_build
+def command_of(program: str) -> tuple[click.Command, Target | None]:
+    """The command that *program* is, and what it acts on where it is one of a module.
 
-    if is_asked:
-        click.echo(f"metwork {software_build()}")
-        context.exit()
+    Raises:
+        UsageError: there is none of that name.
+    """
+    command: click.Command = metwork()
+    context = click.Context(command, help_option_names=HELP)
+    for word in words_of(program):
+        found = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if found is None:
+            raise UsageError(f'there is no command "{program}"', mend=nearest(program, program_names()))
+        command = found
+    return command, context.obj
+
+
+def words_of(program: str) -> tuple[str, ...]:
+    """What *program* is as words after ``metwork`` (pure): ``mfdata.start`` is ``mfdata start``."""
+    return () if program == "metwork" else _OTHERS.get(program) or tuple(program.split(".", 1))
+
+
+def program_names() -> list[str]:
+    """The names of all programs: ``metwork``, and ``GROUP.COMMAND`` for each ``metwork GROUP COMMAND``."""
+    root = metwork()
+    context = click.Context(root)
+    names = ["metwork", *_OTHERS]
+    for name in root.list_commands(context):
+        group = root.get_command(context, name)
+        if isinstance(group, click.Group) and name not in _OTHERS:
+            names += [f"{name}.{command}" for command in group.list_commands(click.Context(group))]
+    return names
 
 
 class _Metwork(LazyGroup):
@@ -105,11 +138,19 @@ class _Metwork(LazyGroup):
 
         return [*module_names(), *super().list_commands(ctx)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def find_command(self, ctx: click.Context, name: str) -> click.Command | None:
         from mfext.module import has_module
 
         # To look for the one module that is meant is quick, to look for all takes longer than most commands do.
-        return super().get_command(ctx, cmd_name) or (_module(cmd_name) if has_module(cmd_name) else None)
+        return super().find_command(ctx, name) or (_module(name) if has_module(name) else None)
+
+    def suggest(self, ctx: click.Context, name: str) -> str:
+        """Also the commands of groups: ``metwork start`` may have been ``metwork mfdata start``."""
+        dotted = program_names()
+        if "." in name:
+            return nearest(name, dotted)
+        meant = [f'"{ctx.command_path} {one.replace(".", " ", 1)}"' for one in dotted if one.endswith(f".{name}")]
+        return f"Did you mean {' or '.join(meant)}?" if meant else super().suggest(ctx, name)
 
 
 def _commands() -> dict[str, Maker]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mfext.commands.output import JSON, Form, print_json, report, shown_path, shows_form
+from mfext.commands.output import JSON, Form, Group, print_json, report, shown_path, shows_form
 from mfext.configuration.module_config import module_config
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, nearest, singly
@@ -39,7 +39,7 @@ class Source:
     rows: tuple[Row, ...]
 
 
-@click.group()
+@click.group(cls=Group)
 def config() -> None:
     """Configuration: what is in force and where it comes from; whether it is right."""
 

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from mfext.commands.output import JSON, Form, LazyGroup, paint_states, print_json, report, shown_path, shows_form
-from mfext.environment import Home, home_of, variables
+from mfext.commands.output import (
+    HELP,
+    JSON,
+    Form,
+    LazyGroup,
+    paint_states,
+    print_json,
+    report,
+    shown_path,
+    shows_form,
+)
+from mfext.environment import Home, home_of
 from mfext.module import Module, load_module
 from mfext.owner import check_owner, is_made
 
@@ -28,6 +39,14 @@ class Target:
     module: Module
     home: Home
 
+    def check_caller(self, arguments: Sequence[str]) -> None:
+        """Refuse a command with *arguments* of a user to whom the home does not belong, but for a help text.
+
+        Files that another user makes in the home are ones that the module cannot touch.
+        """
+        if not {*HELP, "--version"} & {*arguments} and is_made(self.home):
+            check_owner(self.home)
+
 
 class ModuleGroup(LazyGroup):
     """``metwork MODULE``: the module's own commands are asked for only when none of the life-cycle is meant."""
@@ -39,15 +58,14 @@ class ModuleGroup(LazyGroup):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*LIFE_CYCLE, *(command.name or "" for command in self.target.module.commands())]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def find_command(self, ctx: click.Context, name: str) -> click.Command | None:
         ctx.obj = self.target
-        own = LIFE_CYCLE.get(cmd_name)
-        return own or next((one for one in self.target.module.commands() if one.name == cmd_name), None)
+        own = LIFE_CYCLE.get(name)
+        return own or next((one for one in self.target.module.commands() if one.name == name), None)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Files that another user makes in the home are ones that the module cannot touch; but anybody may ask for help.
-        if not {"-h", "--help"} & set(args) and is_made(self.target.home):
-            check_owner(self.target.home)
+        if not ctx.resilient_parsing:
+            self.target.check_caller(args)
         return super().parse_args(ctx, args)
 
 
@@ -157,8 +175,7 @@ def show_findings(module: Module, home: Home, *, as_json: bool, strict: bool) ->
         colours = {FAULT: "red", WARNING: "yellow", OK: "green"}
         width = max(len(one.check) for one in found)
         for one in found:
-            state = f"{one.state:8}"
-            shown = state if variables().get("NO_COLOR") else click.style(state, fg=colours[one.state])
+            shown = click.style(f"{one.state:8}", fg=colours[one.state])
             click.echo(f"{shown} {one.check:{width}}  {one.found}")
             if one.mend:
                 click.echo(f"{'':8} {'':{width}}  -> {one.mend}")

@@ -17,6 +17,9 @@ import click
 from mfext.environment import variables
 from mfext.errors import MetworkError, UsageError, nearest
 
+#: Options that show the help of a command.
+HELP = ["-h", "--help"]
+
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 
 
@@ -62,9 +65,14 @@ _COLOURS = {
 
 
 def paint_states(title: str, cell: str) -> str:
-    """*cell* of the column *title* as a terminal shows it: states have a colour, unless ``NO_COLOR`` is set."""
-    colour = _COLOURS.get(cell) if title in ("STATE", "KIND") and not variables().get("NO_COLOR") else None
+    """*cell* of the column *title* as a terminal shows it: states have a colour; `colour` says whether it is shown."""
+    colour = _COLOURS.get(cell) if title in ("STATE", "KIND") else None
     return click.style(cell, fg=colour) if colour else cell
+
+
+def colour() -> bool | None:
+    """Whether colours are printed: not with ``NO_COLOR``; None = as long as a terminal reads them."""
+    return False if variables().get("NO_COLOR") or variables().get("TERM") == "dumb" else None
 
 
 def shown_path(path: str | Path) -> str:
@@ -94,27 +102,66 @@ def progress(text: str) -> None:
     click.echo(f"INFO : {text}", err=True)
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are made when they are looked up."""
+def _show_version(context: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    from mfext.version import software_build
 
-    def __init__(self, name: str, makers: Callable[[], Mapping[str, Maker]], **settings: Any) -> None:
-        super().__init__(name, context_settings={"help_option_names": ["-h", "--help"]}, **settings)
-        self.makers = makers
+    if is_asked and not context.resilient_parsing:
+        click.echo(f"metwork {software_build()}")
+        context.exit()
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.makers())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        maker = self.makers().get(cmd_name)
-        return maker() if maker else None
+#: Every command has it: see `with_version`.
+VERSION = click.Option(
+    ["--version"],
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+
+
+def with_version(command: click.Command) -> click.Command:
+    """*command* with the option ``--version``; all that are below it have it, too."""
+    if VERSION not in command.params:
+        command.params.append(VERSION)
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        with_version(one)
+    return command
+
+
+class Group(click.Group):
+    """A group that names the nearest command where there is none of a name: ``@click.group(cls=Group)``."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, rest = args[0], args[1:]
         command = self.get_command(ctx, name)
-        if command is None and not name.startswith("-"):
-            raise UsageError(
-                f'"{ctx.command_path}" has no command "{name}"', mend=nearest(name, self.list_commands(ctx))
-            )
+        if command is None and not name.startswith("-") and not ctx.resilient_parsing:
+            raise UsageError(f'"{ctx.command_path}" has no command "{name}"', mend=self.suggest(ctx, name))
         return (name, command, rest) if command else super().resolve_command(ctx, args)
+
+    def suggest(self, ctx: click.Context, name: str) -> str:
+        """What may have been meant by *name*, which is no command of the group."""
+        return nearest(name, self.list_commands(ctx))
+
+
+class LazyGroup(Group):
+    """A group whose commands are made when they are looked up."""
+
+    def __init__(self, name: str, makers: Callable[[], Mapping[str, Maker]], **settings: Any) -> None:
+        super().__init__(name, context_settings={"help_option_names": HELP}, **settings)
+        self.makers = makers
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.makers())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = self.find_command(ctx, cmd_name)
+        return with_version(found) if found else None
+
+    def find_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command *name* of the group as it is declared; None = there is none."""
+        maker = self.makers().get(name)
+        return maker() if maker else None

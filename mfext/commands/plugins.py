@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mfext.commands.current import here
-from mfext.commands.output import JSON, print_json, progress, report
+from mfext.commands.output import JSON, Group, print_json, progress, report
 from mfext.commands.releases import COMMANDS, warn
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
@@ -19,12 +19,12 @@ from mfext.errors import MetworkError, ServiceUnavailable, UsageError
 STATES = ("failing", "starting", "drained", "running", "stopped")
 
 
-@click.group()
+@click.group(cls=Group)
 def plugins() -> None:
     """Plugins: make, try, link, list, check, remove."""
 
 
-@click.group("bootstrap_plugin.py")
+@click.group("bootstrap_plugin.py", cls=Group)
 def bootstrap() -> None:
     """Make a plugin from a template."""
 
@@ -48,7 +48,9 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     asks = not no_input and sys.stdin.isatty()
     name = name or (prompts.asked_name() if asks else "")
     if not name:
-        raise UsageError("the name of the plugin is missing", expected="bootstrap_plugin.py create NAME")
+        raise UsageError(
+            "the name of the plugin is missing", expected=f"{click.get_current_context().command_path} NAME"
+        )
     template.check_name(name)
     place = Path.cwd() / name
     template.check_place(place)

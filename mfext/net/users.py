@@ -206,7 +206,7 @@ def main() -> int:
     if not name or len(directory) > 1 or ":" in name or name.startswith("-"):
         sys.stderr.write("usage: mfdata.users [--token] NAME [DIRECTORY]   prints a line for users_file\n")
         return UsageError.exit_code
-    return run(["mfdata", "users", *arguments])
+    return run(arguments, "mfdata.users")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfext.clock import age
-from mfext.commands.output import JSON, Form, print_json, shows_form
+from mfext.commands.output import JSON, Form, Group, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mfext.commands.module import Target as Here
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @JSON
 @click.pass_context
 def jobs(context: click.Context, as_json: bool) -> None:

@@ -2,48 +2,132 @@ from __future__ import annotations
 
 import errno
 import json
-from importlib.metadata import distribution
+from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import click
 import pytest
 
 from mfext.commands import cli
-from mfext.commands.cli import arguments_of, metwork, run
+from mfext.commands.cli import command_of, metwork, program_names, run, words_of
+from mfext.commands.output import HELP
+from mfext.environment import SOFTWARE
 from mfext.errors import Conflict
 
 
 @pytest.mark.parametrize(
-    ("program", "arguments", "expected"),
+    ("program", "words"),
     [
-        ("metwork", ["mfdata", "start"], ["mfdata", "start"]),
-        ("mfdata.start", [], ["mfdata", "start"]),
-        ("mfdata.quarantine", ["list", "--json"], ["mfdata", "quarantine", "list", "--json"]),
-        ("plugins.list", ["--json"], ["plugins", "list", "--json"]),
-        ("_plugins.develop", ["."], ["plugins", "develop", "."]),
-        ("bootstrap_plugin.py", ["create", "x"], ["bootstrap_plugin.py", "create", "x"]),
+        ("metwork", ()),
+        ("mfdata.start", ("mfdata", "start")),
+        ("mfdata.quarantine", ("mfdata", "quarantine")),
+        ("plugins.list", ("plugins", "list")),
+        ("_plugins.develop", ("plugins", "develop")),
+        ("bootstrap_plugin.py", ("bootstrap_plugin.py",)),
     ],
 )
-def test_the_name_of_a_program_says_what_it_does(program: str, arguments: list[str], expected: list[str]) -> None:
-    assert arguments_of(program, arguments) == expected
+def test_the_name_of_a_program_says_what_it_does(program: str, words: tuple[str, ...]) -> None:
+    assert words_of(program) == words
 
 
 def console_scripts() -> list[str]:
-    points = distribution("metwork").entry_points
-    return sorted(point.name for point in points if point.group == "console_scripts")
+    settings = ConfigParser(delimiters=("=",), interpolation=None)
+    settings.optionxform = str  # type: ignore[assignment,method-assign]
+    settings.read(SOFTWARE / "setup.cfg")
+    points = settings["options.entry_points"]["console_scripts"].split("\n")
+    return sorted(point.partition(" =")[0] for point in points if point)
+
+
+def contexts(context: click.Context) -> Iterator[click.Context]:
+    """Every command from that of *context* on, in a context of its own."""
+    yield context
+    group = context.command
+    for name in group.list_commands(context) if isinstance(group, click.Group) else ():
+        command = group.get_command(context, name) if isinstance(group, click.Group) else None
+        assert command is not None, name
+        yield from contexts(click.Context(command, info_name=name, parent=context))
+
+
+def spaced() -> list[list[str]]:
+    """The words of every command after ``metwork``, groups included."""
+    every = contexts(click.Context(metwork(), info_name="metwork", help_option_names=HELP))
+    return [context.command_path.split()[1:] for context in every]
+
+
+SPACED = spaced()
+PAIRS = [words for words in SPACED if len(words) == 2 and words[0] != "bootstrap_plugin.py"]
+
+
+def test_what_has_two_words_is_a_program_with_a_dot_and_the_other_way_round() -> None:
+    dotted = {".".join(words) for words in PAIRS}
+    assert {*console_scripts()} == {*dotted, "metwork", "bootstrap_plugin.py", "_plugins.develop"}
+    assert console_scripts() == sorted(program_names())
 
 
 @pytest.mark.parametrize("program", console_scripts())
-def test_every_console_script_is_a_command_that_has_a_help_text(program: str) -> None:
-    words = arguments_of(program, [])
+def test_every_program_names_itself_in_its_usage_as_it_was_typed(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["-h"], program) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].startswith(f"Usage: {program} ")
+    assert run(["--no-such-option"], program) == 2
+    assert f"Usage: {program} " in capsys.readouterr().err
+    assert command_of(program)[0].help
+
+
+@pytest.mark.parametrize("words", SPACED, ids=" ".join)
+def test_every_command_has_a_help_text_and_the_version(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words, "-h"]) == 0
+    usage, _, rest = capsys.readouterr().out.partition("\n")
+    assert usage.startswith(f"Usage: {' '.join(['metwork', *words])} ")
+    assert rest.strip()
+    assert run([*words, "--version"]) == 0
+    assert capsys.readouterr().out.startswith("metwork ")
+
+
+@pytest.mark.parametrize("words", [words for words in SPACED if words], ids=" ".join)
+def test_a_misspelt_command_is_told_the_nearest(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*words[:-1], f"{words[-1]}x"]) == 2
+    shown = capsys.readouterr().err
+    assert f'"{" ".join(["metwork", *words[:-1]])}" has no command "{words[-1]}x"' in shown
+    assert "Did you mean" in shown
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "told"),
+    [
+        ("mfdata.quarantine", ["lst"], '"mfdata.quarantine" has no command "lst". Did you mean "list"?'),
+        ("metwork", ["mfdata.strat"], '"metwork" has no command "mfdata.strat". Did you mean "mfdata.start"?'),
+        ("metwork", ["strt"], '"metwork" has no command "strt". Known:'),
+        ("metwork", ["queues"], 'Did you mean "metwork mfdata queues"?'),
+        ("metwork", ["stop"], 'Did you mean "metwork mfdata stop" or "metwork mfserv stop"?'),
+        ("mfdata.strat", [], 'there is no command "mfdata.strat". Did you mean "mfdata.start"?'),
+    ],
+)
+def test_what_is_no_command_is_told_what_may_have_been_meant(
+    program: str, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments, program) == 2
+    assert told in capsys.readouterr().err
+
+
+#: Commands that do something and have nothing to show but that it is done; or that run what others wrote.
+ACTING = [
+    *("start", "stop", "restart", "init", "reload", "shell", "apply", "template", "create", "develop", "uninstall"),
+    *("release", "sign", "install", "rollback", "repair", "test", "run", "makefile"),
+]
+
+
+@pytest.mark.parametrize("words", SPACED, ids=" ".join)
+def test_every_command_that_prints_data_prints_json(words: list[str]) -> None:
     command: click.Command = metwork()
-    context = click.Context(command)
     for word in words:
         assert isinstance(command, click.Group)
-        found = command.get_command(context, word)
-        assert found is not None, f"there is no command {word}"
-        command = found
-    assert command.help
+        command = command.get_command(click.Context(command), word) or command
+    is_data = not isinstance(command, click.Group) and words[-1] not in ACTING
+    assert not is_data or "--json" in [name for one in command.params for name in one.opts]
 
 
 def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,10 +198,3 @@ def test_help_is_for_everybody_also_where_the_home_is_not_theirs(
     (tmp_path / "a-file").touch()
     assert run(["mfdata", "start", "--help"]) == 0
     assert "Start the module" in capsys.readouterr().out
-
-
-def test_every_command_of_a_module_has_its_dotted_name() -> None:
-    command = metwork().get_command(click.Context(metwork()), "mfdata")
-    assert isinstance(command, click.Group)
-    names = command.list_commands(click.Context(command))
-    assert {f"mfdata.{name}" for name in names} == {name for name in console_scripts() if name.startswith("mfdata.")}
