@@ -19,18 +19,25 @@ class BatchStep(Step):
     """
 
     def process_batch(self, files: Sequence[File]) -> BatchOutcome:
-        """Deal with *files*, one at least.
+        """One outcome for all *files*, or a list with one for each, in order; None = ``Done()``.
 
         One outcome holds for all; a list has one for each, in order. One ``Done`` with outputs says that all files
         went into these outputs: the files end and the outputs are handed over in the same instant, or none of it.
 
         When it raises, or answers ``Failed`` for several files, it is called again for each of them alone, so that
         only those fail which are to blame. When it kills the process, the same is done after the restart.
+
+        Args:
+            files: the files of this batch, one at least, in the order of the queue.
         """
         raise TypeError(f"{type(self).__name__} has no method process_batch(self, files)")
 
     def process(self, file: File) -> Outcome | None:
-        """A batch of one."""
+        """The outcome of a batch of one.
+
+        Args:
+            file: the only file of the batch.
+        """
         said = self.process_batch([file])
         return outcomes_of(said, 1)[0] if isinstance(said, Sequence) else said
 

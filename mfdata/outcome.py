@@ -9,8 +9,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Output:
-    """A file that a step made, made in the folder that ``Step.output`` gives."""
+    """A file that a step made, where ``Step.output`` said."""
 
+    #: What ``Step.output`` gave; its name is what the next step sees.
     path: Path
     #: Where it goes: ``plugin/step`` (own plugin when there is no ``/``), or a path to be written; () = the outcome's.
     to: tuple[str | Path, ...] = ()
@@ -18,26 +19,33 @@ class Output:
 
 @dataclass(frozen=True)
 class Done:
-    """The file is dealt with.
+    """Outcome: the file is dealt with; it, or what was made of it, goes on.
 
     ``Done()``: the step has done all there was to do; the file ends here.
     ``Done(to="archive/main")``: hand over the file itself. A ``str`` names a step (a trailing ``*`` allows a
     hard link), a ``Path`` a file to write, complete when it appears.
     ``Done(output, to=…)``: the file ends here, its outputs are handed over. When every output says itself where it
     goes, ``to`` is for the file itself.
+
+    Raises:
+        TypeError: an output is no path, or a tag is not bytes by name.
+        ValueError: ``if_exists`` is none of the three words.
     """
 
+    #: What the step made of the file: paths that ``Step.output`` gave, or each as an ``Output``.
     outputs: tuple[Output, ...] = ()
+    #: Where the outputs go, or the file itself when there are none: one destination or several; () = nowhere.
     to: tuple[str | Path, ...] = ()
     #: The named rule that lets the file end here undelivered; '' = it was dealt with.
     dropped_by: str = ""
-    #: Tags to add to the file and its outputs.
+    #: Tags to add to the file and its outputs: bytes by name.
     tags: dict[str, bytes] = field(default_factory=dict)
-    #: By ``plugin/step``: the priority in that step's queue, where it is not the one that the file has.
+    #: By ``plugin/step``: the priority in that step's queue, a whole number from 0, which comes first, to 9, where it
+    #: is not the one that the file has.
     priorities: Mapping[str, int] = field(default_factory=dict)
     #: When a ``Path`` is taken: ``replace`` what is there, another name (``number``), or ``quarantine``.
     if_exists: str = "replace"
-    #: What the trace says of it besides.
+    #: What the trace says of it besides, one line.
     note: str = field(default="", compare=False)
 
     def __init__(
@@ -73,37 +81,43 @@ def _path(output: object) -> Path:
 
 @dataclass(frozen=True)
 class Retry:
-    """It may work later: try again by the step's retry policy."""
+    """Outcome: it may work later; the file is tried again by the step's retry policy."""
 
+    #: Why it did not work, for the trace.
     reason: str = ""
     #: Seconds to wait; None = as the policy says.
     after: float | None = None
-    #: This try is one of those that the policy allows; False: it says nothing of the file, who may wait for ever.
+    #: This try is one of those that the policy allows; False: it says nothing of the file, which may wait for ever.
     counts: bool = True
 
 
 @dataclass(frozen=True)
 class Hold:
-    """No file can be dealt with now: this one goes back to where it was, and none is taken for some seconds."""
+    """Outcome: no file can be dealt with now; this one goes back to where it was, and none is taken for a while."""
 
+    #: What is in the way, for the trace.
     reason: str
-    #: Seconds.
+    #: Seconds for which the process takes no file.
     wait: float
 
 
 @dataclass(frozen=True)
 class Expired:
-    """The file came too late: it ends here, by a named rule."""
+    """Outcome: the file came too late; it ends here, by a named rule."""
 
+    #: The name of the rule, which the trace has.
     rule: str
+    #: How late it was, for the trace.
     reason: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """It did not work. ``permanent`` means that another try is of no use."""
+    """Outcome: it did not work; the file is tried again or goes to where the step's failure policy says."""
 
+    #: What was wrong, one line for the trace and the quarantine.
     reason: str
+    #: Another try is of no use.
     permanent: bool = False
     #: One word for the quarantine: failed, no_match, rule_error, ...
     kind: str = "failed"
@@ -111,6 +125,7 @@ class Failed:
     traceback: str = ""
 
 
+#: What a step says of a file: the type of what ``process`` returns.
 Outcome = Done | Retry | Failed | Hold | Expired
 
 

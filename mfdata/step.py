@@ -19,10 +19,18 @@ from mfext.section import FreeSection, Section
 class Step:
     """A step of a plugin: one object a process, which gets one file after the other.
 
-    A plugin extends :meth:`process`; what it returns or raises decides what happens to the file.
+    A plugin extends :meth:`process`; what it returns or raises decides what happens to the file. The process makes the
+    step, before :meth:`open`: plugins need no constructor of their own.
+
+    Args:
+        home: the home of the module in which it runs.
+        plugin: the name of its plugin.
+        name: its own name: ``main`` for ``[step_main]``.
+        config: the values of its section ``[step_NAME]``.
+        custom: the values of ``[custom]``, as ``Custom`` declares them.
     """
 
-    #: Declares the keys of the plugin's [custom] section that this step reads, as a frozen dataclass.
+    #: The class, a frozen dataclass, that declares the keys of ``[custom]``; by default any key is taken, as text.
     Custom: ClassVar[type[Section]] = FreeSection
 
     #: Folders, besides the queue, in which a new name ends the wait for files.
@@ -34,7 +42,9 @@ class Step:
         self.name = name
         self.config = config
         self.custom = custom
+        #: What it logs with: lines have the name ``PLUGIN.STEP``.
         self.log: Logger = get_logger(f"{plugin}.{name}")
+        #: The folders of the home by what is in them, of class ``mfdata.storage.places.Places``.
         self.places = Places(home)
         #: The plugins that its plugin declares in ``requires``.
         self.required: frozenset[str] = frozenset()
@@ -43,24 +53,31 @@ class Step:
         self._say: Callable[..., None] = _say_nothing
 
     def open(self) -> None:
-        """Called once in each process before the first file."""
+        """Prepare what all files need; called once in each process before the first file."""
 
     def close(self) -> None:
-        """Called once in each process after the last file."""
+        """Give back what :meth:`open` took; called once in each process after the last file."""
 
     def process(self, file: File) -> Outcome | None:
-        """Deal with one file; None means ``Done()``, an exception means ``Failed``."""
+        """The outcome of one file; None = ``Done()``, an exception = ``Failed``.
+
+        Args:
+            file: the file, which the step reads and leaves where it is.
+        """
         raise TypeError(f"{type(self).__name__} has no method process(self, file)")
 
     def idle(self) -> float | None:
-        """Called whenever no file waits; after how many seconds to be called again, None = when a file comes."""
+        """Seconds after which to be called again, None = when a file comes; called whenever no file waits."""
         return None
 
     def output(self, basename: str) -> Path:
-        """A path to write an output to; its name is the name that the next step sees.
+        """A new path to write an output to, in a folder of its own; nobody sees the file before ``process`` returns it.
+
+        Args:
+            basename: the name that the next step sees, without a folder, as ``os.fsdecode`` gives it.
 
         Raises:
-            ValueError: *basename* is not a plain file name.
+            ValueError: *basename* is not a plain file name, or no file is being processed.
         """
         if not self._claimed:
             raise ValueError("outputs are made while a file is processed")
@@ -72,20 +89,32 @@ class Step:
         return folder / basename
 
     def say(self, **facts: object) -> None:
-        """Tell the supervisor facts about this process, any JSON values, which ``status`` shows."""
+        """Show facts about this process in the answer of ``status``.
+
+        Args:
+            facts: JSON values by name; they replace those of the same name.
+        """
         self._say(**facts)
 
     @property
     def made_outputs(self) -> bool:
-        """Whether a path for an output was asked for while the present file was processed."""
+        """Whether, True or False, a path for an output was asked for while the present file was processed."""
         return self._outputs > 0
 
     def report_through(self, say: Callable[..., None]) -> None:
-        """The process says where the facts go that the step tells with ``say``."""
+        """For the worker, not for plugins: say where the facts of :meth:`say` go.
+
+        Args:
+            say: gets them as keywords.
+        """
         self._say = say
 
     def begin(self, claimed: str) -> None:
-        """The worker says which file comes next."""
+        """For the worker, not for plugins: say which file comes next.
+
+        Args:
+            claimed: the path of the file in the folder of claims.
+        """
         self._claimed, self._outputs = claimed, 0
 
     @classmethod

@@ -28,13 +28,16 @@ from mfext.section import Config, FreeSection
 if TYPE_CHECKING:
     from mfext.plugin.manifest import Plugin
 
+__all__ = ["Result", "run_batch", "run_step"]
+
 
 @dataclass(frozen=True)
 class Result:
     """What a step made of a file."""
 
+    #: What ``process`` returned; ``Failed`` for what it raised, ``Done()`` for None.
     outcome: Outcome
-    #: The tags of the file afterwards.
+    #: The tags of the file afterwards: bytes by name.
     tags: Tags
     #: The outputs that the outcome names, by their names.
     outputs: Mapping[str, Path] = field(default_factory=dict)
@@ -43,11 +46,11 @@ class Result:
 
     @property
     def done(self) -> bool:
-        """Whether the file was dealt with."""
+        """Whether the file was dealt with: True for ``Done``."""
         return isinstance(self.outcome, Done)
 
     def text(self) -> str:
-        """For a person: outcome, destinations, outputs."""
+        """Outcome, destinations and outputs as text for a person, a line each."""
         lines = [f"outcome: {_described(self.outcome)}"]
         if isinstance(self.outcome, Done):
             lines += [f"to: {to}" for to in self.outcome.to]
@@ -68,13 +71,13 @@ def run_step(
     folder: Path | None = None,
     keep_outputs: bool = True,
 ) -> Result:
-    """Run *kind* once on a copy of *file*, outside of any module; nothing else is touched.
+    """The result of the step *kind* on a copy of *file*, outside of any module; nothing else is touched.
 
     Args:
-        kind: the step.
+        kind: the class of the step.
         file: path of the file; it stays as it is.
         custom: keys of [custom], as texts.
-        tags: tags that the file has besides the first ones.
+        tags: tags that the file has besides the first ones: bytes by name.
         name: the name that the file came in with; by default its own.
         plugin: take configuration and names from this plugin.
         folder: where to work; by default a new temporary folder.
@@ -106,10 +109,10 @@ def run_batch(
     plugin: Plugin | None = None,
     folder: Path | None = None,
 ) -> list[Result]:
-    """Run the batch step *kind* once on copies of *files*; what became of each, in order.
+    """The results of the batch step *kind* on copies of *files*, called once: one for each file, in order.
 
     Args:
-        kind: the step.
+        kind: the class of the step.
         files: paths of the files; they stay as they are.
         custom: keys of [custom], as texts.
         plugin: take configuration and names from this plugin.

@@ -4,14 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+__all__ = [
+    "ConfigError",
+    "Conflict",
+    "InternalError",
+    "MetworkError",
+    "NotAllowed",
+    "PluginError",
+    "ServiceUnavailable",
+    "Several",
+    "UsageError",
+    "raise_all",
+]
+
 
 class MetworkError(Exception):
     """Something went wrong."""
 
-    #: Exit status of a command that ends with this error.
-    exit_code = 1
+    #: Exit status of a command that ends with this error, from 1 to 255.
+    exit_code: int = 1
 
     def __init__(self, found: str = "", *, where: str = "", expected: str = "", mend: str = "") -> None:
+        """An error of one sentence a part.
+
+        Args:
+            found: what is wrong, without a full stop; by default the docstring of the class.
+            where: file and line, key or path that is wrong, which comes first.
+            expected: what would be right, which follows the word "expected".
+            mend: what to do about it, as one or more whole sentences.
+        """
         self.where = where
         self.found = found or (type(self).__doc__ or "").strip()
         self.expected = expected
@@ -20,7 +41,7 @@ class MetworkError(Exception):
 
     @property
     def message(self) -> str:
-        """The whole message, one sentence a part, without a newline at its end."""
+        """The whole message as text, one sentence a part, without a newline at its end."""
         text = f"{self.where}: {self.found}" if self.where else self.found
         if self.expected:
             text += f"; expected {self.expected}"
@@ -76,13 +97,26 @@ class Several(MetworkError):
     """Several errors found in one go, one a line."""
 
     def __init__(self, errors: Iterable[MetworkError]) -> None:
+        """All *errors* as one, with the exit status of the first.
+
+        Args:
+            errors: one at least.
+        """
         self.errors = tuple(errors)
         super().__init__("\n".join(error.message for error in self.errors))
         self.exit_code = self.errors[0].exit_code
 
 
 def raise_all(errors: list[MetworkError]) -> None:
-    """Raise what was collected: nothing, the one error, or all of them together."""
+    """Raise the *errors* that were collected: nothing, the one error, or all of them together.
+
+    Args:
+        errors: in the order in which a person should read them.
+
+    Raises:
+        MetworkError: there is one.
+        Several: there are more.
+    """
     if len(errors) == 1:
         raise errors[0]
     if errors:

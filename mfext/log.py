@@ -17,6 +17,8 @@ from typing import Any
 from mfext.environment import Home
 from mfext.fs.rotating_file import AppendFile
 
+__all__ = ["Logger", "adopt_standard_logging", "get_logger", "set_up"]
+
 #: Levels from the most talkative.
 LEVELS = ("debug", "info", "warning", "error")
 #: Defaults of the ``[log]`` section, here because a process may log before it has read any configuration.
@@ -28,36 +30,70 @@ _OWN_KEYS = frozenset(("time", "level", "logger", "process", "pid", "text"))
 
 
 class Logger:
-    """What one source file logs with: constant texts, so that they can be counted, and fields."""
+    """What one source file logs with: constant texts, so that they can be counted, and fields.
+
+    Args:
+        name: what its lines are called, normally ``__name__``.
+    """
 
     def __init__(self, name: str) -> None:
+        #: What its lines are called.
         self.name = name
 
     def debug(self, text: str, **fields: Any) -> None:
-        """For whoever looks for a fault: may come for every file."""
+        """Log a line for whoever looks for a fault; it may come for every file.
+
+        Args:
+            text: what happened, the same words each time, so that lines can be counted.
+            fields: what is different each time, by name: JSON values, or what ``str`` can show.
+        """
         _sink.log("debug", self.name, text, fields)
 
     def info(self, text: str, **fields: Any) -> None:
-        """Something that happens seldom and is as it should be."""
+        """Log a line on what happens seldom and is as it should be.
+
+        Args:
+            text: what happened, the same words each time, so that lines can be counted.
+            fields: what is different each time, by name: JSON values, or what ``str`` can show.
+        """
         _sink.log("info", self.name, text, fields)
 
     def warning(self, text: str, **fields: Any) -> None:
-        """Something that somebody should look at some time."""
+        """Log a line on what somebody should look at some time.
+
+        Args:
+            text: what happened, the same words each time, so that lines can be counted.
+            fields: what is different each time, by name: JSON values, or what ``str`` can show.
+        """
         _sink.log("warning", self.name, text, fields)
 
     def error(self, text: str, **fields: Any) -> None:
-        """Something that does not work."""
+        """Log a line on what does not work.
+
+        Args:
+            text: what happened, the same words each time, so that lines can be counted.
+            fields: what is different each time, by name: JSON values, or what ``str`` can show.
+        """
         _sink.log("error", self.name, text, fields)
 
     def exception(self, text: str, **fields: Any) -> None:
-        """An error with the stack of the exception that is being handled, in the field ``traceback``."""
+        """Log an error with the stack of the exception that is being handled, in the field ``traceback``.
+
+        Args:
+            text: what happened, the same words each time, so that lines can be counted.
+            fields: what is different each time, by name: JSON values, or what ``str`` can show.
+        """
         import traceback
 
         _sink.log("error", self.name, text, {**fields, "traceback": traceback.format_exc().rstrip()})
 
 
 def get_logger(name: str) -> Logger:
-    """The logger called *name*, normally ``__name__``; it may be got before ``set_up``."""
+    """The logger called *name*; it may be got before ``set_up``.
+
+    Args:
+        name: what its lines are called, normally ``__name__``.
+    """
     return Logger(name)
 
 
@@ -75,7 +111,7 @@ def set_up(
         home: its log folder takes ``PROCESS.log``; None = no file.
         process: name of the process; '' = no file. Without a file, lines go to standard error, and with one as well
             if that is a terminal.
-        level: lines below it are not written.
+        level: debug, info, warning or error; lines below it are not written.
         max_size: bytes at which a log file is rotated.
         keep: how many rotated files to keep.
     """
@@ -85,7 +121,11 @@ def set_up(
 
 
 def adopt_standard_logging(level: str = "warning") -> None:
-    """Let what libraries say through the standard ``logging`` come out here."""
+    """Let what libraries say through the standard ``logging`` come out here.
+
+    Args:
+        level: debug, info, warning or error; what is below it is left out.
+    """
     import logging
 
     class Handler(logging.Handler):

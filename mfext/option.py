@@ -15,6 +15,8 @@ from typing import Any
 
 from mfext.errors import ConfigError, PluginError, nearest
 
+__all__ = ["REQUIRED", "option"]
+
 
 class Required:
     """The type of ``REQUIRED``."""
@@ -23,7 +25,7 @@ class Required:
         return "REQUIRED"
 
 
-#: The default of a key that must be given.
+#: The default of a key that must be given, and not be empty.
 REQUIRED = Required()
 
 TRUE = ("1", "true", "yes", "on")
@@ -210,7 +212,23 @@ def option(
     """A field of a ``Section``: a configuration key that is called like the field.
 
     The field's type is one of ``str``, ``int``, ``float``, ``bool``, ``Path`` and ``tuple[str, ...]``.
-    Without *default* the key must be given, and not be empty.
+    Without *default* the key must be given, and not be empty. A key that is a word of Python itself, such as ``async``,
+    is the field ``async_``.
+
+    Args:
+        default: the value when no file gives one, of the field's type.
+        help: what the key is for, in one sentence, for ``config.ini`` and the reference.
+        unit: what numbers count: ``s``, ``ms``, ``bytes``, any word; '' = none.
+        minimum: the least number; None = any.
+        maximum: the greatest number; None = any.
+        choices: the texts that are allowed, each item of a tuple for itself; () = any.
+        pattern: regular expression that the whole text matches, each item of a tuple for itself; '' = any.
+        form: what *pattern* means, in words, for messages.
+        separator: what stands between the items of a tuple; a new line does so, too.
+        secret: the value is never shown.
+        advanced: rarely needed: it comes last in generated files.
+        private: an administrator may not override it.
+        example: a value as it is written in the file, for messages.
     """
     declared = Option(
         default=default,

@@ -13,6 +13,8 @@ from mfext.configuration.secret import is_secret, masked
 from mfext.errors import ConfigError
 from mfext.option import Option, options_of
 
+__all__ = ["FreeSection", "Section"]
+
 #: Origin of a value that no file gives.
 DEFAULT = "default"
 
@@ -27,9 +29,9 @@ class FreeSection(Section):
 
     #: Texts by key, in the order of the file.
     values: Mapping[str, str] = field(default_factory=dict)
-    #: Where each comes from.
+    #: Where each comes from, by key: ``path:line`` or ``environment NAME``.
     origins: Mapping[str, str] = field(default_factory=dict)
-    #: Where the section stands.
+    #: Where the section stands: ``path:line``.
     origin: str = ""
 
 

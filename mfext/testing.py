@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from mfext.environment import Home
 
+__all__ = ["temporary_home", "wait_until"]
+
 T = TypeVar("T")
 
 #: Seconds between two looks: short at first, since most facts come at once.
@@ -16,10 +18,10 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 
 
 def wait_until(condition: Callable[[], T], timeout: float = 60.0, what: str = "the condition") -> T:
-    """The first true value that *condition* gives.
+    """The first true value that *condition* gives, for which it waits.
 
     Args:
-        condition: looked at again and again; what it raises goes through.
+        condition: called without arguments; looked at again and again; what it raises goes through.
         timeout: seconds after which to give up; much, since a machine that has more to do must not fail a test.
         what: words for the message, as in ``"the file in the archive"``.
 
@@ -37,7 +39,12 @@ def wait_until(condition: Callable[[], T], timeout: float = 60.0, what: str = "t
 
 
 def temporary_home(folder: Path, module: str = "mfdata") -> Home:
-    """A home of *module* below *folder* (a test's ``tmp_path``), with its usual folders made."""
+    """A new home of *module* below *folder*, with its usual folders made.
+
+    Args:
+        folder: where it is made: a test's ``tmp_path``.
+        module: lower-case name of the module: mfdata, mfserv.
+    """
     home = Home(module, folder / module)
     for made in (home.plugins, home.log, home.tmp, home.config, home.run):
         made.mkdir(parents=True, exist_ok=True)

@@ -19,38 +19,72 @@ from mfext.net.unix import connect_to, listen_at
 from mfext.testing import temporary_home, wait_until
 from mfserv.worker_spec import Spec
 
+__all__ = ["Answer", "Service", "serving"]
+
 
 @dataclass(frozen=True)
 class Answer:
     """What a service answered."""
 
+    #: The status of HTTP: 200, 404.
     status: int
+    #: Values by name in lower case.
     headers: Mapping[str, str]
+    #: The whole body.
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON."""
+        """The value that the body holds as JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
         return json.loads(self.body)
 
 
 class Service:
-    """Something that answers HTTP at a unix socket or a port."""
+    """Something that answers HTTP at a unix socket or a port.
+
+    Args:
+        place: path of the socket, or host and number of the port.
+    """
 
     def __init__(self, place: Path | tuple[str, int]) -> None:
         self.place = place
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to GET *path*."""
+        """The answer to GET *path*.
+
+        Args:
+            path: path and query below the route: ``/?name=you``.
+            headers: values by name.
+        """
         return self.ask("GET", path, headers)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to POST *path* with *body*."""
+        """The answer to POST *path* with *body*.
+
+        Args:
+            path: path and query below the route.
+            body: the bytes that are sent.
+            headers: values by name.
+        """
         return self.ask("POST", path, headers, body)
 
     def ask(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
-        """The answer to a request."""
+        """The answer to a request, whatever its status; it is waited for at most 60 s.
+
+        Args:
+            method: of HTTP: ``PUT``.
+            path: path and query below the route.
+            headers: values by name.
+            body: the bytes that are sent; None = no body.
+
+        Raises:
+            OSError: nobody answers.
+        """
         connection = _Connection(self.place)
         try:
             connection.request(method, path, body, dict(headers or {}))
@@ -95,7 +129,13 @@ def serving(
         kind: asgi, wsgi, tornado, command, static; auto looks at the object.
         folder: of the plugin; by default the present one.
         prefix: the route, as the app is told of it; '' = it is not.
-        output: file for what the worker writes to standard output and error.
+        output: file for what the worker writes to standard output and error; by default it is in the error alone.
+
+    Yields:
+        The service, ready; its worker ends with the block.
+
+    Raises:
+        RuntimeError: the worker ended before it was ready; the message has what it wrote.
     """
     with tempfile.TemporaryDirectory(prefix="mfserv") as place:
         home = temporary_home(Path(place), "mfserv")

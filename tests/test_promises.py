@@ -15,6 +15,7 @@ import pytest
 from mfext.module import load_module, module_names
 from mfext.plugin.author.template import Header, templates
 from mfext.section import Section, declared
+from tools.python_api import PACKAGES, public_modules
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -50,6 +51,27 @@ def test_every_declared_key_is_on_some_page() -> None:
         for kind in vars(importlib.import_module(name.removesuffix(".__init__"))).values():
             if isinstance(kind, type) and issubclass(kind, Section) and kind not in NOT_FOR_USERS:
                 assert [key for key in declared(kind) if f"| `{key}` |" not in pages] == [], f"{kind} of {name}"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_of_the_python_api_is_in_the_reference(package: str) -> None:
+    page = (REFERENCE / f"python_{package}.md").read_text("utf-8")
+    for module in public_modules(package):
+        assert f"## `{module.path}`\n" in page
+        imported = importlib.import_module(module.path)
+        own = [name for name in imported.__all__ if not isinstance(getattr(imported, name, imported), ModuleType)]
+        assert [name.path for name in module.names] == [f"{module.path}.{name}" for name in own]
+        for name in module.names:
+            assert f"### `{name.path}`\n" in page
+            assert [one.name for one in name.methods if f"#### `{one.name}`\n" not in page] == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_public_name_of_the_python_api_says_what_it_is_and_what_each_parameter_means(package: str) -> None:
+    for name in (one for module in public_modules(package) for top in module.names for one in top.with_methods()):
+        assert name.text.partition("\n")[0].rstrip().endswith("."), f"{name.path}: no first line that says what it is"
+        described = (*name.parameters, *name.attributes, *name.raises)
+        assert [one.name for one in described if not one.meaning] == [], f"{name.path}: parameters without a word"
 
 
 def test_every_console_script_is_a_command_in_the_reference() -> None:

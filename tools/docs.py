@@ -26,6 +26,7 @@ from mfext.plugin.author.template import sections_of, templates
 from mfext.plugin.general import General
 from mfext.plugin.manifest import load_plugin
 from mfext.section import Config, Section, declared
+from tools.python_api import PACKAGES, python_page
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -84,6 +85,8 @@ def pages() -> dict[str, str]:
         made[f"{module.name}_templates.md"] = MADE_BY + templates_page(module)
         schema = json_schema(module_schema(module), f"config/config.ini of {module.name}")
         made[f"{module.name}.schema.json"] = json.dumps(schema, indent=2) + "\n"
+    for package in PACKAGES:
+        made[f"python_{package}.md"] = MADE_BY + python_page(package)
     titles = {name: text.partition("\n# ")[2].partition("\n")[0] for name, text in made.items() if name.endswith(".md")}
     links = "\n".join(f"- [{title}]({name})" for name, title in sorted(titles.items()))
     return {"README.md": f"{MADE_BY}# Reference\n\n{links}\n", **made}

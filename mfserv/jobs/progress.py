@@ -11,12 +11,12 @@ _TIMEOUT_S = 5.0
 
 
 def report_progress(place: str, progress: float, message: str = "", home: Home | None = None) -> bool:
-    """Tell that a job is done to *progress* per cent.
+    """Report that a job is done to *progress* per cent, and say whether its result is still wanted.
 
     Args:
         place: what the request has in the header ``X-Metwork-Progress``; '' = it is no job, nothing is done.
-        progress: 0 to 100.
-        message: what is being done.
+        progress: per cent, from 0 to 100.
+        message: what is being done, one line.
         home: of the module; by default the one in which the service runs.
 
     Returns:

@@ -8,7 +8,7 @@ _current: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def request_id() -> str:
-    """The id of the request in hand; '' outside of one."""
+    """The id of the request in hand, as text: that of ``X-Request-Id`` and of the access log; '' outside of one."""
     return _current.get()
 
 
