@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mfext.errors import ConfigError, MetworkError, nearest
 from mfext.plugin.daemon import daemon_names, daemon_processes
-from mfext.plugin.requirements import plugin_environment
+from mfext.plugin.python_requirements import plugin_environment
 from mfext.plugin.running import command_words, fingerprint
 from mfext.section import FreeSection
 from mfext.supervision.process import Process

@@ -23,7 +23,7 @@ from mfext.mainloop import Mainloop
 from mfserv.worker_spec import Spec
 from mfserv.workers.health import healthy
 from mfserv.workers.registration import Place
-from mfserv.workers.request_log import adopt_standard_logging
+from mfserv.workers.request_context import adopt_standard_logging
 from mfserv.workers.socket_holder import Seat, own_seat, take_seat
 
 #: Seconds without a request in hand after which, when none is sent any more, none is under way.

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mfext import log
 from mfext.errors import PluginError
-from mfserv.workers.request_id import enter
+from mfserv.workers.request_context import enter_request
 from mfserv.workers.servers.gone import Exchange, comes_of_leaving
 
 Scope = MutableMapping[str, Any]
@@ -125,7 +125,7 @@ class AsgiServer:
             scope["path"] = prefix + scope["path"]
             scope["raw_path"] = prefix.encode() + scope["raw_path"]
         scope["server"] = asked_server(headers.get(b"host", b"").decode("latin-1"), scope["scheme"])
-        enter(headers.get(b"x-request-id", b"").decode())
+        enter_request(headers.get(b"x-request-id", b"").decode())
         if scope["type"] == "websocket":
             self.standing += 1
             try:

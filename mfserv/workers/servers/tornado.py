@@ -13,7 +13,7 @@ from tornado.httputil import HTTPConnection, HTTPMessageDelegate
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import Application
 
-from mfserv.workers.request_id import enter
+from mfserv.workers.request_context import enter_request
 
 #: The frame of WebSocket that says "service restart" (1012): the client comes again, to another worker.
 _RESTART = b"\x88\x02\x03\xf4"
@@ -134,7 +134,7 @@ class _Identified(HTTPMessageDelegate):
 
     def headers_received(self, start_line: Any, headers: Any) -> Any:
         self.began()
-        enter(headers.get("X-Request-Id", ""))
+        enter_request(headers.get("X-Request-Id", ""))
         if "%00" in start_line.path.partition("?")[0]:
             self._follow(self.nothing())
         return self.inner.headers_received(start_line, headers)

@@ -1,11 +1,23 @@
-"""What an app says through the standard ``logging``, with the id of the request in hand."""
+"""The request in hand: its id, as the router made it and wrote it into its access log, also in what an app logs."""
 
 from __future__ import annotations
 
 import logging
+from contextvars import ContextVar
 
 from mfext import log
-from mfserv.workers.request_id import request_id
+
+_current: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def request_id() -> str:
+    """The id of the request in hand, as text: that of ``X-Request-Id`` and of the access log; '' outside of one."""
+    return _current.get()
+
+
+def enter_request(value: str) -> None:
+    """From here on, in this task or thread, the request with the id *value* is in hand."""
+    _current.set(value)
 
 
 def adopt_standard_logging(level: str) -> None:
