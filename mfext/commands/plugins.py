@@ -206,7 +206,7 @@ def run_command(command: tuple[str, ...]) -> int:
 
     from mfext.plugin.developed import prepare
     from mfext.plugin.manifest import load_plugin
-    from mfext.plugin.requirements import environment_for
+    from mfext.plugin.python_requirements import environment_for
 
     module, home = here()
     plugin = load_plugin(Path(), module, home)

@@ -58,7 +58,7 @@ def prepare(plugin: Plugin, module: Module, home: Home, say: Callable[[str], Non
     from mfext.fs.lock import exclusive
     from mfext.fs.tree import remove_tree
     from mfext.lifecycle.home import make_home
-    from mfext.plugin.requirements import install, locked
+    from mfext.plugin.python_requirements import install, locked
 
     make_home(module, home)
     folder = environments_folder(home, plugin.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mfext.option import option
-from mfext.plugin.requirements import plugin_environment
+from mfext.plugin.python_requirements import plugin_environment
 from mfext.plugin.running import command_words
 from mfext.section import Section
 from mfext.supervision.process import Process

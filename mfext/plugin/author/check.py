@@ -19,7 +19,7 @@ from mfext.plugin.author.probe import probe
 from mfext.plugin.author.secrets_policy import secret_faults
 from mfext.plugin.developed import missing
 from mfext.plugin.manifest import Plugin
-from mfext.plugin.requirements import environment_for
+from mfext.plugin.python_requirements import environment_for
 from mfext.supervision.process import Process
 
 if TYPE_CHECKING:

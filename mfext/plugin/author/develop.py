@@ -93,7 +93,7 @@ def uninstall(
     from mfext.owner import check_owner
     from mfext.plugin.author.check import new_faults
     from mfext.plugin.install.install import alone, ground
-    from mfext.plugin.install.plan import needed_by
+    from mfext.plugin.install.plugin_requirements import needed_by
 
     check_owner(home)
     with alone(home, "uninstall"):

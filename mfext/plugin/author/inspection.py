@@ -66,13 +66,14 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
 
 
 def _of_archive(path: Path, module: Module, home: Home) -> Inspection:
-    from mfext.plugin.install.candidate import signature_rule
+    from mfext.configuration.module_config import module_config
+    from mfext.configuration.plugin_policy import signature_rule
     from mfext.plugin.package.archive import check_payload, fits, read_archive
     from mfext.plugin.package.signature import check_signature
 
     archive = read_archive(path)
     check_payload(archive)
-    check_signature(archive, home, required=signature_rule(module, home))
+    check_signature(archive, home, required=signature_rule(module_config(module, home)))
     fault = fits(archive, home.module)
     return Inspection(archive.name, (fault,) if fault else ())
 

@@ -20,7 +20,7 @@ from typing import Any
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, PluginError, singly
 from mfext.plugin.manifest import Plugin, load_plugin
-from mfext.plugin.requirements import environment_for
+from mfext.plugin.python_requirements import environment_for
 from mfext.section import FreeSection, Section, declared
 
 #: Seconds that the import of a plugin may take.

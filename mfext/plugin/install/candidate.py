@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfext.configuration.plugin_policy import Policy
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, raise_all, retold
-from mfext.plugin.install.plan import Offer
+from mfext.plugin.install.offers import Offer
 from mfext.plugin.package.archive import Archive, check_payload, fits, read_archive
 from mfext.plugin.package.signature import Signature, check_signature
 
 if TYPE_CHECKING:
-    from mfext.module import Module
+    pass
 
 
 @dataclass(frozen=True)
@@ -26,16 +25,6 @@ class Taken:
     signature: Signature
     #: The path that was given.
     given: Path
-
-
-def signature_rule(module: Module, home: Home) -> str:
-    """Where the administrator says that plugins must be signed; '' when nobody does."""
-    from mfext.configuration.module_config import module_config
-
-    config = module_config(module, home)
-    origin = config.origin("plugins", "require_signature")
-    is_required = config.section("plugins", Policy).require_signature
-    return f"{origin} [plugins] require_signature" if is_required else ""
 
 
 def take(path: Path, place: Path, home: Home, required: str) -> Taken:

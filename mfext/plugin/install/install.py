@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mfext.configuration.plugin_policy import signature_rule
 from mfext.environment import Home
 from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all, retold
 from mfext.fs.lock import exclusive
 from mfext.layer import layers as known_layers
 from mfext.plugin.environments import python_tag
 from mfext.plugin.install.background import aside
-from mfext.plugin.install.candidate import Taken, offer_of, signature_rule, take
-from mfext.plugin.install.plan import Ground, Permission, Standing, plan
+from mfext.plugin.install.candidate import Taken, offer_of, take
+from mfext.plugin.install.offers import Ground, Standing
+from mfext.plugin.install.plan import Permission, plan
 from mfext.plugin.install.transaction import Change, Journal, Transaction
 from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
@@ -80,7 +82,7 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
         raise UsageError("--new-name names one plugin", expected="one archive")
     lifecycle.init(module, home)
     with alone(home, "install"):
-        required = "--require-signature" if wish.require_signature else signature_rule(module, home)
+        required = "--require-signature" if wish.require_signature else signature_rule(module_config(module, home))
         if wish.new_name and required not in ("", "--require-signature"):
             raise UsageError(
                 "a plugin under another name is another archive, which nobody has signed",

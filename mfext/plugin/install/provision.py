@@ -10,7 +10,8 @@ from mfext.errors import MetworkError
 from mfext.log import get_logger
 from mfext.plugin.install.candidate import offer_of
 from mfext.plugin.install.install import Wish, alone, ground, install
-from mfext.plugin.install.plan import Permission, Standing, in_order, order
+from mfext.plugin.install.offers import Standing
+from mfext.plugin.install.plan import Permission, in_order, order
 from mfext.plugin.install.transaction import Transaction
 from mfext.plugin.installed import survey
 from mfext.plugin.package.archive import Archive, read_archive

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mfext.configuration.plugin_policy import signature_rule
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError, UsageError, nearest
 from mfext.owner import check_owner
-from mfext.plugin.install.candidate import Taken, signature_rule, take
+from mfext.plugin.install.candidate import Taken, take
 from mfext.plugin.install.install import PREPARING, Installation, Progress, alone, prepared, put_in
 from mfext.plugin.install.transaction import Transaction
 from mfext.plugin.install.verify import Differences, differences
@@ -44,7 +45,7 @@ def repair(names: Sequence[str], module: Module, home: Home, progress: Progress 
         done = Installation(())
         if damaged:
             progress(PREPARING, 0, 1)
-            required = signature_rule(module, home)
+            required = signature_rule(module_config(module, home))
             with prepared(transaction):
                 taken = [_kept(marker, number, transaction, required) for number, marker in enumerate(damaged)]
                 done = put_in(taken, transaction, progress, survey(home, module, module_config(module, home)))

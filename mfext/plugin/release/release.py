@@ -18,9 +18,9 @@ from mfext.plugin.environments import REQUIREMENTS, python_tag
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.package import rpm
 from mfext.plugin.package.rpm_version import Capability, parse_requirement, rpm_version
+from mfext.plugin.python_requirements import has_compiled, vendor
 from mfext.plugin.release.build import Facts, nfpm, one_line, rpmbuild
 from mfext.plugin.release.staging import settle, stage
-from mfext.plugin.requirements import has_compiled, vendor
 from mfext.version import software_version
 
 if TYPE_CHECKING:

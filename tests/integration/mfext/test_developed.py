@@ -22,7 +22,7 @@ TEST = "import greetings\n\n\ndef test_it():\n    assert greetings.hello() == 'h
 def installer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which program brings packages: uv where it is, pip elsewhere, such as where MetWork was installed as RPM."""
     if request.param == "pip":
-        monkeypatch.setattr("mfext.plugin.requirements._uv", lambda: None)
+        monkeypatch.setattr("mfext.plugin.python_requirements._uv", lambda: None)
     return str(request.param)
 
 

@@ -296,7 +296,7 @@ USES = "from greetings import hello\n" + GOOD
 def installer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Which program brings packages: uv where it is, pip elsewhere, such as where MetWork was installed as RPM."""
     if request.param == "pip":
-        monkeypatch.setattr("mfext.plugin.requirements._uv", lambda: None)
+        monkeypatch.setattr("mfext.plugin.python_requirements._uv", lambda: None)
     return str(request.param)
 
 
@@ -325,7 +325,7 @@ def test_from_one_lock_comes_one_archive_whoever_installs_its_packages(
     (folder / "requirements.txt").write_text("greetings\n")
     site.does("release", "--to", tmp_path / "uv", folder)
     os.utime(next(wheels.iterdir()), (5, 5))
-    monkeypatch.setattr("mfext.plugin.requirements._uv", lambda: None)
+    monkeypatch.setattr("mfext.plugin.python_requirements._uv", lambda: None)
     site.does("release", "--to", tmp_path / "pip", folder)
     digests = {sha256(path) for path in tmp_path.glob("*/one-*.plugin")}
     assert (len(list(tmp_path.glob("*/one-*.plugin"))), len(digests)) == (2, 1)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from mfext.errors import Conflict, MetworkError, PluginError, Several
-from mfext.plugin.install.plan import Ground, Offer, Permission, Standing, in_order, needed_by, parse, plan
+from mfext.plugin.install.offers import Ground, Offer, Standing
+from mfext.plugin.install.plan import Permission, in_order, plan
+from mfext.plugin.install.plugin_requirements import needed_by, parse
 
 UPGRADE, DOWNGRADE, PLAIN = Permission(upgrade=True), Permission(downgrade=True), Permission()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mfext.errors import PluginError
-from mfext.plugin import requirements
+from mfext.plugin import python_requirements as requirements
 
 
 def test_people_are_told_that_an_installer_goes_on(
