@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mfdata.switch.condition import Condition, Get
+from mfdata.switch.expression import Condition, Get
 from mfdata.switch.multi_match import Literal, Source, Unsieved, new_sieve
 from mfdata.switch.rule_pattern import Pattern
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from mfdata.switch.condition import Get, compile_condition
+from mfdata.switch.expression import Get, compile_condition
 from mfdata.switch.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, SYSTEM_MAGIC, ContentTags, signature_of
 from mfdata.switch.multi_match import Literal
 from mfdata.switch.rule_budget import FILE_S, OverBudget, ProcessorTime

@@ -9,24 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mfdata.config import Safety, StepConfig
+from mfdata.config import Safety
 from mfdata.delivery.fan_out import Legs, distinct, is_for_itself, made_events, passed_on, replaced_by, with_free_name
 from mfdata.delivery.transaction import Delivery, Leg, OtherName, remove_transaction
 from mfdata.file import File, Tags, before_entry
-from mfdata.outcome import (
-    Decision,
-    Delay,
-    Divert,
-    Done,
-    Drop,
-    Expired,
-    HandOver,
-    Hold,
-    Keep,
-    Outcome,
-    Policy,
-    decide,
-)
+from mfdata.outcome import Done, Expired, Hold, Outcome
 from mfdata.quarantine import quarantine
 from mfdata.queue.protocol import Claim, Queue
 from mfdata.step import Step
@@ -34,6 +21,7 @@ from mfdata.storage.names import delayed_name, prepared_path
 from mfdata.storage.places import Target
 from mfdata.storage.retag import retag
 from mfdata.storage.trace import Trace
+from mfdata.worker.retry_policy import Decision, Delay, Divert, Drop, HandOver, Keep, decide, policy_of
 
 #: The rule by which a file ends that is not there any more.
 _REMOVED = "the step removed its file"
@@ -183,17 +171,6 @@ class Settlement:
     def _tell(self, *events: Mapping[str, object]) -> None:
         self.is_told = True
         self._trace.write(*events)
-
-
-def policy_of(config: StepConfig) -> Policy:
-    """What *config* declares for files that failed."""
-    return Policy(
-        config.retry_total,
-        config.retry_min_wait,
-        config.retry_max_wait,
-        config.retry_backoff,
-        config.failure_policy,
-    )
 
 
 def _needs_file(decision: Decision) -> bool:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mfdata.switch.condition_types import FUNCTIONS, Checker, Refused
+from mfdata.switch.expression_types import FUNCTIONS, Checker, Refused
 from mfdata.switch.multi_match import Literal
 from mfext.errors import ConfigError
 

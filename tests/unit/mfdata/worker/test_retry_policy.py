@@ -8,23 +8,8 @@ import pytest
 
 import mfdata
 from mfdata.config import StepConfig
-from mfdata.outcome import (
-    Delay,
-    Divert,
-    Done,
-    Drop,
-    Expired,
-    Failed,
-    HandOver,
-    Hold,
-    Keep,
-    Outcome,
-    Output,
-    Retry,
-    decide,
-    next_wait,
-)
-from mfdata.worker.settlement import policy_of
+from mfdata.outcome import Done, Expired, Failed, Hold, Outcome, Output, Retry
+from mfdata.worker.retry_policy import Delay, Divert, Drop, HandOver, Keep, decide, next_wait, policy_of
 
 USUAL = policy_of(StepConfig())
 RETRYING = replace(USUAL, retry_total=2, retry_min_wait=1, retry_max_wait=10, retry_backoff=2)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfdata.switch.condition import MAX_LENGTH, compile_condition
-from mfdata.switch.condition_types import FUNCTIONS
+from mfdata.switch.expression import MAX_LENGTH, compile_condition
+from mfdata.switch.expression_types import FUNCTIONS
 from mfext.errors import ConfigError
 
 TAGS = {
