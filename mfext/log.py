@@ -202,7 +202,7 @@ def readable_line(
 ) -> str:
     """One line for the eye: time, level, text and fields; a traceback goes below."""
     shown = "".join(f" {key}={_word(value)}" for key, value in fields.items() if key != "traceback")
-    name = f"{_COLOURS[level]}{level.upper():7}\x1b[0m" if colour else f"{level.upper():7}"
+    name = f"{_COLOURS.get(level, '')}{level.upper():7}\x1b[0m" if colour else f"{level.upper():7}"
     line = f"{time.strftime('%H:%M:%S', time.localtime(now))} {name} {logger}: {printable(text)}{shown}\n"
     below = str(fields.get("traceback", "")).splitlines()
     return line + "".join(f"    {printable(part)}\n" for part in below)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mfdata.commands.context import Site
-from mfdata.commands.quarantine import quarantine, seconds_of
+from mfdata.commands.quarantine import quarantine
 from mfdata.commands.users import users
 from mfdata.operations.tail import KINDS
 from mfdata.storage.places import Places
 from mfdata.storage.trace import encoded
 from mfext.commands.output import JSON, Form, print_json, shows_form
+from mfext.commands.times import seconds_of
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc

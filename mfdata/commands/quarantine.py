@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +17,7 @@ from mfdata.operations.history import short
 from mfdata.quarantine.quarantine import Kept, Selection, find_kept, with_reason
 from mfdata.storage.places import Places
 from mfext.commands.output import JSON, Form, Group, paint_states, print_json, shows_form
+from mfext.commands.times import seconds_of
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
 from mfext.log import printable, utc
@@ -227,14 +227,6 @@ def _kept(home: Home, selection: Selection) -> Iterator[Kept]:
 
 def _selection(names: tuple[str, ...], plugin: str, kind: str, older_than: str) -> Selection:
     return Selection(names, plugin, kind, seconds_of(older_than))
-
-
-def seconds_of(text: str) -> float:
-    """The time that *text* gives, as ``90``, ``90s``, ``10m``, ``2h``, ``3d``; '' = 0."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)|", text.strip())
-    if not found:
-        raise UsageError(f'"{text}" is not a time', expected="for example 90s, 10m, 2h, 3d")
-    return float(found[1] or 0) * {"m": 60, "h": 3600, "d": 86400}.get(found[2] or "s", 1)
 
 
 def _newest(kept: Iterable[Kept], limit: int) -> list[Kept]:

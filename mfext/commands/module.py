@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mfext.commands.logs import logs
 from mfext.commands.output import (
     HELP,
     JSON,
@@ -188,6 +189,7 @@ LIFE_CYCLE: dict[str, click.Command] = {
     "stop": stop,
     "restart": restart,
     "status": status,
+    "logs": logs,
     "init": init,
     "doctor": doctor,
 }
