@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from rpm.contents import FRAMEWORK, Facts, LayerPackage, ModulePackage
 from rpm.package import Built, inputs_of, staged
+from rpm.staging import DEBIAN_ZSH, ZSH
 from rpm.target import Target
 
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm")
@@ -31,6 +32,8 @@ def build_deb(package: ModulePackage | LayerPackage, facts: Facts, target: Targe
     tree = staged(package, facts, target, work, folder)
     # The home is made with its owner by a script: it is no part of what is removed.
     shutil.rmtree(tree / "home", ignore_errors=True)
+    if (tree / ZSH).is_dir():
+        (tree / ZSH).rename(tree / DEBIAN_ZSH)
     _write_control(package, facts, target, tree)
     _dpkg_deb(tree, file, facts.epoch)
     noted.write_text(inputs, "ascii")

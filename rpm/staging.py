@@ -6,8 +6,11 @@ import configparser
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from mfext.commands.completion import script
+from mfext.commands.manual import manual_pages
 from mfext.configuration.module_config import default_config
 from mfext.module import load_module
 from mfext.version import RELEASE
@@ -20,6 +23,10 @@ JUNK_PARTS = frozenset(("__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_ca
 _JUNK = shutil.ignore_patterns(*JUNK_PARTS, "*.pyc", "*.egg-info")
 _FILES = Path(__file__).with_name("files")
 _MFEXT = Path("opt/metwork-mfext")
+#: Where shells look for the completion of commands; Debian's zsh looks elsewhere.
+BASH = Path("usr/share/bash-completion/completions")
+FISH = Path("usr/share/fish/vendor_completions.d")
+ZSH, DEBIAN_ZSH = Path("usr/share/zsh/site-functions"), Path("usr/share/zsh/vendor-completions")
 
 
 def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path, facts: Facts) -> None:
@@ -30,7 +37,7 @@ def stage_module(package: ModulePackage, tree: Path, target: Target, build: Path
         _stage_framework(tree, target, build, facts)
     else:
         _stage_plain_module(name, tree, home, target)
-    _stage_commands(name, home)
+    _stage_commands(name, tree, home, facts.version)
     _finish(name, tree, target, facts.epoch)
 
 
@@ -103,17 +110,33 @@ def _stage_metadata(site: Path, facts: Facts) -> None:
     _write(metadata / "entry_points.txt", "".join(f"[{name}]{points}\n\n" for name, points in groups))
 
 
-def _stage_commands(module: str, home: Path) -> None:
-    """One program under many names: it does what its name says."""
+def _stage_commands(module: str, tree: Path, home: Path, software: str) -> None:
+    """One program under many names: it does what its name says; with manual pages, and completion for shells."""
     points = _setup_cfg()["options.entry_points"]["console_scripts"].splitlines()
     scripts = [point.split("=")[0].strip() for point in points]
     folder = home / "bin"
     folder.mkdir(exist_ok=True)
     # Each package has the program itself: none of its commands leads into another package.
     _copy("metwork", folder / "metwork", mode=0o755)
-    for name in filter(None, commands_of(module, scripts)):
+    names = [name for name in commands_of(module, scripts) if name]
+    for name in names:
         if name != "metwork":
             (folder / name).symlink_to("metwork")
+    for page, text in manual_pages(names, software).items():
+        _write(home / "share/man/man1" / page, text)
+    _stage_completion(module, tree, [name for name in names if not name.startswith("_")])
+
+
+def _stage_completion(module: str, tree: Path, names: Sequence[str]) -> None:
+    """What the shells of the distribution read when one of *names* is completed first."""
+    first = "metwork" if "metwork" in names else names[0]
+    # bash and fish look for a file that has the name of the command, zsh into the first line of all.
+    for shell, folder, suffix in (("bash", BASH, ""), ("fish", FISH, ".fish")):
+        _write(tree / folder / f"{first}{suffix}", script(shell, names))
+        for name in names:
+            if name != first:
+                (tree / folder / f"{name}{suffix}").symlink_to(f"{first}{suffix}")
+    _write(tree / ZSH / ("_metwork" if module == "mfext" else f"_metwork-{module}"), script("zsh", names))
 
 
 def version() -> str:

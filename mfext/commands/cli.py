@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfext.commands.output import (
+    COMPLETE,
     HELP,
     JSON,
     LazyGroup,
@@ -38,8 +39,6 @@ _MACHINE = USED_UP | {errno.EACCES, errno.EPERM, errno.EROFS}
 _INTERRUPTED = 130
 
 
-#: The variable by which a shell asks for completions, whatever the name of the program.
-COMPLETE = "_METWORK_COMPLETE"
 #: Names of programs besides ``metwork`` and ``GROUP.COMMAND``, and the words of the command that each is.
 _OTHERS = {"bootstrap_plugin.py": ("bootstrap_plugin.py",), "_plugins.develop": ("plugins", "develop")}
 
@@ -144,19 +143,25 @@ class _Metwork(LazyGroup):
         # To look for the one module that is meant is quick, to look for all takes longer than most commands do.
         return super().find_command(ctx, name) or (_module(name) if has_module(name) else None)
 
-    def suggest(self, ctx: click.Context, name: str) -> str:
+    def unknown(self, ctx: click.Context, name: str) -> UsageError:
         """Also the commands of groups: ``metwork start`` may have been ``metwork mfdata start``."""
         dotted = program_names()
         if "." in name:
-            return nearest(name, dotted)
-        meant = [f'"{ctx.command_path} {one.replace(".", " ", 1)}"' for one in dotted if one.endswith(f".{name}")]
-        return f"Did you mean {' or '.join(meant)}?" if meant else super().suggest(ctx, name)
+            meant = [" ".join(["metwork", *words_of(name)])] if name in dotted else []
+            found = f'there is no command "{"metwork " * (name in dotted)}{name}"'
+        else:
+            meant = [f"metwork {one.replace('.', ' ', 1)}" for one in dotted if one.endswith(f".{name}")]
+            found = f'"{ctx.command_path}" has no command "{name}"'
+        known = dotted if "." in name else self.list_commands(ctx)
+        quoted = " or ".join(f'"{one}"' for one in meant)
+        return UsageError(found, mend=f"Did you mean {quoted}?" if meant else nearest(name, known))
 
 
 def _commands() -> dict[str, Maker]:
     makers: dict[str, Maker] = {"plugins": _plugins, "bootstrap_plugin.py": _bootstrap, "config": _config}
     return makers | {
-        command.name or "": (lambda made=command: made) for command in (modules, components, shell, apply, doctor)
+        command.name or "": (lambda made=command: made)
+        for command in (modules, components, shell, completion, apply, doctor)
     }
 
 
@@ -233,6 +238,18 @@ def shell(module: str, command: str) -> None:
     home = home_of(chosen.name)
     make_home(chosen, home)
     open_shell(home, command)
+
+
+@click.command()
+@click.argument("shell", default="bash", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what SHELL, by default bash, reads to complete commands: source <(metwork completion bash).
+
+    The shell that "metwork shell" opens has it, and so have packages.
+    """
+    from mfext.commands.completion import programs_here, script
+
+    click.echo(script(shell, programs_here()), nl=False)
 
 
 @click.command()

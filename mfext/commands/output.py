@@ -17,6 +17,8 @@ import click
 from mfext.environment import variables
 from mfext.errors import MetworkError, UsageError, nearest
 
+#: The variable by which a shell asks for completions, whatever the name of the program.
+COMPLETE = "_METWORK_COMPLETE"
 #: Options that show the help of a command.
 HELP = ["-h", "--help"]
 
@@ -139,12 +141,13 @@ class Group(click.Group):
         name, rest = args[0], args[1:]
         command = self.get_command(ctx, name)
         if command is None and not name.startswith("-") and not ctx.resilient_parsing:
-            raise UsageError(f'"{ctx.command_path}" has no command "{name}"', mend=self.suggest(ctx, name))
+            raise self.unknown(ctx, name)
         return (name, command, rest) if command else super().resolve_command(ctx, args)
 
-    def suggest(self, ctx: click.Context, name: str) -> str:
-        """What may have been meant by *name*, which is no command of the group."""
-        return nearest(name, self.list_commands(ctx))
+    def unknown(self, ctx: click.Context, name: str) -> UsageError:
+        """What is said of *name*, which is no command of the group."""
+        mend = nearest(name, self.list_commands(ctx))
+        return UsageError(f'"{ctx.command_path}" has no command "{name}"', mend=mend)
 
 
 class LazyGroup(Group):

@@ -12,7 +12,9 @@ import pytest
 
 from rpm import __main__ as command
 from rpm.contents import MODULES, ROOT, Facts
+from rpm.deb import build_deb
 from rpm.package import build, inputs_of, staged
+from rpm.staging import BASH, DEBIAN_ZSH, FISH, ZSH
 from rpm.target import target_of
 
 FACTS = Facts("1.0", "1", "BSD-3-Clause", 1767225600)
@@ -92,6 +94,25 @@ def test_no_command_of_a_package_leads_into_another_package(tmp_path: Path) -> N
     links = [path for path in (tree / "opt").rglob("*") if path.is_symlink()]
     assert len(links) > 10
     assert [path for path in links if not path.resolve().is_file() or not path.resolve().is_relative_to(tree)] == []
+
+
+def test_completion_and_manual_pages_are_where_shells_and_man_look(tmp_path: Path) -> None:
+    target = target_of(Path("/usr/bin/python3"))
+    tree = staged(MFDATA, FACTS, target, tmp_path, tmp_path / "staged")
+    programs = sorted(path.name for path in (tree / "opt/metwork-mfdata/bin").iterdir() if path.name != "metwork")
+    pages = tree / "opt/metwork-mfdata/share/man/man1"
+    assert sorted(path.name for path in pages.iterdir()) == [f"{name}.1" for name in programs]
+    for folder, suffix in ((BASH, ""), (FISH, ".fish")):
+        assert sorted(path.name for path in (tree / folder).iterdir()) == [f"{name}{suffix}" for name in programs]
+        assert all("mfdata.start" in path.read_text("utf-8") for path in (tree / folder).iterdir())
+    assert sorted((tree / ZSH / "_metwork-mfdata").read_text("utf-8").split("\n")[0].split()[1:]) == programs
+
+
+def test_a_debian_has_the_completion_of_zsh_where_its_zsh_looks(tmp_path: Path) -> None:
+    deb = build_deb(MFDATA, FACTS, target_of(Path("/usr/bin/python3")), tmp_path).file
+    listed = subprocess.run(["dpkg-deb", "--contents", deb], capture_output=True, text=True, check=True).stdout
+    assert f"./{DEBIAN_ZSH}/_metwork-mfdata\n" in listed
+    assert str(ZSH) not in listed
 
 
 def test_what_is_built_is_signed_with_the_key_that_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
