@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +17,7 @@ from mfext.commands.output import (
     JSON,
     Form,
     LazyGroup,
+    json_text,
     paint_states,
     print_json,
     report,
@@ -27,6 +30,7 @@ from mfext.owner import check_owner, is_made
 
 if TYPE_CHECKING:
     from mfext.lifecycle.lifecycle import Prepare
+    from mfext.lifecycle.status import Status
 
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
 
@@ -121,24 +125,51 @@ def restart(target: Target, timeout: float | None) -> int:
 
 @click.command()
 @click.option("--strict", is_flag=True, help="The exit status is 1, too, when somebody has to look at something.")
+@click.option("--watch", "is_watched", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="With --watch: the time between two looks.",
+)
 @shows_form
 @click.pass_obj
-def status(target: Target, form: Form, strict: bool) -> int:
+def status(target: Target, form: Form, interval: float, *, strict: bool, is_watched: bool) -> int:
     """Show how the module does.
 
     The exit status is 0 when everything runs as it is configured, else 1. With --strict it is 1 as well when files
     were put aside, workers died, or whatever else is told that wants a person.
     """
-    from mfext.lifecycle.status import as_json as json_of
-    from mfext.lifecycle.status import as_text
+    from mfext.lifecycle.status import status as status_of
+
+    if is_watched:
+        from mfext.commands.watching import watch
+
+        return watch(lambda: _watched_status(target, form), interval, in_place=not form.is_json)
+    found = status_of(target.module, target.home)
+    click.echo(_status_text(found, form))
+    return 1 if found.problems or (strict and found.has_trouble) else 0
+
+
+def _status_text(found: Status, form: Form) -> str:
+    from mfext.lifecycle.status import as_json, as_text
+
+    if form.is_json:
+        return json_text(as_json(found))
+    return as_text(found, form.width, paint_states, shown_path(found.home))
+
+
+def _watched_status(target: Target, form: Form) -> str:
+    """The status with the time at which it was so; as JSON, in one line."""
+    from mfext.lifecycle.status import as_json
     from mfext.lifecycle.status import status as status_of
 
     found = status_of(target.module, target.home)
     if form.is_json:
-        print_json(json_of(found))
-    else:
-        click.echo(as_text(found, form.width, paint_states, shown_path(found.home)))
-    return 1 if found.problems or (strict and found.has_trouble) else 0
+        return json.dumps(as_json(found), default=str)
+    return f"{time.strftime('%H:%M:%S')}  {_status_text(found, form)}\n"
 
 
 @click.command()

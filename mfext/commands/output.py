@@ -96,7 +96,12 @@ def report(errors: Sequence[MetworkError]) -> int:
 
 def print_json(value: Any) -> None:
     """Write *value* to stdout, which gets nothing else."""
-    click.echo(json.dumps(value, indent=2, default=str))
+    click.echo(json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """*value* as JSON that a person can read, too."""
+    return json.dumps(value, indent=2, default=str)
 
 
 def progress(text: str) -> None:

@@ -92,6 +92,18 @@ def test_start_says_which_plugin_fails_and_why(run: Run, home: Home) -> None:
     assert "plugin broken: " in status.stdout
 
 
+def test_a_watched_status_is_told_again_and_again_until_ctrl_c(variables: Mapping[str, str]) -> None:
+    command = [str(BIN / "mfdata.status"), "--watch", "--json", "--interval", "0.1"]
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        found = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert process.stderr.read() == ""
+    assert [one["state"] for one in found] == ["stopped", "stopped"]
+
+
 def test_status_says_what_became_of_a_killed_process_that_does_not_come_back(run: Run, home: Home) -> None:
     run("mfdata.start")
     arbiter = int((home.run / "arbiter.lock").read_text())
