@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mfext.configuration.inifile import RawConfig, layered, override
 from mfext.environment import Home, administrators_folder, child_variables, variables
 from mfext.errors import ConfigError, MetworkError, PluginError, raise_all
+from mfext.module import load_module, module_names
 from mfext.plugin.environments import environments_folder
 from mfext.plugin.general import LONGEST_NAME, General, name_fault
 from mfext.plugin.marker import Marker, read_marker
@@ -78,6 +79,14 @@ def load_plugin(
     marker = _released_as(folder, home) if not dev_link and not builtin else None
     raw = _in_force(file, module, home if overridden else None)
     raw.lenient = marker is not None
+    other = _other_module(raw, module)
+    if other:
+        raise PluginError(
+            f"this is a plugin of {other}",
+            where=str(file),
+            expected=f"one of {module.name}",
+            mend=f'Work on it in "metwork shell {other}", or with MFMODULE={other.upper()}.',
+        )
     config = plugin_schema(module).load(raw, plugin_variables(folder, home))
     general = config.section("general", General)
     raise_all(_faults(config, general, module, str(file)))
@@ -105,6 +114,22 @@ def plugin_schema(module: Module) -> Schema:
         # A slip in an override must not make a new step of it.
         fixed=(*own.fixed, *running_sections(own)),
     )
+
+
+def _other_module(raw: RawConfig, module: Module) -> str:
+    """The module that knows more sections of *raw* than *module*: the plugin is one of it; '' = there is none."""
+    sections = [name for name, section in raw.items() if not section.overrides]
+    known = _count_known(sections, module)
+    if known == len(sections):
+        return ""
+    others = {name: _count_known(sections, load_module(name)) for name in module_names() if name != module.name}
+    best = max(others, key=lambda name: others[name], default="")
+    return best if others.get(best, 0) > known else ""
+
+
+def _count_known(sections: Iterable[str], module: Module) -> int:
+    schema = plugin_schema(module)
+    return sum(1 for name in sections if schema.kind(name))
 
 
 def override_files(name: str, module: str, home: Home) -> tuple[Path, Path]:

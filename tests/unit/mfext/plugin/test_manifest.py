@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mfext.errors import ConfigError, MetworkError, PluginError
+from mfext.module import load_module
 from mfext.plugin.manifest import load_plugin
 from mfext.testing import temporary_home
 from mfext.version import software_version
@@ -97,6 +98,30 @@ def test_a_wrong_config_ini_is_refused_at_its_line(tmp_path: Path, text: str, sa
     (tmp_path / "config.ini").write_text(text)
     with pytest.raises(MetworkError, match=said):
         load_plugin(tmp_path, module(), temporary_home(tmp_path / "home"))
+
+
+@pytest.mark.parametrize(
+    ("here", "text", "other"),
+    [
+        ("mfserv", "[step_main]\n[switch_rules:fnmatch:x]\na = main\n", "mfdata"),
+        ("mfserv", "[step_main]\nnonsense = 1\n[custom]\n[stpe_other]\n", "mfdata"),
+        ("mfdata", "[app_main]\n[custom]\n", "mfserv"),
+    ],
+)
+def test_a_plugin_of_another_module_is_called_so(tmp_path: Path, here: str, text: str, other: str) -> None:
+    (tmp_path / "config.ini").write_text(f"[general]\nname = a\n{text}")
+    with pytest.raises(PluginError) as caught:
+        load_plugin(tmp_path, load_module(here), temporary_home(tmp_path / "home"))
+    assert caught.value.message == (
+        f"{tmp_path}/config.ini: this is a plugin of {other}; expected one of {here}. "
+        f'Work on it in "metwork shell {other}", or with MFMODULE={other.upper()}.'
+    )
+
+
+def test_a_section_of_another_module_beside_ones_own_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "config.ini").write_text("[general]\nname = a\n[app_main]\n[step_main]\n")
+    with pytest.raises(MetworkError, match=r"\[step_main\]: unknown section"):
+        load_plugin(tmp_path, load_module("mfserv"), temporary_home(tmp_path / "home"))
 
 
 def test_several_faults_are_told_at_once(tmp_path: Path) -> None:
