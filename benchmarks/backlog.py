@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.running import FOLDER, Running, running, wait_for
-from mfdata.file import first_tags, new_uid, write_tags
 from mfdata.storage.names import waiting_name
+from mfdata.storage.tags import first_tags, new_uid, write_tags
 
 _FEW = 1000
 _PROCESS = "step.away.main"

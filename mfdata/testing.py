@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import StepConfig
-from mfdata.file import File, Tags, copy, first_tags, new_uid, write_tags
+from mfdata.file import File
 from mfdata.outcome import Done, Expired, Failed, Hold, Outcome, Retry
 from mfdata.step import Step
 from mfdata.storage.names import waiting_name
+from mfdata.storage.tags import Tags, first_tags, new_uid, write_tags
 from mfext.environment import Home
 from mfext.errors import UsageError
+from mfext.fs.copy import copy
 from mfext.section import Config, FreeSection
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mfdata.delivery.transaction import Leg
-from mfdata.file import File, Tags, uid_of
+from mfdata.file import File
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.quarantine.quarantine import COUNTERS
 from mfdata.queue.protocol import Claim
 from mfdata.storage.placement import NUMBER, QUARANTINE, REPLACE, described, free_path
 from mfdata.storage.places import Target
+from mfdata.storage.tags import Tags, uid_of
 
 
 class Made(NamedTuple):

@@ -21,11 +21,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mfdata.file import Tags, copy, discard, has_attribute, is_own, move, own_copy, uid_of, write_tags
 from mfdata.storage.group_commit import GroupSync
 from mfdata.storage.names import USUAL_PRIORITY, claimed_path, committed_path, prepared_path, waiting_name
 from mfdata.storage.placement import NUMBER, QUARANTINE, REPLACE, place
 from mfdata.storage.places import Places, Target, target_of_folder
+from mfdata.storage.tags import Tags, discard, has_attribute, is_own, own_copy, uid_of, write_tags
+from mfext.fs.copy import copy, move
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 

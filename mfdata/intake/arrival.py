@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from mfdata.file import Tags, first_tags, new_uid
 from mfdata.storage.names import USUAL_PRIORITY, waiting_name
 from mfdata.storage.places import Target
+from mfdata.storage.tags import Tags, first_tags, new_uid
 
 
 class Arrival(NamedTuple):

@@ -23,11 +23,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import copy, write_tags
 from mfdata.intake.arrival import Arrival
 from mfdata.intake.completeness import HIDDEN
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import write_tags
 from mfdata.storage.trace import Trace, events
+from mfext.fs.copy import copy
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 _INTENT = ".intent"

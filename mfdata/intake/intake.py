@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mfdata.config import Incoming, Safety
-from mfdata.file import forget_sidecar, read_tags, uid_of, write_tags
 from mfdata.intake.arrival import Arrival, arrival_of
 from mfdata.intake.completeness import Stillness, Verdict, Writers, ignored_names, verdict
 from mfdata.intake.copy_in import Transfers
@@ -23,6 +22,7 @@ from mfdata.storage.group_commit import GroupSync
 from mfdata.storage.names import waiting_name
 from mfdata.storage.placement import NUMBER, place
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import forget_sidecar, read_tags, uid_of, write_tags
 from mfdata.storage.trace import Trace, events, last_event, time_of
 from mfext.fs.sync import make_synced_folder, sync_file
 

@@ -11,13 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import Tags, decode_tags, read_tags
 from mfdata.quarantine.quarantine import REASON, files_with_reason
 from mfdata.recovery.recovery import claimed_files as files_in_hand
 from mfdata.recovery.recovery import worker_folders
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import due_time, is_delayed, undelayed, waiting_since, waiting_time
 from mfdata.storage.places import Places, Target, target_of_folder
+from mfdata.storage.tags import Tags, decode_tags, read_tags
 from mfdata.storage.trace import counts
 from mfext.clock import TOLERANCE_S, age
 from mfext.table import duration

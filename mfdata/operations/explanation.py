@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import Tags, first_tags, new_uid, read_tags
 from mfdata.operations.history import short
 from mfdata.storage.places import Places
+from mfdata.storage.tags import Tags, first_tags, new_uid, read_tags
 from mfdata.switch.identify import ContentTags, Unidentified
 from mfdata.switch.rules import Explained, Match
 from mfdata.switch.switch import PREFIX, Published, queue_priorities

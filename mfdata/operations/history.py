@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import read_tags, uid_of
 from mfdata.operations.backlog import files_on_disk, stored_tags
 from mfdata.storage.names import readable_end
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import read_tags, uid_of
 from mfdata.storage.trace import Event, encoded, events, is_related, life, time_of, uids_of_name
 from mfext.clock import age
 from mfext.environment import Home

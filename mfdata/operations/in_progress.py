@@ -6,10 +6,11 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from mfdata.file import File, read_tags
+from mfdata.file import File
 from mfdata.recovery.recovery import claimed_file, worker_folders
 from mfdata.storage.names import WorkerName
 from mfdata.storage.places import Places, target_of_folder
+from mfdata.storage.tags import read_tags
 from mfext.clock import age, is_older
 from mfext.environment import Home
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import Tags, copy, first_tags, new_uid, write_tags
 from mfdata.storage.names import waiting_name
 from mfdata.storage.placement import QUARANTINE, place
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import Tags, first_tags, new_uid, write_tags
 from mfdata.storage.trace import Trace
 from mfext.errors import Conflict, UsageError
+from mfext.fs.copy import copy, hidden_copy
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 #: How long the observer may take to free a name in an incoming directory.
@@ -49,12 +50,8 @@ def _put_new(source: Path, target: Path, *, keep: bool) -> None:
     if not keep:
         place(source, target, QUARANTINE)
         return
-    part = target.with_name(f".metwork-{new_uid()}.tmp")
-    try:
-        copy(source, part, sync=True)
+    with hidden_copy(source, target.parent) as part:
         place(part, target, QUARANTINE)
-    finally:
-        part.unlink(missing_ok=True)
     sync_folder(target.parent)
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mfdata.config import Incoming
-from mfdata.file import uid_of
 from mfdata.intake.directories import external_directories
 from mfdata.operations.backlog import files_on_disk, stored_tags
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places
+from mfdata.storage.tags import uid_of
 from mfdata.storage.trace import Event, events
 from mfext.environment import Home
 

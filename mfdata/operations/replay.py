@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mfdata.file import REPLAY_OF, Tags, read_tags, uid_of
 from mfdata.operations.history import uids_of
 from mfdata.operations.injection import into_queue
 from mfdata.quarantine.quarantine import kept_files
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import REPLAY_OF, Tags, read_tags, uid_of
 from mfdata.storage.trace import Trace, life
 from mfext.errors import MetworkError, UsageError
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import Tags, first_tags, uid_of
 from mfdata.operations.replay import tags_of
 from mfdata.quarantine.quarantine import kept_files
 from mfdata.storage.places import Places
+from mfdata.storage.tags import Tags, first_tags, uid_of
 from mfdata.storage.trace import Event, events, time_of
 from mfdata.switch.identify import CONTENT_TAG_ALIASES, CONTENT_TAGS, ContentTags
 from mfdata.switch.rules import Explained, Rule, RuleSet

@@ -8,12 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata.config import Safety
-from mfdata.file import File, before_entry, read_tags, uid_of
+from mfdata.file import File
 from mfdata.quarantine import quarantine
 from mfdata.recovery.recovery import Recovery
 from mfdata.storage.names import is_delayed, undelayed
 from mfdata.storage.places import Places, Target, target_of_folder
 from mfdata.storage.retag import retag
+from mfdata.storage.tags import before_entry, read_tags, uid_of
 from mfdata.storage.trace import Trace
 from mfext.environment import Home
 from mfext.errors import Conflict, UsageError, nearest

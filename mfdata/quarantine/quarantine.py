@@ -12,12 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mfdata.file import CRASHES, DIED_IN, PUT_BACK, File, Tags, before_entry, discard, forget_sidecar, read_tags, uid_of
+from mfdata.file import File
 from mfdata.quarantine.index import indexed, note
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import renamed
 from mfdata.storage.places import Places, Target, target_of_folder
 from mfdata.storage.retag import retag
+from mfdata.storage.tags import (
+    CRASHES,
+    DIED_IN,
+    PUT_BACK,
+    Tags,
+    before_entry,
+    discard,
+    forget_sidecar,
+    read_tags,
+    uid_of,
+)
 from mfdata.storage.trace import Trace, encoded
 from mfext.clock import age
 from mfext.disk import is_no_room

@@ -20,10 +20,10 @@ from pathlib import Path
 from inotify_simple import flags as inotify_flags
 from inotify_simple import parse_events
 
-from mfdata.file import discard
 from mfdata.queue.protocol import Claim
 from mfdata.storage.names import new_worker_name, time_text, waiting_time, worker_name
 from mfdata.storage.places import LOCK, Places, Target
+from mfdata.storage.tags import discard
 from mfext.clock import age
 from mfext.fs.inotify import new_inotify
 from mfext.supervision.generation import generation

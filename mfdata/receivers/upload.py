@@ -7,9 +7,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import discard, new_uid
 from mfdata.intake.completeness import HIDDEN
 from mfdata.storage.placement import rename_new
+from mfdata.storage.tags import discard, new_uid
 from mfext.fs.lock import takes
 from mfext.fs.sync import begin_sync, sync_folder
 

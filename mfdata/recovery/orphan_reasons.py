@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import File, read_tags, uid_of
+from mfdata.file import File
 from mfdata.quarantine.quarantine import REASON, forget_reason, turn, write_reason
 from mfdata.recovery.sweeper import Sweeper
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places, target_of_folder
+from mfdata.storage.tags import read_tags, uid_of
 from mfext.errors import Conflict
 from mfext.log import get_logger
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mfdata.file import discard
 from mfdata.recovery.sweeper import Sweeper
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import undelayed
 from mfdata.storage.places import Places
+from mfdata.storage.tags import discard
 from mfext.log import get_logger
 
 log = get_logger(__name__)

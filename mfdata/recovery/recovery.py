@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.delivery.transaction import Delivery, remove_transaction
-from mfdata.file import CRASHES, DIED_IN, OWN_COPY, File, Tags, before_entry, read_tags, uid_of
+from mfdata.file import File
 from mfdata.quarantine import quarantine
 from mfdata.storage.folder_listing import folders_in
 from mfdata.storage.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_name
 from mfdata.storage.places import LOCK, Places, Target, target_of_folder
 from mfdata.storage.retag import retag
+from mfdata.storage.tags import CRASHES, DIED_IN, OWN_COPY, Tags, before_entry, read_tags, uid_of
 from mfdata.storage.trace import Trace
 from mfext.clock import is_from_the_future, is_older
 from mfext.fs.lock import takes

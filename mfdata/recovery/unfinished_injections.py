@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import File, decode_tags, discard, forget_sidecar, read_tags, uid_of
+from mfdata.file import File
 from mfdata.recovery.sweeper import Sweeper
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places
+from mfdata.storage.tags import decode_tags, discard, forget_sidecar, read_tags, uid_of
 from mfdata.storage.trace import Trace
 from mfext.log import get_logger
 

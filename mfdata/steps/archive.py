@@ -10,10 +10,10 @@ from itertools import chain
 from pathlib import Path
 
 from mfdata import Done, Failed, File, Step
-from mfdata.file import Tags, has_attribute
 from mfdata.steps.naming import HELP, check_template, if_exists_option, mode_option, written_path
 from mfdata.storage.file_names import LONGEST
 from mfdata.storage.placement import QUARANTINE, REPLACE, other_names, place
+from mfdata.storage.tags import Tags, has_attribute
 from mfext.option import option
 from mfext.section import Section
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mfdata import Done, File, Retry, Step
-from mfdata.file import REPLAY_OF, accepted_at
 from mfdata.steps.wmo_heading import HEAD, Heading, bare, heading_of
+from mfdata.storage.tags import REPLAY_OF, accepted_at
 from mfext.errors import ConfigError
 from mfext.option import option
 from mfext.section import Section

@@ -58,7 +58,7 @@ class Move(Step):
         return Done(to=target, if_exists=if_exists)
 
     def _without_tags(self, file: File) -> Path:
-        from mfdata.file import copy
+        from mfext.fs.copy import copy
 
         made = self.output(fitted(file.uid or "file", LONGEST))
         copy(file.path, made)

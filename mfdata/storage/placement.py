@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.file import ATTRIBUTE, copy, decode_tags, move, new_uid, uid_of
 from mfdata.storage.file_names import LONGEST, marked
+from mfdata.storage.tags import ATTRIBUTE, decode_tags, new_uid, uid_of
+from mfext.fs.copy import hidden_copy, move
 from mfext.fs.sync import sync_folder
 
 #: What becomes of a file whose name is taken: it gets another one, it replaces what is there, or it has failed.
@@ -124,17 +125,12 @@ def _put_new(source: str | Path, target: Path, mark: Path | None) -> bool:
 def _copy_new(source: str | Path, target: Path, mark: Path | None) -> bool:
     if mark and _was_placed(target, mark):
         return True
-    part = target.with_name(f".metwork-{new_uid()}.tmp")
-    try:
-        copy(source, part, sync=True)
+    with hidden_copy(source, target.parent) as part:
         with suppress(OSError):
             os.setxattr(part, ATTRIBUTE, os.getxattr(source, ATTRIBUTE))
         if mark:
             mark.write_text(_identity(part), encoding="ascii")
         done = rename_new(part, target)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(part)
     if done:
         sync_folder(target.parent)
     return done

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mfdata.file import is_own, own_copy, read_tags, write_tags
+from mfdata.storage.tags import is_own, own_copy, read_tags, write_tags
 from mfext.fs.sync import sync_file
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfdata.file import first_tags
+from mfdata.storage.tags import first_tags
 from mfdata.switch.identify import ContentTags
 from mfdata.switch.rules import Match, RuleSet
 from mfdata.switch.switch import rules_of

@@ -14,11 +14,12 @@ from mfdata.batch import BatchStep, outcomes_of
 from mfdata.config import Safety
 from mfdata.delivery.fan_out import name_taken, passed_on
 from mfdata.delivery.transaction import remove_transaction
-from mfdata.file import File, Tags, read_tags
+from mfdata.file import File
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.queue.protocol import Claim, Queue
 from mfdata.recovery.recovery import BATCH, GATHERING
 from mfdata.storage.names import committed_path, prepared_path
+from mfdata.storage.tags import Tags, read_tags
 from mfdata.storage.trace import Trace
 from mfdata.worker.answer_check import wrong_tag
 from mfdata.worker.worker import Worker

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mfdata.file import accepted_at
 from mfdata.outcome import Expired, Failed
 from mfdata.storage.places import Target
+from mfdata.storage.tags import accepted_at
 from mfext.clock import age
 
 

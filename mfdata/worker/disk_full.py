@@ -9,13 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mfdata.delivery.transaction import Delivery, remove_transaction
-from mfdata.file import File, before_entry, read_tags
+from mfdata.file import File
 from mfdata.operations import stalled
 from mfdata.queue.protocol import Claim, Queue
 from mfdata.step import Step
 from mfdata.storage.names import committed_path, prepared_path
 from mfdata.storage.places import Target
 from mfdata.storage.retag import retag
+from mfdata.storage.tags import before_entry, read_tags
 from mfdata.storage.trace import Trace
 
 _LONGEST_PAUSE_S = 30.0

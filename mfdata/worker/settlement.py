@@ -12,7 +12,7 @@ from typing import Any
 from mfdata.config import Safety
 from mfdata.delivery.fan_out import Legs, distinct, is_for_itself, made_events, passed_on, replaced_by, with_free_name
 from mfdata.delivery.transaction import Delivery, Leg, OtherName, remove_transaction
-from mfdata.file import File, Tags, before_entry
+from mfdata.file import File
 from mfdata.outcome import Done, Expired, Hold, Outcome
 from mfdata.quarantine import quarantine
 from mfdata.queue.protocol import Claim, Queue
@@ -20,6 +20,7 @@ from mfdata.step import Step
 from mfdata.storage.names import delayed_name, prepared_path
 from mfdata.storage.places import Target
 from mfdata.storage.retag import retag
+from mfdata.storage.tags import Tags, before_entry
 from mfdata.storage.trace import Trace
 from mfdata.worker.retry_policy import Decision, Delay, Divert, Drop, HandOver, Keep, decide, policy_of
 

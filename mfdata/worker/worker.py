@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from mfdata.config import Safety, StepConfig
 from mfdata.delivery.fan_out import name_taken
-from mfdata.file import File, read_tags
+from mfdata.file import File
 from mfdata.outcome import Failed, Outcome
 from mfdata.queue.protocol import Claim, Queue
 from mfdata.step import Step
+from mfdata.storage.tags import read_tags
 from mfdata.storage.trace import Trace
 from mfdata.worker.answer_check import Answers, wrong_tag
 from mfdata.worker.disk_full import DiskFull, one_line

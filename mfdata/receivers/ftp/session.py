@@ -23,7 +23,6 @@ from pyftpdlib.ioloop import AsyncChat  # first: it silences what importing asyn
 # isort: split
 from pyftpdlib.handlers.ftp.control import FTPHandler
 
-from mfdata.file import discard
 from mfdata.receivers.ftp.data_channel import BROKE_OFF, UploadChannel, answer_for
 from mfdata.receivers.ftp.folder import Folder
 from mfdata.receivers.ftp.login import LoginControl
@@ -32,6 +31,7 @@ from mfdata.receivers.ftp.received import Memories, Memory
 from mfdata.receivers.upload import PREFIX, Upload
 from mfdata.storage.file_names import LONGEST, marked
 from mfdata.storage.placement import rename_new
+from mfdata.storage.tags import discard
 from mfext.fs.sync import sync_folder
 from mfext.log import get_logger
 

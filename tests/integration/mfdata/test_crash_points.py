@@ -11,12 +11,12 @@ import pytest
 
 from mfdata import Done, Failed, File, Output, Step
 from mfdata.config import Safety, StepConfig
-from mfdata.file import first_tags, new_uid, read_tags, write_tags
 from mfdata.outcome import Expired
 from mfdata.queue.local import LocalQueue
 from mfdata.recovery.recovery import Recovery
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace
 from mfdata.worker.worker import Worker
 from mfext.environment import Home

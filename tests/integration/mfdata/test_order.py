@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid, write_tags
 from mfdata.queue.local import LocalQueue
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import first_tags, new_uid, write_tags
 from mfext.environment import Home
 from mfext.testing import temporary_home
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from mfdata import Done, Failed, File, Output, Retry, Step
-from mfdata.file import PUT_BACK
 from mfdata.outcome import Outcome
+from mfdata.storage.tags import PUT_BACK
 
 
 class Main(Step):

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from mfdata.config import Incoming, Safety
-from mfdata.file import discard, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.intake.directories import ExternalDirectory
 from mfdata.intake.intake import Intake
 from mfdata.module import MODULE
@@ -23,6 +22,7 @@ from mfdata.operations.tail import Wanted, follow
 from mfdata.quarantine.quarantine import keep
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import discard, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.storage.trace import Trace, events
 from mfext.commands.cli import run
 from mfext.configuration.module_config import module_config

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 
 from mfdata.config import Incoming, Safety
-from mfdata.file import ATTRIBUTE, copy, read_tags, uid_of
 from mfdata.intake.completeness import Verdict
 from mfdata.intake.directories import ExternalDirectory
 from mfdata.intake.intake import Closed, Intake
 from mfdata.operations.inventory import inventory
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import ATTRIBUTE, read_tags, uid_of
 from mfdata.storage.trace import Event, Trace, events
 from mfext.environment import Home
+from mfext.fs.copy import copy
 from mfext.testing import temporary_home
 
 SWITCH = Target("switch", "main")

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid, read_tags, write_tags
 from mfdata.module import MODULE
 from mfdata.operations.inventory import inventory
 from mfdata.queue.local import WorkerFolder
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import events
 from mfext.environment import Home, child_variables
 from mfext.lifecycle.last_good import remember

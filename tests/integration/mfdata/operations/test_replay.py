@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from mfdata.file import first_tags, new_uid, read_tags, write_tags
 from mfdata.operations.inventory import inventory
 from mfdata.quarantine.quarantine import keep
 from mfdata.steps.archive import tags_text
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace, life
 from mfext.commands.cli import run
 from mfext.environment import Home

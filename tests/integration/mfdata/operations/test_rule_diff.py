@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from mfdata.file import first_tags, new_uid
 from mfdata.module import MODULE
 from mfdata.steps.archive import tags_text
 from mfdata.storage.places import Places
+from mfdata.storage.tags import first_tags, new_uid
 from mfdata.storage.trace import Trace
 from mfdata.switch.switch import published
 from mfext.commands.cli import run

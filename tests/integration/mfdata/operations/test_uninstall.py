@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.module import MODULE
 from mfdata.operations.uninstall import after_uninstall
 from mfdata.quarantine.quarantine import kept_files
 from mfdata.queue.delayed import Delays
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import LOCK, Places, Target
+from mfdata.storage.tags import Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.storage.trace import life
 from mfext.configuration.module_config import module_config
 from mfext.testing import temporary_home

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.operations.inventory import inventory
 from mfdata.quarantine.quarantine import (
     Kept,
@@ -30,6 +29,7 @@ from mfdata.quarantine.quarantine import (
 from mfdata.recovery.orphan_reasons import OrphanReasons
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import PUT_BACK, Tags, first_tags, new_uid, read_tags, uid_of, write_tags
 from mfdata.storage.trace import Trace, events
 from mfext.errors import Conflict
 from mfext.testing import temporary_home

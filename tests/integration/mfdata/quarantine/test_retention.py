@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import first_tags, new_uid, uid_of, write_tags
 from mfdata.quarantine.quarantine import REASON, keep, kept_files
 from mfdata.quarantine.retention import Expiry
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import first_tags, new_uid, uid_of, write_tags
 from mfdata.storage.trace import Trace, events
 from mfext.testing import temporary_home, wait_until
 from tests.integration.mfdata.intake.test_observer import Observer

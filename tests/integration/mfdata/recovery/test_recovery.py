@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from mfdata import file
-from mfdata.file import OWN_COPY, Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.operations.crashes import deaths
 from mfdata.quarantine import quarantine
 from mfdata.recovery.housekeeping import Guardian
 from mfdata.recovery.orphan_tags import OrphanTags
 from mfdata.recovery.recovery import KILLED, Recovery
+from mfdata.storage import tags
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import LOCK, Places, Target
+from mfdata.storage.tags import OWN_COPY, Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace, life
+from mfext.fs.copy import copy
 from mfext.supervision.exits import Exit, note_exit
 from mfext.supervision.generation import generation, lock_file
 from mfext.testing import temporary_home
@@ -229,13 +230,12 @@ def test_an_own_copy_is_on_disk_before_it_takes_the_place_of_the_file(
     path = claimed_by_a_dead_worker(places, new_uid())
     (places.home.path / "other").hardlink_to(path)
     synced: list[bool] = []
-    copy = file.copy
 
     def seen(source: Path, target: Path, *, sync: bool = False) -> None:
         synced.append(sync)
         copy(source, target, sync=sync)
 
-    monkeypatch.setattr(file, "copy", seen)
+    monkeypatch.setattr(tags, "copy", seen)
     assert Recovery(places, Trace(places.home, "observer"), max_crashes=3, durable=True).recover() == 1
     assert synced == [True]
 

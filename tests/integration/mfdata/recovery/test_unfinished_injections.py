@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mfdata.file import read_tags
 from mfdata.operations.injection import into_queue
 from mfdata.operations.inventory import inventory
 from mfdata.recovery.unfinished_injections import UnfinishedInjections
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import read_tags
 from mfdata.storage.trace import Trace, events
 from mfext.testing import temporary_home
 from tests.integration.mfdata.operations.test_uninstall import without_attributes

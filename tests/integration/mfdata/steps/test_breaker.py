@@ -14,9 +14,9 @@ import pytest
 
 from mfdata import Done, File, Hold, Retry
 from mfdata.config import StepConfig
-from mfdata.file import first_tags
 from mfdata.outcome import Outcome
 from mfdata.steps.ftpsend import FtpSend, FtpSendKeys
+from mfdata.storage.tags import first_tags
 from mfext.circuit_breaker import Breaker, BreakerKeys, open_breakers
 from mfext.environment import Home
 from mfext.testing import temporary_home

@@ -14,8 +14,8 @@ import pytest
 
 from mfdata import Done, File
 from mfdata.config import StepConfig
-from mfdata.file import REPLAY_OF, Tags, first_tags, new_uid
 from mfdata.steps.dedup import Dedup, DedupKeys
+from mfdata.storage.tags import REPLAY_OF, Tags, first_tags, new_uid
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from mfext.testing import temporary_home

@@ -18,10 +18,10 @@ import pytest
 
 from mfdata import Done, Failed, File, Retry
 from mfdata.config import StepConfig
-from mfdata.file import first_tags
 from mfdata.outcome import Outcome
 from mfdata.steps.ftpsend import FtpSend, FtpSendKeys
 from mfdata.steps.naming import temporary_name
+from mfdata.storage.tags import first_tags
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from mfext.testing import wait_until

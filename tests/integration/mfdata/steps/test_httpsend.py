@@ -14,10 +14,10 @@ import pytest
 
 from mfdata import Done, Failed, File, Retry
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid
 from mfdata.outcome import Hold, Outcome
 from mfdata.steps.http_session import Answer
 from mfdata.steps.httpsend import HttpSend, HttpSendKeys, answer_outcome
+from mfdata.storage.tags import first_tags, new_uid
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from tests.integration.mfdata.ftp_server import certificate, context_of

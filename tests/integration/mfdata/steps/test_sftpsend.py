@@ -13,9 +13,9 @@ import pytest
 
 from mfdata import Done, Failed, File, Retry
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid
 from mfdata.outcome import Hold, Outcome
 from mfdata.steps.sftpsend import SftpSend, SftpSendKeys
+from mfdata.storage.tags import first_tags, new_uid
 from mfext.environment import Home
 from mfext.errors import ConfigError
 from tests.integration.mfdata.sftp_server import PASSWORD, USER, SftpServer, sftp_server

@@ -9,10 +9,10 @@ import pytest
 
 from mfdata import Done, Failed, File
 from mfdata.config import StepConfig
-from mfdata.file import first_tags, new_uid
 from mfdata.module import MODULE
 from mfdata.outcome import Outcome
 from mfdata.storage.places import Places
+from mfdata.storage.tags import first_tags, new_uid
 from mfdata.switch.rules import parse_condition, parse_rules
 from mfdata.switch.switch import MAX_RULES, Published, Switch, published, rules_of, slow_rules
 from mfext.configuration.module_config import module_config

@@ -13,13 +13,13 @@ import pytest
 from mfdata import BatchStep, Done, Failed, File, Output, Retry
 from mfdata.batch import BatchOutcome
 from mfdata.config import Safety, StepConfig
-from mfdata.file import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.operations.inventory import inventory
 from mfdata.outcome import Outcome
 from mfdata.queue.local import LocalQueue
 from mfdata.recovery.recovery import Recovery
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace, life
 from mfdata.worker.batch_worker import BatchWorker
 from mfext.environment import Home

@@ -12,7 +12,6 @@ import pytest
 
 from mfdata import Done, Failed, File, Retry, Step
 from mfdata.config import Safety, StepConfig
-from mfdata.file import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.operations.inventory import inventory
 from mfdata.operations.stalled import held_up
 from mfdata.outcome import Hold, Outcome
@@ -20,6 +19,7 @@ from mfdata.quarantine import quarantine
 from mfdata.queue.local import LocalQueue
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import Tags, first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace, life
 from mfdata.worker.worker import Worker
 from mfext.mainloop import Mainloop

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mfdata.file import first_tags, new_uid
 from mfdata.operations.rule_diff import Came, compared, verdict
+from mfdata.storage.tags import first_tags, new_uid
 from mfdata.switch.rules import Rule, RuleSet, parse_condition, parse_rules
 
 STEPS = {"p/a", "p/b", "p/c"}

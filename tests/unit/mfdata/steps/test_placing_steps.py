@@ -15,7 +15,6 @@ import pytest
 from mfdata import Done, Failed, File, Step
 from mfdata.config import Safety, StepConfig
 from mfdata.delivery.transaction import remove_transaction
-from mfdata.file import ATTRIBUTE, first_tags, new_uid, read_tags, write_tags
 from mfdata.quarantine import quarantine
 from mfdata.queue.local import LocalQueue
 from mfdata.steps.archive import Archive
@@ -25,6 +24,7 @@ from mfdata.steps.move import Move
 from mfdata.storage import placement as placing_functions
 from mfdata.storage.names import prepared_path, waiting_name
 from mfdata.storage.places import Places, Target
+from mfdata.storage.tags import ATTRIBUTE, first_tags, new_uid, read_tags, write_tags
 from mfdata.storage.trace import Trace, life
 from mfdata.testing import Result, run_step
 from mfdata.worker.worker import Worker

@@ -72,3 +72,18 @@ def test_a_transaction_lies_beside_its_file() -> None:
     claimed = Path("/work/1-2/5-1-2-x.commit")  # a file may be called so
     assert names.prepared_path(claimed) == Path("/work/1-2/5-1-2-x.commit.tx")
     assert names.claimed_path(names.committed_path(claimed)) == claimed
+
+
+@given(st.binary(max_size=255))
+def test_a_waiting_name_is_plain_short_and_sortable(basename: bytes) -> None:
+    first, second = names.waiting_name(basename, 3), names.waiting_name(basename, 4)
+    assert first.isascii()
+    assert "/" not in first
+    assert len(first) <= 220
+    assert first < second
+
+
+def test_waiting_names_of_one_priority_are_in_order_of_time() -> None:
+    given_names = [names.waiting_name(b"z", 5) for _ in range(200)]
+    assert [name[:18] for name in given_names] == sorted(name[:18] for name in given_names)
+    assert len(set(given_names)) == 200

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mfdata.file import PUT_BACK, Tags, accepted_at, first_tags
 from mfdata.outcome import Expired, Failed
 from mfdata.storage.places import Target
+from mfdata.storage.tags import PUT_BACK, Tags, accepted_at, first_tags
 from mfdata.worker.deadline import Deadline
 
 STEP = Target("p", "main")
