@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mfext.environment import Home
+from mfext.environment import Home, home_of
 from mfext.errors import MetworkError, PluginError, UsageError, nearest, raise_all
+from mfext.module import module_names
 from mfext.plugin.manifest import Plugin, load_plugin
 
 if TYPE_CHECKING:
@@ -79,8 +81,19 @@ def find(which: str, places: Sequence[Installed]) -> Installed:
     if len(found) > 1:
         raise UsageError(f'several plugins are called "{which}"', expected=" or ".join(str(one.place) for one in found))
     if not found:
-        raise UsageError(f'the plugin "{which}" is not installed', mend=nearest(which, {one.name for one in places}))
+        mend = _elsewhere(which, places) or nearest(which, {one.name for one in places})
+        raise UsageError(f'the plugin "{which}" is not installed', mend=mend)
     return found[0]
+
+
+def _elsewhere(which: str, places: Sequence[Installed]) -> str:
+    """A hint at the module in whose home, other than that of *places*, a plugin *which* is installed; '' = none."""
+    for name in module_names():
+        entry = home_of(name).plugins / which
+        # Others may well not look into that home.
+        if os.path.lexists(entry) and entry not in [one.place for one in places]:
+            return f'It is a plugin of {name}: "metwork shell {name}".'
+    return ""
 
 
 def chosen(which: str, home: Home, module: Module) -> tuple[Plugin, bool]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mfext.configuration.inifile import layered
 from mfext.environment import Home, software_of
 from mfext.errors import ConfigError, Conflict, InternalError, MetworkError, NotAllowed, UsageError, nearest
+from mfext.module import module_names
 from mfext.option import option
 from mfext.plugin.author.secrets_policy import Values, secrets_of, write_override
 from mfext.plugin.general import General, name_fault
@@ -70,7 +71,9 @@ def load_template(name: str, module: str) -> Template:
         UsageError: there is none.
     """
     if name not in _names(module):
-        raise UsageError(f'{module} has no template "{name}"', mend=nearest(name, _names(module)))
+        others = [other for other in module_names() if name in _names(other)]
+        mend = f'{others[0]} has one: "metwork shell {others[0]}".' if others else nearest(name, _names(module))
+        raise UsageError(f'{module} has no template "{name}"', mend=mend)
     return _load(name, module)
 
 

@@ -312,6 +312,26 @@ def test_uninstalling_a_dev_link_leaves_the_files_of_the_developer(home: Home, s
     assert (status, message) == (2, 'the plugin "one" is not installed. Known: switch.\n')
 
 
+def test_a_plugin_and_a_template_of_another_module_are_called_so(
+    home: Home, said: Said, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _plugin(tmp_path / "one")
+    said("develop", str(folder))
+    monkeypatch.setenv("MFMODULE", "MFSERV")
+    # A name without a "/" in a folder that has such a folder would be that one.
+    monkeypatch.chdir(home.path)
+    for command in ("info", "check", "uninstall"):
+        assert said(command, "one") == (
+            2,
+            "",
+            'the plugin "one" is not installed. It is a plugin of mfdata: "metwork shell mfdata".\n',
+        )
+    assert said("check", str(folder))[0] == 4
+    assert "this is a plugin of mfdata; expected one of mfserv" in said("develop", str(folder))[2]
+    status, _, message = said("create", "--template=ftpsend", "two")
+    assert (status, message) == (2, 'mfserv has no template "ftpsend". mfdata has one: "metwork shell mfdata".\n')
+
+
 def test_an_installed_folder_is_removed(home: Home, said: Said) -> None:
     home.plugins.mkdir(parents=True)
     _plugin(home.plugins / "one")
