@@ -34,7 +34,7 @@ GATES = {
 REMOVERS = {
     "mfdata/storage/tags.py": "files: discard is the one place where a file ends; parts of copies",
     "mfdata/delivery/transaction.py": "transactions and the tags beside them",
-    "mfdata/queue/local.py": "the lock and the folder of a worker that leaves",
+    "mfdata/queue/worker_folder.py": "the lock and the folder of a worker that leaves",
     "mfdata/quarantine/quarantine.py": "the reason beside a file",
     "mfdata/recovery/recovery.py": "what a dead worker left unfinished",
     "mfdata/intake/copy_in.py": "what stands for a file while it is copied in, and its source once the copy is safe",
@@ -63,8 +63,8 @@ ROOMS = {
         "mfext/fs mfext/lifecycle mfext/metrics mfext/plugin"
     ),
     "mfdata/operations": (
-        "mfdata mfdata/intake mfdata/quarantine mfdata/receivers/ftp mfdata/receivers/http mfdata/recovery "
-        "mfdata/storage mfdata/switch mfext mfext/fs mfext/lifecycle mfext/metrics mfext/supervision"
+        "mfdata mfdata/intake mfdata/quarantine mfdata/queue mfdata/receivers/ftp mfdata/receivers/http "
+        "mfdata/recovery mfdata/storage mfdata/switch mfext mfext/fs mfext/lifecycle mfext/metrics mfext/supervision"
     ),
     "mfdata/quarantine": "mfdata mfdata/storage mfext mfext/fs",
     "mfdata/queue": "mfdata/storage mfext mfext/fs mfext/supervision",

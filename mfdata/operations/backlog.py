@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mfdata.quarantine.quarantine import REASON, files_with_reason
-from mfdata.recovery.recovery import claimed_files as files_in_hand
-from mfdata.recovery.recovery import worker_folders
+from mfdata.queue.worker_folder import claimed_files as files_in_hand
+from mfdata.queue.worker_folder import worker_folders
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.names import due_time, is_delayed, undelayed, waiting_since, waiting_time
 from mfdata.storage.places import Places, Target, target_of_folder

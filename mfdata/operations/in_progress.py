@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from mfdata.file import File
-from mfdata.recovery.recovery import claimed_file, worker_folders
+from mfdata.queue.worker_folder import claimed_file, worker_folders
 from mfdata.storage.names import WorkerName
 from mfdata.storage.places import Places, target_of_folder
 from mfdata.storage.tags import read_tags

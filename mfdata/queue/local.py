@@ -9,7 +9,6 @@ all that comes, until the kernel says that it dropped some.
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import os
 import time
@@ -21,8 +20,9 @@ from inotify_simple import flags as inotify_flags
 from inotify_simple import parse_events
 
 from mfdata.queue.protocol import Claim
-from mfdata.storage.names import new_worker_name, time_text, waiting_time, worker_name
-from mfdata.storage.places import LOCK, Places, Target
+from mfdata.queue.worker_folder import WorkerFolder
+from mfdata.storage.names import time_text, waiting_time
+from mfdata.storage.places import Places, Target
 from mfdata.storage.tags import discard
 from mfext.clock import age
 from mfext.fs.inotify import new_inotify
@@ -42,28 +42,6 @@ _MISSED_US = 10_000_000
 _EVENTS, _LONGEST_EVENT = 1 << 16, 16 + 256
 #: Events after which only a listing tells what waits.
 _LOST = inotify_flags.Q_OVERFLOW | inotify_flags.IGNORED
-
-
-class WorkerFolder:
-    """The folder of one worker, held by a flock."""
-
-    def __init__(self, parent: Path, under: str = "") -> None:
-        """Make the folder and lock it before anybody can take it for a dead worker's; *under* which generation."""
-        name = worker_name(under)
-        parent.mkdir(parents=True, exist_ok=True)
-        hidden = parent / new_worker_name(name)
-        hidden.mkdir()
-        self._lock = os.open(hidden / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.path = parent / name
-        hidden.rename(self.path)
-
-    def close(self) -> None:
-        """Remove the folder, unless something is still in it: that is for recovery."""
-        if os.listdir(self.path) == [LOCK]:
-            (self.path / LOCK).unlink()
-            self.path.rmdir()
-        os.close(self._lock)
 
 
 class LocalQueue:

@@ -6,7 +6,6 @@ holds the flock of its ``.lock``, and each act is one rename that a successor fi
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import time
@@ -18,13 +17,22 @@ from typing import Any
 from mfdata.delivery.transaction import Delivery, remove_transaction
 from mfdata.file import File
 from mfdata.quarantine import quarantine
-from mfdata.storage.folder_listing import folders_in
+from mfdata.queue.worker_folder import (
+    BATCH,
+    GATHERING,
+    KILLED,
+    MARKS,
+    claimed_files,
+    remove_unfinished_copies,
+    remove_worker_folder,
+    worker_folders,
+)
 from mfdata.storage.names import COMMITTED, PREPARED, WorkerName, claimed_path, waiting_name
 from mfdata.storage.places import LOCK, Places, Target, target_of_folder
 from mfdata.storage.retag import retag
-from mfdata.storage.tags import CRASHES, DIED_IN, OWN_COPY, Tags, before_entry, read_tags, uid_of
+from mfdata.storage.tags import CRASHES, DIED_IN, Tags, before_entry, read_tags, uid_of
 from mfdata.storage.trace import Trace
-from mfext.clock import is_from_the_future, is_older
+from mfext.clock import is_from_the_future
 from mfext.fs.lock import takes
 from mfext.log import get_logger
 from mfext.supervision.exits import Exit, exit_of
@@ -32,16 +40,6 @@ from mfext.supervision.generation import is_over
 
 log = get_logger(__name__)
 
-#: What the guardian leaves in the folder of a worker that it kills: why, as JSON.
-KILLED = "killed"
-#: What a worker leaves in its folder while it has a batch in hand: which of the files killed it cannot be known.
-BATCH = "batch"
-#: The same while the files it has claimed wait for others: none of them can have killed it.
-GATHERING = "gathering"
-#: All that a worker has in its folder besides files.
-_MARKS = (LOCK, KILLED, f".{KILLED}", BATCH, GATHERING)
-#: A folder that its worker has not yet made public after this long is a dead worker's.
-_HIDDEN_FOR_S = 60.0
 _TRY_AGAIN_AFTER_S = 10.0
 #: File times are some milliseconds coarse.
 _COARSE_S = 0.1
@@ -80,7 +78,7 @@ class Recovery:
     def _recover_worker(self, folder: Path, target: Target) -> int:
         """Finish or take back all that is in *folder*, then remove it."""
         cause = _cause_of_death(self._places, folder, target)
-        _remove_copies(folder)
+        remove_unfinished_copies(folder)
         committed = sorted(path for path in folder.iterdir() if path.name.endswith(COMMITTED) and path.is_dir())
         for transaction in committed:
             self._finish(transaction, target)
@@ -100,13 +98,15 @@ class Recovery:
         if fault:
             raise fault
         self._keep_strangers(folder, target)
+        for prepared in [path for path in folder.iterdir() if path.name.endswith(PREPARED)]:
+            remove_transaction(prepared)
         remove_worker_folder(folder)
         return len(claimed) + len(committed)
 
     def _keep_strangers(self, folder: Path, target: Target) -> None:
         """Quarantine what was not claimed under a waiting name: somebody put it into the queue by hand."""
         for path in sorted(folder.iterdir()):
-            if path.name not in _MARKS and not path.name.endswith(PREPARED):
+            if path.name not in MARKS and not path.name.endswith(PREPARED):
                 own = path.rename(path.with_name(waiting_name(os.fsencode(path.name))))
                 reason = f'"{path.name}" was with a dead worker, and is no file that mfdata took in'
                 event = _told("quarantined", {}, path, target) | {"kind": "stranger", "reason": reason}
@@ -148,59 +148,6 @@ class Recovery:
         self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
         told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
         quarantine.keep(self._places, path, target, tags, told, durable=self._durable)
-
-
-def worker_folders(places: Places, target: Target | None = None) -> Iterator[Path]:
-    """The folders of all workers, alive or dead, of *target* or of all steps."""
-    steps = [places.work(target)] if target else folders_in(places.works)
-    for step in steps:
-        for worker in folders_in(step):
-            if not worker.name.startswith(".") or _is_old(worker):
-                yield worker
-
-
-def claimed_file(folder: Path) -> Path | None:
-    """The file that the worker of *folder* has in hand, if any; of a batch, one of them."""
-    return next(claimed_files(folder), None)
-
-
-def claimed_files(folder: Path) -> Iterator[Path]:
-    """All files that the worker of *folder* has in hand."""
-    with suppress(FileNotFoundError):
-        yield from (path for path in folder.iterdir() if _is_claimed(path))
-
-
-def remove_worker_folder(folder: Path) -> None:
-    """Remove a worker's folder in which no file is left; the lock goes last: a successor may end this.
-
-    Raises:
-        OSError: there is something in it that is not the worker's own.
-    """
-    for path in folder.iterdir():
-        if path.name.endswith(PREPARED):
-            remove_transaction(path)
-        elif path.name in _MARKS and path.name != LOCK:
-            path.unlink()
-    if left := [name for name in os.listdir(folder) if name != LOCK]:
-        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(folder / left[0]))
-    with suppress(FileNotFoundError):
-        (folder / LOCK).unlink()
-    folder.rmdir()
-
-
-def _is_claimed(path: Path) -> bool:
-    # All waiting names begin with the digit of their priority.
-    return path.name[0].isdigit() and not _is_copy(path) and not path.is_dir()
-
-
-def _is_copy(path: Path) -> bool:
-    """Whether *path* was about to take the place of the file beside it; a producer's file may be called so as well."""
-    return path.name.endswith(OWN_COPY) and path.with_name(path.name.removesuffix(OWN_COPY)).exists()
-
-
-def _remove_copies(folder: Path) -> None:
-    for path in [path for path in folder.iterdir() if _is_copy(path)]:
-        path.unlink()
 
 
 @contextmanager
@@ -267,9 +214,3 @@ def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
 def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
     name = File(path, tags).basename
     return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
-
-
-def _is_old(folder: Path) -> bool:
-    with suppress(FileNotFoundError):
-        return WorkerName.parsed(folder.name).is_new and is_older(folder.stat().st_mtime, _HIDDEN_FOR_S)
-    return False

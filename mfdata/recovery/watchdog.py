@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from mfdata.recovery.recovery import KILLED, claimed_file
+from mfdata.queue.worker_folder import KILLED, claimed_file
 from mfdata.storage.folder_listing import Names, settled_mtime
 from mfdata.storage.names import WorkerName
 from mfdata.storage.places import LOCK, Places, Target, target_of_folder

@@ -17,7 +17,7 @@ from mfdata.delivery.transaction import remove_transaction
 from mfdata.file import File
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.queue.protocol import Claim, Queue
-from mfdata.recovery.recovery import BATCH, GATHERING
+from mfdata.queue.worker_folder import BATCH, GATHERING
 from mfdata.storage.names import committed_path, prepared_path
 from mfdata.storage.tags import Tags, read_tags
 from mfdata.storage.trace import Trace

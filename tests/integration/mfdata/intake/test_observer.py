@@ -17,7 +17,7 @@ import pytest
 from mfdata.config import StepConfig
 from mfdata.module import MODULE
 from mfdata.operations.inventory import inventory
-from mfdata.queue.local import WorkerFolder
+from mfdata.queue.worker_folder import WorkerFolder
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import Places, Target
 from mfdata.storage.tags import first_tags, new_uid, read_tags, write_tags

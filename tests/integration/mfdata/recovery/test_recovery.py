@@ -13,9 +13,10 @@ import pytest
 
 from mfdata.operations.crashes import deaths
 from mfdata.quarantine import quarantine
+from mfdata.queue.worker_folder import KILLED
 from mfdata.recovery.housekeeping import Guardian
 from mfdata.recovery.orphan_tags import OrphanTags
-from mfdata.recovery.recovery import KILLED, Recovery
+from mfdata.recovery.recovery import Recovery
 from mfdata.storage import tags
 from mfdata.storage.names import waiting_name
 from mfdata.storage.places import LOCK, Places, Target
