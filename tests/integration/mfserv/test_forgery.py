@@ -76,6 +76,28 @@ KINDS = {
     "later": ("app = main:app\ninterface = asgi\nasync = only", ASGI),
     "proxy": ("upstream = http://127.0.0.1:@PORT@", ""),
 }
+#: A server that changes to whatever protocol it is asked for, and takes what follows for requests.
+EAGER = """
+import http.server, sys
+
+class Eager(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        if protocol := self.headers.get("Upgrade"):
+            self.send_response(101)
+            self.send_header("Connection", "upgrade")
+            self.send_header("Upgrade", protocol)
+            self.end_headers()
+            return
+        found = str(self.headers).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(found)))
+        self.end_headers()
+        self.wfile.write(found)
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Eager).serve_forever()
+"""
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
@@ -270,3 +292,27 @@ def test_an_execute_request_may_have_trailers_and_they_are_dropped(serv: Serv, b
                 found.begin()
                 answer = found.read()
     assert "evil" not in json.dumps(told(serv, answer))
+
+
+@pytest.mark.parametrize("protocol", ["h2c", "other", "h2c, websocket", "websocket"])
+def test_nothing_passes_the_router_behind_a_change_of_protocol(new_serv: Callable[[str], Serv], protocol: str) -> None:
+    serv = new_serv("")
+    (serv.folder / "eager").mkdir()
+    write_plugin(serv.folder / "eager", "cmd = {PYTHON} main.py {PORT}", EAGER)
+    serv.develop(serv.folder / "eager")
+    wait_until(lambda: serv.service.get("/eager/").status == 200, what="the app")
+    asked = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {protocol}\r\nHTTP2-Settings: AAMAAABk\r\n"
+    asked += "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    behind = "".join(f"{name}: {value}\r\n" for name, value in small(FORGED).items() if name.startswith("x-"))
+    with socket.create_connection(("127.0.0.1", serv.port), timeout=60) as connection:
+        connection.sendall(f"GET /eager/ HTTP/1.1\r\nHost: a\r\n{asked}\r\n".encode())
+        with http.client.HTTPResponse(connection) as answer:
+            answer.begin()
+            answer.read()
+            assert answer.status == (502 if protocol == "websocket" else 200)
+        connection.sendall(f"GET /eager/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{behind}\r\n".encode())
+        with http.client.HTTPResponse(connection) as answer:
+            answer.begin()
+            found = answer.read().decode().replace("X-Other: evil", "").replace("x-other: evil", "")
+    assert "evil" not in found
+    assert "6.6.6.6" not in found
