@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 import tarfile
 import zipfile
@@ -28,10 +29,14 @@ _ENCRYPTED = 0x1
 #: Others are not read in bounded memory.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DOS_FOLDER = 0x10
+#: File types of Unix, as a zip file lists them where its maker knew them.
+_UNIX_PIPE, _UNIX_FILE = 0o1, 0o10
 #: What GNU tar notes of an archive, which is none of the files in it: its label (-V), and names of a folder (-g).
 _NOTES = (b"V", b"D")
 #: The rest of a file that began in another volume (-M).
 _CONTINUED = b"M"
+#: The beginning of one record of a pax header: the length of all of it, and its name.
+_RECORD = re.compile(rb"([0-9]{1,20}) [^=]+=")
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ class Untar(Unarchive):
     """tar, not compressed: a compressed one is uncompressed by another step before."""
 
     def members(self, source: BinaryIO) -> Iterator[Member]:
-        with tarfile.open(fileobj=source, mode="r:") as archive:
+        with tarfile.open(fileobj=source, mode="r:", tarinfo=_WholeInfo) as archive:
             while (info := archive.next()) is not None:
                 # It remembers all that it has met.
                 archive.members = []  # type: ignore[attr-defined]
@@ -154,6 +159,33 @@ class Untar(Unarchive):
                 elif not info.isdir() and info.type not in _NOTES:
                     self.skip(info.name)
             _check_end(source, archive.offset)
+
+
+class _WholeInfo(tarfile.TarInfo):
+    """What a tar file says of a member, where all of it can be read.
+
+    Python's own reader of extended headers ends at the first record that it cannot read, and goes on with another name
+    or size of the file.
+    """
+
+    def _proc_pax(self, tarfile: tarfile.TarFile) -> tarfile.TarInfo:
+        source = tarfile.fileobj
+        assert source is not None
+        begins = source.tell()
+        _check_records(source.read(self.size), begins)
+        source.seek(begins)
+        return super()._proc_pax(tarfile)  # type: ignore[misc, no-any-return]
+
+
+def _check_records(records: bytes, begins: int) -> None:
+    """Make sure that pax *records*, which stand at the byte *begins*, are what they say (POSIX, pax)."""
+    at = 0
+    while at < len(records) and records[at:].strip(b"\0"):
+        match = _RECORD.match(records, at)
+        ends = at + int(match[1]) if match else 0
+        if not match or ends <= match.end() - 1 or records[ends - 1 : ends] != b"\n":
+            raise Unreadable(f"the extended header at byte {begins} is damaged")
+        at = ends
 
 
 def _check_end(source: BinaryIO, offset: int) -> None:
@@ -182,8 +214,8 @@ class Unzip(Unarchive):
             for info in archive.infolist():
                 if _is_folder(info):
                     continue
-                # The file type of Unix, if its maker told one: 0o100000 is a regular file.
-                if (info.external_attr >> 28) not in (0, 0o10):
+                # What zip read from its standard input, it lists as the pipe that this was.
+                if (info.external_attr >> 28) not in (0, _UNIX_PIPE, _UNIX_FILE):
                     self.skip(info.filename)
                     continue
                 if info.flag_bits & _ENCRYPTED:
@@ -199,7 +231,9 @@ def _is_folder(info: zipfile.ZipInfo) -> bool:
         if info.is_dir():
             raise Unreadable(f"{info.filename!r} in it is a folder with content")
         return False
-    return info.is_dir() or info.filename.endswith("\\") or bool(info.external_attr & _DOS_FOLDER)
+    if info.is_dir() or info.filename.endswith("\\"):
+        return True
+    return bool(info.external_attr & _DOS_FOLDER) and info.external_attr >> 28 != _UNIX_FILE
 
 
 class _BoundedReads:

@@ -120,8 +120,8 @@ class Uncompress(Step):
 
     #: The format, for people.
     kind: ClassVar[str]
-    #: How every member starts.
-    magic: ClassVar[bytes]
+    #: How a member may start; all are equally long.
+    magic: ClassVar[tuple[bytes, ...]]
     #: What a suffix becomes.
     suffixes: ClassVar[Mapping[str, str]]
     decompressor: ClassVar[Callable[[], Decompressor]]
@@ -156,7 +156,7 @@ class Ungzip(Uncompress):
     """gzip (RFC 1952), of one or several members."""
 
     kind = "gzip"
-    magic = b"\x1f\x8b"
+    magic = (b"\x1f\x8b",)
     suffixes: ClassVar[Mapping[str, str]] = {".gz": "", ".tgz": ".tar", ".taz": ".tar", ".z": ""}
     decompressor = Gunzip
 
@@ -165,7 +165,7 @@ class Unbzip2(Uncompress):
     """bzip2, of one or several streams."""
 
     kind = "bzip2"
-    magic = b"BZh"
+    magic = (b"BZh",)
     suffixes: ClassVar[Mapping[str, str]] = {".bz2": "", ".bz": "", ".tbz": ".tar", ".tbz2": ".tar"}
     decompressor = bz2.BZ2Decompressor
 
@@ -174,7 +174,7 @@ class Unxz(Uncompress):
     """xz, of one or several streams."""
 
     kind = "xz"
-    magic = b"\xfd7zXZ\x00"
+    magic = (b"\xfd7zXZ\x00",)
     suffixes: ClassVar[Mapping[str, str]] = {".xz": "", ".txz": ".tar"}
 
     @staticmethod
@@ -186,7 +186,8 @@ class Unzstd(Uncompress):
     """zstd (RFC 8878), of one or several frames."""
 
     kind = "zstd"
-    magic = b"\x28\xb5\x2f\xfd"
+    #: A frame, or one of the sixteen types of frames that are to be passed over: pzstd begins with one.
+    magic = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
     suffixes: ClassVar[Mapping[str, str]] = {".zst": "", ".zstd": "", ".tzst": ".tar"}
     decompressor = Zstd
 
@@ -200,7 +201,9 @@ def shorter_name(name: str, suffixes: Mapping[str, str]) -> str:
     return name
 
 
-def uncompressed(source: BinaryIO, kind: str, magic: bytes, new: Callable[[], Decompressor]) -> Iterator[bytes]:
+def uncompressed(
+    source: BinaryIO, kind: str, magic: tuple[bytes, ...], new: Callable[[], Decompressor]
+) -> Iterator[bytes]:
     """The content of *source* in chunks, all members one after the other; zeros behind a member are padding.
 
     Raises:
@@ -216,7 +219,7 @@ def uncompressed(source: BinaryIO, kind: str, magic: bytes, new: Callable[[], De
             data = b"" if member.eof or not member.needs_input else source.read(CHUNK)
             if not data and member.needs_input and not member.eof:
                 raise Unreadable(f"it is cut off: the {kind} data ends in the middle")
-        data = _after_padding(member.unused_data, source, len(magic))
+        data = _after_padding(member.unused_data, source, len(magic[0]))
         if data and not data.startswith(magic):
             raise Unreadable(f"something that is not {kind} data stands behind its end")
 

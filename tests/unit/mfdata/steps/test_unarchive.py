@@ -210,6 +210,26 @@ def test_what_gnu_tar_notes_of_an_archive_is_passed_over(form: str, words: list[
     assert contents(run(Untar, tmp_path, data)) == [("a", b"1")]
 
 
+@pytest.mark.parametrize("place", [0, 2, -1])
+def test_a_tar_with_a_damaged_extended_header_is_refused(place: int, tmp_path: Path) -> None:
+    name = "n" * 150
+    (tmp_path / name).write_bytes(b"1")
+    data = bytearray(gnu_tar(tmp_path, "--format=posix", name))
+    size = int(data[124:135], 8)
+    assert contents(run(Untar, tmp_path, bytes(data))) == [(name, b"1")]
+    data[tarfile.BLOCKSIZE + place % size] = ord("x")
+    assert "damaged" in reason_of(run(Untar, tmp_path, bytes(data)))
+
+
+def test_a_tar_whose_size_in_the_extended_header_is_damaged_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sparse").write_bytes(b"1")
+    os.truncate(tmp_path / "sparse", 1 << 20)
+    data = bytearray(gnu_tar(tmp_path, "--format=posix", "--sparse", "--sparse-version=0.1", "sparse"))
+    place = data.index(b"GNU.sparse.size") - 3
+    data[place] = ord("O")
+    assert "damaged" in reason_of(run(Untar, tmp_path, bytes(data)))
+
+
 def test_the_rest_of_a_file_from_another_volume_is_refused(tmp_path: Path) -> None:
     info = tarfile.TarInfo("rest")
     info.type = b"M"
@@ -301,6 +321,24 @@ def test_folders_as_old_net_writes_them_are_folders(tmp_path: Path) -> None:
         archive.writestr("data\\deep\\a.txt", b"1")
         archive.writestr("empty", b"")
     assert contents(run(Unzip, tmp_path, made.getvalue())) == [("a.txt", b"1"), ("empty", b"")]
+
+
+def test_an_empty_file_that_unix_calls_a_file_is_no_folder(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        info = zipfile.ZipInfo("empty")
+        info.external_attr = 0o100644 << 16 | 0x10
+        archive.writestr(info, b"")
+    assert contents(run(Unzip, tmp_path, made.getvalue())) == [("empty", b"")]
+
+
+def test_what_zip_read_from_its_standard_input_is_a_file(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        info = zipfile.ZipInfo("-")
+        info.external_attr = 0o010600 << 16
+        archive.writestr(info, b"1")
+    assert contents(run(Unzip, tmp_path, made.getvalue())) == [("-", b"1")]
 
 
 @both

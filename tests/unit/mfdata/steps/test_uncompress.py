@@ -147,7 +147,7 @@ def test_memory_does_not_grow_with_the_file() -> None:
     source = io.BytesIO(gzip.compress(b"\0" * 100_000_000))
     tracemalloc.start()
     try:
-        assert sum(map(len, uncompressed(source, "gzip", b"\x1f\x8b", Gunzip))) == 100_000_000
+        assert sum(map(len, uncompressed(source, "gzip", (b"\x1f\x8b",), Gunzip))) == 100_000_000
         assert tracemalloc.get_traced_memory()[1] < 8 * CHUNK
     finally:
         tracemalloc.stop()
@@ -181,7 +181,7 @@ def test_the_suffix_is_taken_off(name: str, shorter: str) -> None:
 @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=4), st.integers(0, 9))
 def test_whatever_is_compressed_comes_out(members: list[bytes], level: int) -> None:
     data = b"".join(gzip.compress(member, level) for member in members)
-    assert b"".join(uncompressed(io.BytesIO(data), "gzip", b"\x1f\x8b", Gunzip)) == b"".join(members)
+    assert b"".join(uncompressed(io.BytesIO(data), "gzip", (b"\x1f\x8b",), Gunzip)) == b"".join(members)
 
 
 @pytest.mark.parametrize("size", [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK])
@@ -190,7 +190,7 @@ def test_no_byte_is_lost_where_chunks_meet(size: int) -> None:
     for level in (0, 6):
         packer = zlib.compressobj(level, wbits=31)
         data = packer.compress(content) + packer.flush()
-        assert b"".join(uncompressed(io.BytesIO(data), "gzip", b"\x1f\x8b", Gunzip)) == content
+        assert b"".join(uncompressed(io.BytesIO(data), "gzip", (b"\x1f\x8b",), Gunzip)) == content
 
 
 def test_without_its_library_a_step_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,3 +198,12 @@ def test_without_its_library_a_step_does_not_start(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(ImportError, match="zstandard"):
         run(Unzstd, tmp_path, data)
+
+
+@pytest.mark.parametrize("number", [0, 15])
+def test_frames_of_zstd_that_are_to_be_passed_over_are(number: int, tmp_path: Path) -> None:
+    passed = bytes([0x50 + number]) + b"\x2a\x4d\x18\x04\0\0\0" + b"1234"
+    frame = zstandard.ZstdCompressor().compress(b"abc")
+    for data, content in ((passed + frame, b"abc"), (frame + passed + frame, b"abcabc"), (frame + passed, b"abc")):
+        assert content_of(run(Unzstd, tmp_path, data), "x") == content
+    assert "cut off" in reason_of(run(Unzstd, tmp_path, frame + passed[:-1]))
