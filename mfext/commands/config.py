@@ -88,8 +88,9 @@ def check(module: str, as_json: bool) -> int:
 
 
 @config.command()
+@JSON
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
-def template(folder: Path) -> None:
+def template(folder: Path, *, as_json: bool) -> None:
     """Bring new keys of the class of the plugin in FOLDER into [custom] of its config.ini, below their help.
 
     What is there stays as it is; keys that have a default are commented.
@@ -102,7 +103,9 @@ def template(folder: Path) -> None:
     plugin = load_plugin(folder, module, home, overridden=False)
     added = bring_new_keys(plugin, home, module, module_config(module, home))
     file = plugin.folder / "config.ini"
-    if added:
+    if as_json:
+        print_json({"file": str(file), "added": list(added)})
+    elif added:
         click.echo(f"INFO : {len(added)} new key(s) in {file}: {', '.join(added)}")
     else:
         click.echo(f"INFO : {file} has all keys")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,7 +29,7 @@ from mfext.module import Module, load_module
 from mfext.owner import check_owner, is_made
 
 if TYPE_CHECKING:
-    from mfext.lifecycle.lifecycle import Prepare
+    from mfext.lifecycle.lifecycle import Prepare, Result
     from mfext.lifecycle.status import Status
 
 TIMEOUT = click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait so long at most.")
@@ -82,15 +82,18 @@ def _provision(target: Target) -> Prepare:
 
 
 @click.command()
+@JSON
 @TIMEOUT
 @click.pass_obj
-def start(target: Target, timeout: float | None) -> int:
+def start(target: Target, timeout: float | None, *, as_json: bool) -> int:
     """Start the module; done when all of it is ready."""
     from mfext.lifecycle import lifecycle
 
     result = lifecycle.start(target.module, target.home, timeout=timeout, prepare=_provision(target))
     name = target.module.name
-    if not result.changed:
+    if as_json:
+        print_json(_facts(target, result))
+    elif not result.changed:
         click.echo(f"{name} is already running")
     elif result.problems:
         click.echo(f"{name} is started, but not all of it runs", err=True)
@@ -100,27 +103,42 @@ def start(target: Target, timeout: float | None) -> int:
 
 
 @click.command()
+@JSON
 @TIMEOUT
 @click.pass_obj
-def stop(target: Target, timeout: float | None) -> None:
+def stop(target: Target, timeout: float | None, *, as_json: bool) -> None:
     """Stop the module; its processes finish what they do, and are killed if that takes longer than they may take."""
     from mfext.lifecycle import lifecycle
 
     result = lifecycle.stop(target.home, timeout=timeout)
-    click.echo(f"{target.module.name} is stopped" if result.changed else f"{target.module.name} is not running")
+    if as_json:
+        print_json(_facts(target, result))
+    else:
+        click.echo(f"{target.module.name} is stopped" if result.changed else f"{target.module.name} is not running")
 
 
 @click.command()
+@JSON
 @TIMEOUT
 @click.pass_obj
-def restart(target: Target, timeout: float | None) -> int:
+def restart(target: Target, timeout: float | None, *, as_json: bool) -> int:
     """Stop the module, then start it."""
     from mfext.lifecycle import lifecycle
 
     result = lifecycle.restart(target.module, target.home, timeout=timeout, prepare=_provision(target))
-    if not result.problems:
+    if as_json:
+        print_json(_facts(target, result))
+    elif not result.problems:
         click.echo(f"{target.module.name} is started anew")
     return report(result.problems)
+
+
+def _facts(target: Target, result: Result) -> dict[str, Any]:
+    return {
+        "module": target.module.name,
+        "changed": result.changed,
+        "problems": [problem.message for problem in result.problems],
+    }
 
 
 @click.command()
@@ -173,13 +191,17 @@ def _watched_status(target: Target, form: Form) -> str:
 
 
 @click.command()
+@JSON
 @click.pass_obj
-def init(target: Target) -> None:
+def init(target: Target, *, as_json: bool) -> None:
     """Make the home of the module without starting it; what is there is left as it is."""
     from mfext.lifecycle import lifecycle
 
     is_new = lifecycle.init(target.module, target.home)
-    click.echo(f"{target.home.path} is made" if is_new else f"{target.home.path} is there already")
+    if as_json:
+        print_json({"module": target.module.name, "changed": is_new, "home": str(target.home.path)})
+    else:
+        click.echo(f"{target.home.path} is made" if is_new else f"{target.home.path} is there already")
 
 
 @click.command()

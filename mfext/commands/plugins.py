@@ -33,8 +33,9 @@ def bootstrap() -> None:
 @click.option("--template", "template_name", default="default", show_default=True, help="What it is made from.")
 @click.option("--no-input", is_flag=True, help="Ask nothing, take the defaults.")
 @click.option("--set", "texts", multiple=True, metavar="KEY=VALUE", help="Set a key of config.ini: KEY or SECTION.KEY.")
+@JSON
 @click.argument("name", required=False, default="")
-def create_command(template_name: str, no_input: bool, texts: Sequence[str], name: str) -> None:
+def create_command(template_name: str, no_input: bool, texts: Sequence[str], name: str, *, as_json: bool) -> None:
     """Make the plugin NAME in a new folder ./NAME.
 
     On a terminal it asks for what is not set.
@@ -59,6 +60,10 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
         questions = [question for question in prompts.questions(chosen) if question not in given]
         values.update(prompts.asked(questions, sections, values))
     made = template.create(chosen, values, module, place, home)
+    if as_json:
+        secrets = str(made.secrets) if made.secrets else None
+        print_json({"name": made.name, "folder": str(place), "template": chosen.name, "secrets": secrets})
+        return
     click.echo(f"INFO : The plugin {made.name} is correctly created with the template {chosen.name}")
     if made.secrets:
         click.echo(f"INFO : Its secrets are in {made.secrets}, which no archive holds")
@@ -219,9 +224,11 @@ def run_command(command: tuple[str, ...]) -> int:
 
 
 @plugins.command("makefile")
-def makefile_command() -> None:
+@JSON
+def makefile_command(*, as_json: bool) -> None:
     """Print the path of what a plugin's Makefile includes."""
-    click.echo(Path(__file__).parent.parent / "plugin" / "plugin.mk")
+    path = str(Path(__file__).parent.parent / "plugin" / "plugin.mk")
+    _print({"path": path}, path, as_json)
 
 
 def _states(home: Home) -> dict[str, str]:

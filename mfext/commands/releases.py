@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfext.commands.current import here
-from mfext.commands.output import progress
+from mfext.commands.output import JSON, print_json, progress
 
 if TYPE_CHECKING:
     from mfext.errors import MetworkError
@@ -20,15 +20,19 @@ _NAME, _BAR = 38, 33
 
 
 @click.command("release")
+@JSON
 @click.option("--to", "target", type=click.Path(path_type=Path), help="The folder for the archive; FOLDER by default.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
-def release_command(target: Path | None, folder: Path) -> None:
+def release_command(target: Path | None, folder: Path, *, as_json: bool) -> None:
     """Build the archive of the plugin in FOLDER: NAME-VERSION-RELEASE.metwork.MODULE.plugin."""
     from mfext.plugin.release.release import release
 
     module, home = here()
     archive = release(folder, module, home, target or folder, say=progress)
-    click.echo(f"INFO : The archive {archive} is made")
+    if as_json:
+        print_json({"archive": str(archive)})
+    else:
+        click.echo(f"INFO : The archive {archive} is made")
 
 
 @click.command("sign")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mfext.commands.output import Form, paint_states, print_json, shows_form
+from mfext.commands.output import JSON, Form, paint_states, print_json, shows_form
 from mfext.environment import Home
 from mfext.module import StatusRow
 from mfext.section import Config
@@ -72,9 +72,10 @@ def apps(here: Here, form: Form) -> None:
 
 
 @click.command()
+@JSON
 @click.argument("names", metavar="APP|PLUGIN...", nargs=-1, required=True)
 @click.pass_obj
-def reload(here: Here, names: Sequence[str]) -> None:
+def reload(here: Here, names: Sequence[str], *, as_json: bool) -> None:
     """Replace the workers of apps, one after the other, without a request lost; nobody else is touched."""
     from mfext.errors import UsageError, nearest
     from mfserv.workers.rolling_restart import reload as reload_apps
@@ -84,8 +85,12 @@ def reload(here: Here, names: Sequence[str]) -> None:
     for name in names:
         if name not in known:
             raise UsageError(f'there is no app "{name}"', mend=nearest(name, known))
-    number = reload_apps(here.home, [app for app in found if app.id in names or app.plugin in names])
-    click.echo(f"{number} worker(s) replaced")
+    chosen = [app for app in found if app.id in names or app.plugin in names]
+    number = reload_apps(here.home, chosen)
+    if as_json:
+        print_json({"apps": [app.id for app in chosen], "workers_replaced": number})
+    else:
+        click.echo(f"{number} worker(s) replaced")
 
 
 @click.command()

@@ -227,3 +227,19 @@ def test_a_reader_that_goes_away_is_no_fault(variables: Mapping[str, str]) -> No
     line = f"{BIN}/metwork config show mfdata | head -n 1"
     ran = subprocess.run(["bash", "-c", line], env=variables, capture_output=True, text=True, check=False)
     assert ran.stderr == ""
+
+
+def test_commands_that_change_something_say_so_in_json(run: Run, home: Home, tmp_path: Path) -> None:
+    def told(*words: str) -> object:
+        done = run(*words, "--json", MFMODULE="MFDATA")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    assert told("mfdata.init") == {"module": "mfdata", "changed": True, "home": str(home.path)}
+    made = {"name": "one", "folder": str(tmp_path / "one"), "template": "default", "secrets": None}
+    assert told("bootstrap_plugin.py", "create", "--no-input", "one") == made
+    assert told("config.template", "one") == {"file": str(tmp_path / "one/config.ini"), "added": []}
+    (archive,) = told("plugins.release", "one").values()  # type: ignore[attr-defined]
+    assert (tmp_path / archive).is_file()
+    for command, changes in (("start", True), ("start", False), ("restart", True), ("stop", True), ("stop", False)):
+        assert told(f"mfdata.{command}") == {"module": "mfdata", "changed": changes, "problems": []}

@@ -116,8 +116,8 @@ def test_what_is_no_command_is_told_what_may_have_been_meant(
 
 #: Commands that do something and have nothing to show but that it is done; or that run what others wrote.
 ACTING = [
-    *("start", "stop", "restart", "init", "reload", "shell", "apply", "template", "create", "develop", "uninstall"),
-    *("release", "sign", "install", "rollback", "repair", "test", "run", "makefile", "completion"),
+    *("shell", "apply", "develop", "uninstall", "sign", "install", "rollback", "repair"),
+    *("test", "run", "completion"),
 ]
 
 
