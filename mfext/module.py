@@ -66,6 +66,10 @@ class Module:
     check_plugin: Callable[[Home, Config, Plugin, Sequence[Plugin]], Sequence[MetworkError]] = field(
         default=lambda *_: ()
     )
+    #: What keeps one plugin, all of which is valid, from starting as it is configured here, and shows only when its
+    #: code is imported. ``plugins.check`` asks; a release, which is for other machines, does not, nor does an
+    #: installation, which starts it and goes back.
+    trial: Callable[[Home, Plugin], Sequence[MetworkError]] = field(default=lambda *_: ())
     #: What must be on this machine for the plugins to do their work and is not, besides commands and the code of
     #: plugins: libraries, programs. It hinders the start, and ``status`` and ``plugins.check`` name it.
     missing: Callable[[Home, Config, Sequence[Plugin]], Sequence[MetworkError]] = field(default=lambda *_: ())

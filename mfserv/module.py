@@ -86,6 +86,12 @@ def _check(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     check(home, config, apps)
 
 
+def _trial(home: Home, plugin: Plugin) -> Sequence[MetworkError]:
+    from mfserv.trial import trial_faults
+
+    return trial_faults(home, plugin)
+
+
 def _examine(home: Home, config: Config, plugins: Sequence[Plugin]) -> Iterable[Finding]:
     from mfserv.commands.examine import examine
 
@@ -147,6 +153,7 @@ MODULE = Module(
     builtin_plugins=lambda _config: [],
     processes=_processes,
     check=_check,
+    trial=_trial,
     missing=_missing,
     publish=_publish,
     commands=_commands,

@@ -98,7 +98,7 @@ ROOMS = {
     ),
     "mfext/plugin/author": (
         "mfext mfext/configuration mfext/fs mfext/lifecycle mfext/plugin mfext/plugin/install "
-        "mfext/plugin/package mfext/supervision"
+        "mfext/plugin/package mfext/plugin/release mfext/supervision"
     ),
     "mfext/plugin/install": (
         "mfext mfext/configuration mfext/fs mfext/lifecycle mfext/plugin mfext/plugin/author mfext/plugin/package "
@@ -108,8 +108,8 @@ ROOMS = {
     "mfext/plugin/release": "mfext mfext/configuration mfext/fs mfext/plugin mfext/plugin/author mfext/plugin/package",
     "mfext/supervision": "mfext mfext/configuration mfext/fs mfext/metrics mfext/plugin",
     "mfserv": (
-        "mfext mfext/lifecycle mfext/metrics mfext/net mfext/plugin mfext/supervision mfserv/commands mfserv/jobs "
-        "mfserv/jobs/stores mfserv/router mfserv/workers"
+        "mfext mfext/lifecycle mfext/metrics mfext/net mfext/plugin mfext/plugin/author mfext/supervision "
+        "mfserv/commands mfserv/jobs mfserv/jobs/stores mfserv/router mfserv/workers"
     ),
     "mfserv/commands": (
         "mfext mfext/commands mfext/lifecycle mfext/supervision mfserv mfserv/jobs mfserv/router mfserv/workers"

@@ -162,7 +162,8 @@ def info_command(as_json: bool, which: str) -> None:
 def check_command(as_json: bool, strict: bool, which: str) -> int:
     """Check a plugin: configuration, code, commands, and how it goes with the installed ones.
 
-    Of an installed release also whether its files are as they were in its archive; of an archive, whether it is in
+    Of a folder also what a release of it would refuse, and what of its requirements is not installed here. Of an
+    installed release also whether its files are as they were in its archive; of an archive, whether it is in
     order.
     """
     from mfext.plugin.author.inspection import inspect

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mfext.environment import Home
-from mfext.errors import MetworkError, PluginError
+from mfext.errors import Conflict, MetworkError, PluginError
 from mfext.plugin.install.verify import Differences
 
 if TYPE_CHECKING:
     from mfext.module import Module
+    from mfext.plugin.installed import Installed
     from mfext.plugin.manifest import Plugin
 
 
@@ -47,6 +49,7 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     from mfext.plugin.install.repair import interrupted
     from mfext.plugin.installed import chosen, survey
     from mfext.plugin.package.archive import is_archive
+    from mfext.plugin.release.release import release_faults
 
     if is_archive(which):
         return _of_archive(Path(which), module, home)
@@ -56,13 +59,43 @@ def inspect(which: str, module: Module, home: Home) -> Inspection:
     if installed:
         # The check imports the plugin's code, which is the module's user's, and perhaps not harmless for others.
         check_owner(home)
-    others = [one.plugin for one in survey(home, module, config) if one.plugin]
+    places = survey(home, module, config)
+    others = [one.plugin for one in places if one.plugin]
     found = faults(plugin, home, module, config, others)
+    found = found or [*module.trial(home, plugin)]
+    if not installed and any(one.builtin for one in others if one.name == plugin.name):
+        where = f"{plugin.config.origin('general', 'name')} [general] name"
+        found.append(Conflict(f'the plugin "{plugin.name}" is built in', where=where, mend="Give it another name."))
+    lacking: list[MetworkError] = []
+    if plugin.environments:
+        found += _new_to(found, release_faults(plugin.folder, module, home))
+        lacking = _lacking(plugin, module, places)
     differences = _differences(plugin, home) if installed else Differences()
     if differences.is_damaged:
         found.append(_damaged(plugin, differences))
     warnings = new_warnings(plugin, home, module, config, others)
-    return Inspection(plugin.name, tuple(found), (*told, *plugin.unused, *warnings), differences)
+    return Inspection(plugin.name, tuple(found), (*told, *plugin.unused, *lacking, *warnings), differences)
+
+
+def _new_to(found: Sequence[MetworkError], others: Sequence[MetworkError]) -> list[MetworkError]:
+    """Those of *others* that say something else than *found*."""
+    known = {one.message for one in found}
+    return [one for one in others if one.message not in known]
+
+
+def _lacking(plugin: Plugin, module: Module, places: Sequence[Installed]) -> list[MetworkError]:
+    """What a release of *plugin* requires and an installation would not find here."""
+    from mfext.plugin.install.install import ground
+    from mfext.plugin.install.offers import Offer
+    from mfext.plugin.install.plugin_requirements import unmet_requirements
+    from mfext.plugin.release.release import requirements_of
+
+    try:
+        required = tuple(requirements_of(plugin, is_compiled=False))
+    except MetworkError:
+        return []  # a fault of its own
+    offer = Offer(plugin.name, f"{plugin.version}-{plugin.release}", "", plugin.folder, required)
+    return [*unmet_requirements([offer], ground(module, places))]
 
 
 def _of_archive(path: Path, module: Module, home: Home) -> Inspection:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfext.environment import Home
-from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retold
+from mfext.errors import ConfigError, MetworkError, NotAllowed, raise_all, retold, singly
 from mfext.fs.atomic import replacing_file
 from mfext.layer import PREFIX as LAYER
 from mfext.plugin.environments import REQUIREMENTS, python_tag
@@ -56,6 +56,28 @@ def release(
             # Who asked for the archive knows nothing of where it is built.
             raise retold(error, staged, plugin.folder) from None
         return build(replace(plugin, folder=staged), work, target)
+
+
+def release_faults(folder: Path, module: Module, home: Home) -> list[MetworkError]:
+    """What ``release`` would refuse of the plugin in *folder*, but for what it fetches and for programs that build."""
+    found: list[MetworkError] = []
+    try:
+        plugin = load_plugin(folder, module, home, overridden=False)
+        try:
+            requirements_of(plugin, is_compiled=False)
+        except MetworkError as error:
+            found.append(error)
+        with tempfile.TemporaryDirectory(prefix="metwork-release.") as name:
+            staged = Path(name) / plugin.name
+            stage(plugin.folder, staged)
+            try:
+                _check(staged, module, home)
+            except MetworkError as error:
+                raise retold(error, staged, plugin.folder) from None
+    except MetworkError as error:
+        known = {one.message for one in found}
+        found += [one for one in singly(error) if one.message not in known]
+    return found
 
 
 def build(plugin: Plugin, work: Path, target: Path) -> Path:

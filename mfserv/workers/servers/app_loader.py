@@ -1,9 +1,14 @@
-"""Target: the Python object that ``app = module:object`` names, and what kind of app it is."""
+"""Target: the Python object that ``app = module:object`` names, and what kind of app it is.
+
+``python -m mfserv.workers.servers.app_loader TARGET INTERFACE`` tries it: the exit status is 0 when it can be served.
+"""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import sys
 from typing import Any
 
 from mfext.errors import PluginError
@@ -39,3 +44,24 @@ def kind_of(app: Any, target: str) -> str:
     if len(wanted) == 2:
         return "wsgi"
     raise PluginError("it cannot be seen what kind of app this is", where=f"app = {target}", mend="Set interface.")
+
+
+def main() -> None:
+    """Load what the arguments name, say what is wrong with it, and end, whatever threads the app has started."""
+    sys.path.insert(0, "")  # as in a worker
+    status = 0
+    try:
+        load_app(sys.argv[1], sys.argv[2])
+    except PluginError as error:
+        print(error.found, file=sys.stderr)
+        status = error.exit_code
+    except BaseException:  # as it would end a worker
+        sys.excepthook(*sys.exc_info())
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()
