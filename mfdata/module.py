@@ -108,6 +108,12 @@ def _publish(home: Home, config: Config, plugins: Sequence[Plugin]) -> None:
     publish(home, config, plugins)
 
 
+def _waiting(home: Home, _config: Config, plugin: str) -> Sequence[str]:
+    from mfdata.operations.uninstall import waiting
+
+    return [f"{count} file(s) wait for {step}" for step, count in waiting(home, plugin).items()]
+
+
 def _before_uninstall(home: Home, config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
     from mfdata.operations.uninstall import before_uninstall
 
@@ -196,6 +202,7 @@ MODULE = Module(
     status=_status,
     metrics=METRICS,
     samples=_samples,
+    waiting=_waiting,
     before_uninstall=_before_uninstall,
     after_uninstall=_after_uninstall,
 )

@@ -90,6 +90,8 @@ class Module:
     #: Its processes go on while the files of their plugin are replaced: they keep to their working folder, which is
     #: moved away as it is, until each is replaced in its turn. Others end first, so that none sees two versions.
     replaces_while_running: bool = False
+    #: What waits for a plugin, one phrase each; gets its name.
+    waiting: Callable[[Home, Config, str], Sequence[str]] = field(default=lambda *_: ())
     #: Refuse, while nothing is changed yet, to uninstall a plugin for which something waits without a place to go;
     #: gets the name of the plugin, the ``PLUGIN/STEP`` that shall have it ('' = none), and whether to quarantine it.
     before_uninstall: Callable[[Home, Config, str, str, bool], None] = field(default=lambda *_: None)

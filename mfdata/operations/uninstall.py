@@ -24,6 +24,12 @@ from mfext.section import Config
 _PROCESS = "uninstall"
 
 
+def waiting(home: Home, plugin: str) -> dict[str, int]:
+    """How many files wait for each step of *plugin* or are in its hands, by ``PLUGIN/STEP``."""
+    places = Places(home)
+    return {str(target): count for target in _targets(places, plugin) if (count := _count(places, target))}
+
+
 def before_uninstall(home: Home, _config: Config, plugin: str, move_to: str, to_quarantine: bool) -> None:
     """Refuse to uninstall *plugin* while files wait for it, unless it is said where they go.
 
@@ -31,13 +37,12 @@ def before_uninstall(home: Home, _config: Config, plugin: str, move_to: str, to_
         Conflict: files wait.
         UsageError: there is no step *move_to*.
     """
-    places = Places(home)
     if move_to:
         _check_target(home, plugin, move_to)
         return
-    waiting = {str(target): count for target in _targets(places, plugin) if (count := _count(places, target))}
-    if waiting and not to_quarantine:
-        told = ", ".join(f"{count} for {name}" for name, count in waiting.items())
+    waits = waiting(home, plugin)
+    if waits and not to_quarantine:
+        told = ", ".join(f"{count} for {name}" for name, count in waits.items())
         raise Conflict(
             f"files wait for this plugin: {told}",
             where=f"plugin {plugin}",

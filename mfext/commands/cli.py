@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.output import (
     COMPLETE,
     HELP,
@@ -254,8 +255,9 @@ def completion(shell: str) -> None:
 
 @click.command()
 @click.option("--plugin", default="", help="The plugin that was changed: wait for its processes, raise its faults.")
+@DRY_RUN
 @click.argument("module", default="")
-def apply(module: str, plugin: str) -> int:
+def apply(module: str, plugin: str, *, is_dry: bool) -> int:
     """Put in force what was changed on disk: configuration, plugins. Only what differs is touched.
 
     It is checked first; what is faulty goes on as before.
@@ -266,6 +268,10 @@ def apply(module: str, plugin: str) -> int:
 
     chosen = load_module(module or current_module())
     home = home_of(chosen.name)
+    if is_dry:
+        from mfext.lifecycle.preview import preview_apply
+
+        return show_preview(preview_apply(chosen, home, (plugin,) if plugin else ()), chosen.name)
     unprepared = prepare_linked(chosen, home, progress)
     result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
     if not result.changed:

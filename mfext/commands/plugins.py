@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mfext.commands.current import here
+from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.output import JSON, Group, print_json, progress, report
 from mfext.commands.releases import COMMANDS, warn
 from mfext.environment import Home, current_module
@@ -106,17 +107,22 @@ def develop_command(folder: Path) -> None:
 @plugins.command("uninstall")
 @click.option("--move-to", default="", metavar="PLUGIN/STEP", help="The step that gets the files that wait for it.")
 @click.option("--quarantine", is_flag=True, help="Put the files that wait for it into quarantine.")
+@DRY_RUN
 @click.argument("name")
-def uninstall_command(move_to: str, quarantine: bool, name: str) -> None:
+def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool) -> int:
     """Take the plugin NAME out of the module; of a dev-linked one only the link is removed."""
-    from mfext.plugin.author.develop import uninstall
+    from mfext.plugin.author.develop import preview_uninstall, uninstall
 
     if move_to and quarantine:
         raise UsageError("files can go to one place only", expected="--move-to or --quarantine")
     module, home = here()
+    if is_dry:
+        found = preview_uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
+        return show_preview(found, module.name)
     removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
     warn(result.problems)
     click.echo(f"INFO : The plugin {removed} is uninstalled")
+    return 0
 
 
 @plugins.command("list")

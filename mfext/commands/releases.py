@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mfext.commands.current import here
+from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.output import JSON, print_json, progress
 
 if TYPE_CHECKING:
@@ -52,22 +54,28 @@ def sign_command(key: str, archives: Sequence[Path]) -> None:
 @click.option("--downgrade", is_flag=True, help="Put them in the place of newer versions.")
 @click.option("--new-name", default="", metavar="NAME", help="Install the one archive as a plugin of this name.")
 @click.option("--require-signature", is_flag=True, help="Refuse what is not signed with a trusted key.")
+@DRY_RUN
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def install_command(
-    upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path]
-) -> None:
+    upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path], *, is_dry: bool
+) -> int:
     """Install the plugins in the archives FILE..., in any order; all of them or none.
 
     If a new version does not run, the old one goes on.
     """
-    from mfext.plugin.install.install import Wish, install
+    from mfext.plugin.install.install import Wish, install, preview
     from mfext.plugin.install.plan import Permission
 
     module, home = here()
     wish = Wish(archives, Permission(upgrade, downgrade), new_name, require_signature)
+    if is_dry:
+        found = preview(wish, module, home)
+        warn(found.problems)
+        return show_preview(replace(found, problems=()), module.name)
     with _Bars() as bars:
         result = install(wish, module, home, bars.show)
     _report(result, module.name)
+    return 0
 
 
 @click.command("rollback")

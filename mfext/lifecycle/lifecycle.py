@@ -14,12 +14,13 @@ from mfext.errors import MetworkError, ServiceUnavailable, raise_all
 from mfext.fs.lock import exclusive
 from mfext.lifecycle.home import make_folder, make_home
 from mfext.lifecycle.last_good import Accepted, accept, in_force, remember, remembered, remembered_processes
-from mfext.lifecycle.prevalidation import forget, judge, judged
+from mfext.lifecycle.prevalidation import Verdicts, forget, judge, judged
 from mfext.metrics.config import metrics_processes
 from mfext.module import Module
 from mfext.notify import notify_ready
 from mfext.owner import check_owner
 from mfext.plugin.installed import Installed, survey
+from mfext.plugin.manifest import Plugin
 from mfext.section import Config
 from mfext.supervision.process import Process
 from mfext.supervision.supervisor import Supervisor
@@ -48,26 +49,34 @@ class Result:
     problems: tuple[MetworkError, ...] = ()
 
 
-def wanted(module: Module, home: Home, *, known: Sequence[Installed] = (), changed: Collection[str] = ()) -> Wanted:
+def wanted(
+    module: Module,
+    home: Home,
+    *,
+    known: Sequence[Installed] = (),
+    changed: Collection[str] = (),
+    found: Verdicts | None = None,
+) -> Wanted:
     """What is to run in *home*. A faulty plugin is left out, or goes on as it was accepted last.
 
-    *known* plugins but those that were *changed* since are not read once more.
+    *known* plugins but those that were *changed* since are not read once more. What is *found* of their code holds;
+    None = what was found last.
 
     Raises:
         MetworkError: the configuration of the module itself is faulty.
     """
     config = module_config(module, home)
-    installed = judged(home, survey(home, module, config, known=known, changed=changed))
+    installed = judged(home, survey(home, module, config, known=known, changed=changed), found)
     accepted = accept(installed, partial(module.check, home, config), partial(remembered, home))
-    own = [*metrics_processes(home, config), *module.processes(home, config, accepted.plugins)]
-    processes = _watched(own, config)
+    processes = processes_of(module, home, config, accepted.plugins)
     return Wanted(config, installed, accepted, in_force(processes, accepted, partial(remembered_processes, home)))
 
 
-def _watched(processes: Sequence[Process], config: Config) -> list[Process]:
-    """*processes*, those of the module itself with the time for which they may stand still (pure)."""
+def processes_of(module: Module, home: Home, config: Config, plugins: Sequence[Plugin]) -> list[Process]:
+    """The processes of *plugins* and of the module itself, those with the time for which they may stand still."""
+    declared = [*metrics_processes(home, config), *module.processes(home, config, plugins)]
     allowed = config.section("supervisor", Supervision).stalled_after
-    return [one if one.plugin else replace(one, stalled_after=allowed) for one in processes]
+    return [one if one.plugin else replace(one, stalled_after=allowed) for one in declared]
 
 
 def init(module: Module, home: Home) -> bool:

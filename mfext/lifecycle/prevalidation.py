@@ -27,10 +27,20 @@ if TYPE_CHECKING:
 
 #: Gives what the code of a plugin says against it.
 Look = Callable[[Plugin], Sequence[MetworkError]]
+#: By the name of a plugin: what its code says against it, and of which state of it.
+Verdicts = dict[str, dict[str, Any]]
 
 
 def judge(home: Home, module: Module, config: Config, installed: Sequence[Installed]) -> None:
     """Look at every plugin that runs otherwise than it is now, and keep what is found until the next time."""
+    found = verdicts(home, module, config, installed)
+    forget(home)
+    if found:
+        _file(home).write_text(json.dumps(found), encoding="ascii")
+
+
+def verdicts(home: Home, module: Module, config: Config, installed: Sequence[Installed]) -> Verdicts:
+    """What the code of each plugin that runs otherwise than it is now says against it; nothing is kept."""
     from mfext.plugin.author.check import custom_faults
 
     def look(plugin: Plugin) -> Sequence[MetworkError]:
@@ -39,19 +49,17 @@ def judge(home: Home, module: Module, config: Config, installed: Sequence[Instal
         return ()
 
     changed = list(_changed(home, installed))
-    found: dict[str, dict[str, Any]] = {}
+    found: Verdicts = {}
     for plugin, faults in zip(changed, _side_by_side(look, changed), strict=True):
         if faults:
             told = "\n".join(fault.message for fault in faults)
             found[plugin.name] = {"fingerprint": fingerprint(plugin), "fault": told}
-    forget(home)
-    if found:
-        _file(home).write_text(json.dumps(found), encoding="ascii")
+    return found
 
 
-def judged(home: Home, installed: Sequence[Installed]) -> list[Installed]:
-    """*installed*, with those that were found faulty as they are now as faulty ones."""
-    found = _kept(home)
+def judged(home: Home, installed: Sequence[Installed], found: Verdicts | None = None) -> list[Installed]:
+    """*installed*, with those that were *found* faulty as they are now as faulty ones; None = as it is kept."""
+    found = _kept(home) if found is None else found
     return [_judged(one, found.get(one.name)) for one in installed] if found else list(installed)
 
 
@@ -83,9 +91,9 @@ def _side_by_side(look: Look, changed: Sequence[Plugin]) -> list[Sequence[Metwor
         return [*pool.map(look, changed)]
 
 
-def _kept(home: Home) -> dict[str, dict[str, Any]]:
+def _kept(home: Home) -> Verdicts:
     with suppress(OSError, ValueError):
-        found: dict[str, dict[str, Any]] = json.loads(_file(home).read_bytes())
+        found: Verdicts = json.loads(_file(home).read_bytes())
         return found
     return {}
 

@@ -128,6 +128,13 @@ class Supervisor:
         known = self._ask("metwork_states", _ANSWER, **asked)["states"]
         return [self._state_of(known[name]) for name in sorted(known)]
 
+    def processes(self) -> dict[str, Process]:
+        """What runs, as it was declared, by name; empty when the supervisor does not run."""
+        if not self.is_running():
+            return {}
+        known = self._ask("metwork_states", _ANSWER)["states"]
+        return {name: Process.from_json(state["process"]) for name, state in known.items()}
+
     def wait_ready(self, names: Collection[str] | None = None, timeout: float | None = None) -> None:
         """Return when the processes *names*, by default all that start with the module, are ready.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from mfext.plugin.manifest import Plugin, load_plugin
 
 if TYPE_CHECKING:
     from mfext.lifecycle.lifecycle import Result
+    from mfext.lifecycle.preview import Preview
     from mfext.module import Module
 
 
@@ -89,27 +91,60 @@ def uninstall(
         UsageError: there is no such plugin, or it is built in.
         MetworkError: other plugins need it, or something waits for it and has nowhere to go; nothing is changed then.
     """
-    from mfext.configuration.module_config import module_config
     from mfext.owner import check_owner
-    from mfext.plugin.author.check import new_faults
-    from mfext.plugin.install.install import alone, ground
-    from mfext.plugin.install.plugin_requirements import needed_by
+    from mfext.plugin.install.install import alone
 
     check_owner(home)
     with alone(home, "uninstall"):
         transaction = Transaction(module, home)
         transaction.recover()
-        config = module_config(module, home)
-        places = survey(home, module, config)
-        one = find(which, places)
-        _check_removable(one)
-        plugins = [other.plugin for other in places if other.plugin]
-        rest = [plugin for plugin in plugins if plugin is not one.plugin]
-        raise_all(needed_by({one.name}, ground(module, places).installed))
-        raise_all(new_faults(plugins, rest, home, module, config))
-        module.before_uninstall(home, config, one.name, move_to, quarantine)
+        one = _removable(which, module, home, move_to, quarantine=quarantine)
         journal = Journal((Change(one.place.name),), move_to, quarantine)
         return one.name, _removed(one, journal, transaction)
+
+
+def preview_uninstall(
+    which: str, module: Module, home: Home, *, move_to: str = "", quarantine: bool = False
+) -> Preview:
+    """What ``uninstall`` would do with the same arguments.
+
+    Raises:
+        MetworkError: it would be refused, for this reason.
+    """
+    from mfext.lifecycle.preview import preview_plugins
+    from mfext.owner import check_owner
+    from mfext.plugin.install.install import check_ended
+
+    check_owner(home)
+    check_ended(Transaction(module, home))
+    one = _removable(which, module, home, move_to, quarantine=quarantine)
+    found = preview_plugins(module, home, (), {one.name})
+    to = f"would go to {move_to}" if move_to else "would go into quarantine"
+    act = f"remove the link to {one.place.resolve()}" if one.dev_link else f"uninstall {one.name}"
+    return replace(found, plugins=[act], waiting=[f"{line} and {to}" for line in found.waiting])
+
+
+def _removable(which: str, module: Module, home: Home, move_to: str, *, quarantine: bool) -> Installed:
+    """The plugin *which*, once it is sure that it may be taken out.
+
+    Raises:
+        MetworkError: it may not; see `uninstall`.
+    """
+    from mfext.configuration.module_config import module_config
+    from mfext.plugin.author.check import new_faults
+    from mfext.plugin.install.install import ground
+    from mfext.plugin.install.plugin_requirements import needed_by
+
+    config = module_config(module, home)
+    places = survey(home, module, config)
+    one = find(which, places)
+    _check_removable(one)
+    plugins = [other.plugin for other in places if other.plugin]
+    rest = [plugin for plugin in plugins if plugin is not one.plugin]
+    raise_all(needed_by({one.name}, ground(module, places).installed))
+    raise_all(new_faults(plugins, rest, home, module, config))
+    module.before_uninstall(home, config, one.name, move_to, quarantine)
+    return one
 
 
 def _check_free(link: Path, plugin: Plugin, places: Sequence[Installed]) -> None:

@@ -16,11 +16,12 @@ from mfext.environment import Home
 from mfext.errors import Conflict, MetworkError, PluginError, Several, UsageError, raise_all, retold
 from mfext.fs.lock import exclusive
 from mfext.layer import layers as known_layers
+from mfext.owner import check_owner
 from mfext.plugin.environments import python_tag
 from mfext.plugin.install.background import aside
 from mfext.plugin.install.candidate import Taken, offer_of, take
 from mfext.plugin.install.offers import Ground, Standing
-from mfext.plugin.install.plan import Permission, plan
+from mfext.plugin.install.plan import Permission, order, plan
 from mfext.plugin.install.transaction import Change, Journal, Transaction
 from mfext.plugin.installed import Installed, survey
 from mfext.plugin.manifest import Plugin, load_plugin
@@ -29,6 +30,7 @@ from mfext.plugin.package.archive import Archive, extract
 from mfext.version import software_version
 
 if TYPE_CHECKING:
+    from mfext.lifecycle.preview import Preview
     from mfext.module import Module
 
 #: Told how far an installation is: what is at work, how many of all are done.
@@ -78,30 +80,93 @@ def install(wish: Wish, module: Module, home: Home, progress: Progress = lambda 
     from mfext.configuration.module_config import module_config
     from mfext.lifecycle import lifecycle
 
-    if wish.new_name and len(wish.paths) != 1:
-        raise UsageError("--new-name names one plugin", expected="one archive")
+    _check_wish(wish)
     lifecycle.init(module, home)
     with alone(home, "install"):
-        required = "--require-signature" if wish.require_signature else signature_rule(module_config(module, home))
-        if wish.new_name and required not in ("", "--require-signature"):
-            raise UsageError(
-                "a plugin under another name is another archive, which nobody has signed",
-                expected=f"signed ones, as {required} says",
-                mend="Change its name, release and sign it.",
-            )
+        required = _signatures(wish, module, home)
         transaction = Transaction(module, home)
         told = transaction.recover()
         progress(PREPARING, 0, 1)
         with prepared(transaction):
-            taken = aside(
-                lambda: [_taken(path, wish, number, transaction, required) for number, path in enumerate(wish.paths)]
-            )
             places = survey(home, module, module_config(module, home))
-            offers = plan([offer_of(one.archive, one.given) for one in taken], ground(module, places), wish.allowed)
-            by_name = {one.archive.name: one for one in taken}
-            chosen = [by_name[offer.name] for offer in offers]
+            chosen = _chosen(wish, transaction, required, places)
             done = put_in(chosen, transaction, progress, places)
     return replace(done, problems=(*told, *done.problems))
+
+
+def preview(wish: Wish, module: Module, home: Home) -> Preview:
+    """What ``install`` would do; the archives are unpacked and looked at as it does, and nothing is put in force.
+
+    Raises:
+        MetworkError: nothing would be changed, for this reason.
+    """
+    from mfext.configuration.module_config import module_config
+    from mfext.lifecycle.preview import preview_plugins
+
+    _check_wish(wish)
+    check_owner(home)
+    with alone(home, "install --dry-run"):
+        transaction = Transaction(module, home)
+        check_ended(transaction)
+        with prepared(transaction):
+            places = survey(home, module, module_config(module, home))
+            chosen = _chosen(wish, transaction, _signatures(wish, module, home), places)
+            _, unused = aside(lambda: _ready(chosen, transaction, places))
+            new = [load_plugin(transaction.folder / one.archive.name, module, home) for one in chosen]
+            found = preview_plugins(module, home, new, ())
+    installed = ground(module, places).installed
+    acts = []
+    for one in chosen:
+        name, version = one.archive.name, one.archive.full_version
+        before = installed.get(name)
+        if before is None:
+            acts.append(f"install {name} {version}")
+        else:
+            act = "downgrade" if order(version, before.version) < 0 else "upgrade"
+            acts.append(f"{act} {name} from {before.version} to {version}")
+    return replace(found, plugins=acts, problems=unused)
+
+
+def check_ended(transaction: Transaction) -> None:
+    """Make sure that no killed change is left, which every command but a look would bring to its end first.
+
+    Raises:
+        Conflict: there is one.
+    """
+    if transaction.is_written:
+        raise Conflict(
+            "a killed command left a change of plugins unfinished",
+            where=str(transaction.home.plugins),
+            mend="plugins.repair ends it.",
+        )
+
+
+def _check_wish(wish: Wish) -> None:
+    if wish.new_name and len(wish.paths) != 1:
+        raise UsageError("--new-name names one plugin", expected="one archive")
+
+
+def _signatures(wish: Wish, module: Module, home: Home) -> str:
+    """Who says that archives must be signed; '' = nobody."""
+    from mfext.configuration.module_config import module_config
+
+    required = "--require-signature" if wish.require_signature else signature_rule(module_config(module, home))
+    if wish.new_name and required not in ("", "--require-signature"):
+        raise UsageError(
+            "a plugin under another name is another archive, which nobody has signed",
+            expected=f"signed ones, as {required} says",
+            mend="Change its name, release and sign it.",
+        )
+    return required
+
+
+def _chosen(wish: Wish, transaction: Transaction, required: str, places: Sequence[Installed]) -> list[Taken]:
+    """What of the archives that were asked for changes something, in the order in which it is put in."""
+    taken = aside(lambda: [_taken(path, wish, at, transaction, required) for at, path in enumerate(wish.paths)])
+    stands = ground(transaction.module, places)
+    offers = plan([offer_of(one.archive, one.given) for one in taken], stands, wish.allowed)
+    by_name = {one.archive.name: one for one in taken}
+    return [by_name[offer.name] for offer in offers]
 
 
 def put_in(
