@@ -1,4 +1,4 @@
-"""Legs: what an answer of a step means for the file and its outputs: which file goes where, with which tags."""
+"""Fan out: what the outcome of a step means for the file and its outputs: which file goes where, with which tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from mfdata.delivery.transaction import Leg
+from mfdata.delivery.transaction import Delivery
 from mfdata.file import File
 from mfdata.outcome import Done, Failed, Outcome
 from mfdata.quarantine.quarantine import COUNTERS
@@ -17,45 +17,48 @@ from mfdata.storage.places import Target
 from mfdata.storage.tags import Tags, uid_of
 
 
-class Made(NamedTuple):
-    """An output of a step."""
+class Derived(NamedTuple):
+    """A file that a step made of another, with its deliveries."""
 
     uid: str
     name: str
-    legs: list[Leg]
+    deliveries: list[Delivery]
 
 
-class Legs:
-    """Makes the legs of the answers of the steps of one plugin."""
+class FanOut:
+    """Makes the deliveries of the outcomes of the steps of one plugin."""
 
     def __init__(self, plugin: str) -> None:
         self._plugin = plugin
         #: By the name that a step gives them.
         self._targets: dict[str, Target] = {}
 
-    def of_itself(self, claim: Claim, outcome: Done, tags: Tags) -> list[Leg]:
+    def of_itself(self, claim: Claim, outcome: Done, tags: Tags) -> list[Delivery]:
         """Where the file itself goes: nowhere, when *outcome* says of outputs only where they go."""
         return [
-            self._leg(claim, claim.place, to, tags, outcome) for to in (outcome.to if is_for_itself(outcome) else ())
+            self._delivery(claim, claim.place, to, tags, outcome)
+            for to in (outcome.to if is_for_itself(outcome) else ())
         ]
 
-    def of_outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> list[Made]:
+    def of_outputs(self, claim: Claim, outcome: Done, file: File, tags: Tags) -> list[Derived]:
         """The outputs of *outcome*, each with its tags and destinations; its uid is the same at each try."""
-        made = []
+        derived = []
         for number, output in enumerate(outcome.outputs, 1):
             name = output.path.name
             uid = f"{file.uid}.{number}"
             own = {**tags, "latest.core.uid": uid.encode(), "latest.core.original_basename": os.fsencode(name)}
-            legs = [self._leg(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to]
-            made.append(Made(uid, name, list(map(with_free_name, legs))))
-        return made
+            deliveries = [
+                self._delivery(claim, os.fspath(output.path), to, own, outcome) for to in output.to or outcome.to
+            ]
+            derived.append(Derived(uid, name, list(map(with_free_name, deliveries))))
+        return derived
 
-    def _leg(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Leg:
+    def _delivery(self, claim: Claim, source: str, to: str | Path, tags: Tags, outcome: Done) -> Delivery:
         if isinstance(to, Path):
-            return Leg(source, to, tags, if_exists=outcome.if_exists)
+            return Delivery(source, to, tags, if_exists=outcome.if_exists)
         name = to.rstrip("*")
         priority = outcome.priorities.get(name, claim.priority)
-        return Leg(source, self._target(name), tags, to.endswith("*"), priority)
+        return Delivery(source, self._target(name), tags, to.endswith("*"), priority)
 
     def _target(self, name: str) -> Target:
         found = self._targets.get(name)
@@ -64,16 +67,16 @@ class Legs:
         return found
 
 
-def with_free_name(leg: Leg) -> Leg:
-    """*leg* with another path when its own is taken and it is to have another then."""
-    if leg.if_exists != NUMBER or not isinstance(leg.to, Path):
-        return leg
-    return leg._replace(to=free_path(leg.to, uid_of(leg.tags)))
+def with_free_name(delivery: Delivery) -> Delivery:
+    """*delivery* with another path when its own is taken and it is to have another then."""
+    if delivery.if_exists != NUMBER or not isinstance(delivery.to, Path):
+        return delivery
+    return delivery._replace(to=free_path(delivery.to, uid_of(delivery.tags)))
 
 
-def replaced_by(legs: Iterable[Leg]) -> list[str]:
-    """The files that *legs* will replace, each with its uid if it tells it."""
-    paths = (leg.to for leg in legs if isinstance(leg.to, Path) and leg.if_exists == REPLACE)
+def replaced_by(deliveries: Iterable[Delivery]) -> list[str]:
+    """The files that *deliveries* will replace, each with its uid if it tells it."""
+    paths = (delivery.to for delivery in deliveries if isinstance(delivery.to, Path) and delivery.if_exists == REPLACE)
     return [described(path) for path in paths if os.path.lexists(path)]
 
 
@@ -91,10 +94,16 @@ def is_for_itself(outcome: Done) -> bool:
     return all(output.to for output in outcome.outputs)
 
 
-def made_events(made: Iterable[Made], file: File) -> Iterator[dict[str, object]]:
-    """What the trace says of what was *made* of *file*."""
-    for uid, name, legs in made:
-        yield {"event": "made", "uid": uid, "name": name, "parent": file.uid, "to": [str(leg.to) for leg in legs]}
+def derived_events(derived: Iterable[Derived], file: File) -> Iterator[dict[str, object]]:
+    """The events of the files *derived* from *file*, for the trace."""
+    for uid, name, deliveries in derived:
+        yield {
+            "event": "made",
+            "uid": uid,
+            "name": name,
+            "parent": file.uid,
+            "to": [str(delivery.to) for delivery in deliveries],
+        }
 
 
 def passed_on(tags: Tags) -> Tags:
@@ -102,12 +111,14 @@ def passed_on(tags: Tags) -> Tags:
     return {name: value for name, value in tags.items() if name not in COUNTERS}
 
 
-def distinct(legs: list[Leg]) -> list[Leg]:
-    """*legs* with each source once per destination; a copy counts more than a link (pure)."""
-    if len(legs) < 2:
-        return legs
-    found: dict[tuple[str, Target | Path], Leg] = {}
-    for leg in legs:
-        known = found.get((leg.source, leg.to))
-        found[leg.source, leg.to] = leg._replace(hard_link=leg.hard_link and (known is None or known.hard_link))
+def distinct(deliveries: list[Delivery]) -> list[Delivery]:
+    """*deliveries* with each source once per destination; a copy counts more than a link (pure)."""
+    if len(deliveries) < 2:
+        return deliveries
+    found: dict[tuple[str, Target | Path], Delivery] = {}
+    for delivery in deliveries:
+        known = found.get((delivery.source, delivery.to))
+        found[delivery.source, delivery.to] = delivery._replace(
+            hard_link=delivery.hard_link and (known is None or known.hard_link)
+        )
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Next: hand a file and what was made of it to the next steps, durable, once per destination.
+"""Transaction: hand a file and what was made of it to the next steps, durable, once per destination.
 
 One destination and nothing else is one rename, which is the commit. Otherwise a transaction stands beside the
 claimed file NAME: everything is prepared in ``NAME.tx``; renaming it to ``NAME.commit`` is the one instant that
@@ -30,7 +30,7 @@ from mfext.fs.copy import copy, move
 from mfext.fs.sync import make_synced_folder, sync_file, sync_folder
 
 
-class Leg(NamedTuple):
+class Delivery(NamedTuple):
     """One file for one destination."""
 
     #: The claimed file itself, or an output inside of its transaction.
@@ -52,7 +52,7 @@ class OtherName(NamedTuple):
     path: Path
 
 
-class Delivery:
+class Transactions:
     """Hands over what one worker has claimed."""
 
     def __init__(self, places: Places, *, durable: bool = False) -> None:
@@ -63,8 +63,8 @@ class Delivery:
         self._group = GroupSync()
         self._queues: dict[Target, str] = {}
 
-    def hand_over(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> list[OtherName]:
-        """Deliver all *legs*, then forget the file at *claimed*. All or nothing, whenever the process dies.
+    def hand_over(self, claimed: str, deliveries: Sequence[Delivery], ends: Sequence[str] = ()) -> list[OtherName]:
+        """Carry out all *deliveries*, then forget the file at *claimed*. All or nothing, whenever the process dies.
 
         *ends* are files claimed by the same worker which end with this one, in the same instant.
 
@@ -72,12 +72,12 @@ class Delivery:
             OSError: nothing was delivered, *claimed* is where it was (full disk, no permission, a path that is
                 taken and must not be); or it is gone, and what failed came after.
         """
-        if not legs and not ends:
+        if not deliveries and not ends:
             discard(claimed, self._sidecars)
             return []
-        if not ends and len(legs) == 1 and legs[0].source == claimed:
-            return self._hand_over_itself(legs[0])
-        return self._hand_over_all(claimed, legs, ends)
+        if not ends and len(deliveries) == 1 and deliveries[0].source == claimed:
+            return self._hand_over_itself(deliveries[0])
+        return self._hand_over_all(claimed, deliveries, ends)
 
     def sync(self) -> None:
         """Bring to disk where files went by one rename each; whoever waits, or takes long, does so before.
@@ -87,30 +87,34 @@ class Delivery:
         """
         self._group.sync()
 
-    def _hand_over_itself(self, leg: Leg) -> list[OtherName]:
+    def _hand_over_itself(self, delivery: Delivery) -> list[OtherName]:
         """One rename; a path on another file system cannot have that and is a move that may be done twice."""
         # What is put under a path leaves us: nobody would look for a sidecar, or remove it.
-        name = "" if isinstance(leg.to, Path) else _new_name(leg)
-        if not is_own(leg.source):
-            own_copy(leg.source, sync=self._durable)
-        in_attribute = write_tags(leg.source, leg.tags, self._sidecars, name, sync=self._durable)
-        if isinstance(leg.to, Path) and leg.if_exists != REPLACE and not _is_on_one_disk(leg.source, leg.to):
-            return self._hand_over_all(leg.source, [leg._replace(hard_link=True)])
+        name = "" if isinstance(delivery.to, Path) else _new_name(delivery)
+        if not is_own(delivery.source):
+            own_copy(delivery.source, sync=self._durable)
+        in_attribute = write_tags(delivery.source, delivery.tags, self._sidecars, name, sync=self._durable)
+        if (
+            isinstance(delivery.to, Path)
+            and delivery.if_exists != REPLACE
+            and not _is_on_one_disk(delivery.source, delivery.to)
+        ):
+            return self._hand_over_all(delivery.source, [delivery._replace(hard_link=True)])
         if self._durable:
-            sync_file(leg.source)
+            sync_file(delivery.source)
         others: list[OtherName] = []
-        if isinstance(leg.to, Path):
-            self._make_folder(leg.to.parent)
-            path = place(leg.source, leg.to, leg.if_exists, uid=uid_of(leg.tags))
-            others = [OtherName(leg.to, path)] if path != leg.to else []
+        if isinstance(delivery.to, Path):
+            self._make_folder(delivery.to.parent)
+            path = place(delivery.source, delivery.to, delivery.if_exists, uid=uid_of(delivery.tags))
+            others = [OtherName(delivery.to, path)] if path != delivery.to else []
         else:
-            self._rename_into(leg.source, self._queue(leg.to), name)
+            self._rename_into(delivery.source, self._queue(delivery.to), name)
         if self._durable:
-            reached = os.fspath(leg.to.parent) if isinstance(leg.to, Path) else self._queue(leg.to)
-            self._group.renamed(os.path.dirname(leg.source), reached)
+            reached = os.fspath(delivery.to.parent) if isinstance(delivery.to, Path) else self._queue(delivery.to)
+            self._group.renamed(os.path.dirname(delivery.source), reached)
         if not in_attribute:
             self._group.sync()  # were the rename taken back, the file would need its old tags
-            self._drop_sidecar(os.path.basename(leg.source))
+            self._drop_sidecar(os.path.basename(delivery.source))
         return others
 
     def _queue(self, target: Target) -> str:
@@ -119,17 +123,24 @@ class Delivery:
             found = self._queues[target] = os.fspath(self._places.queue(target))
         return found
 
-    def _hand_over_all(self, claimed: str, legs: Sequence[Leg], ends: Sequence[str] = ()) -> list[OtherName]:
+    def _hand_over_all(self, claimed: str, deliveries: Sequence[Delivery], ends: Sequence[str] = ()) -> list[OtherName]:
         transaction = prepared_path(claimed)
         transaction.mkdir(exist_ok=True)
-        if any(leg.source == claimed and isinstance(leg.to, Target) for leg in legs) and not is_own(claimed):
+        if any(
+            delivery.source == claimed and isinstance(delivery.to, Target) for delivery in deliveries
+        ) and not is_own(claimed):
             own_copy(claimed, sync=self._durable)
-        itself = next((leg for leg in legs if leg.source == claimed and isinstance(leg.to, Target)), None)
+        itself = next(
+            (delivery for delivery in deliveries if delivery.source == claimed and isinstance(delivery.to, Target)),
+            None,
+        )
         # A file that others link may not be changed any more: copies come first, then links, which share its tags.
-        others = sorted((leg for leg in legs if leg is not itself), key=lambda leg: leg.hard_link)
-        for number, leg in enumerate(others):
-            last = all(later.source != leg.source for later in others[number + 1 :])
-            self._prepare(transaction, number, leg, take=last and leg.source != claimed)
+        others = sorted(
+            (delivery for delivery in deliveries if delivery is not itself), key=lambda delivery: delivery.hard_link
+        )
+        for number, delivery in enumerate(others):
+            last = all(later.source != delivery.source for later in others[number + 1 :])
+            self._prepare(transaction, number, delivery, take=last and delivery.source != claimed)
         if itself:
             self._prepare_itself(transaction, itself)
         if ends:
@@ -145,35 +156,35 @@ class Delivery:
             sync_folder(committed.parent)
         return self.deliver(committed)
 
-    def _prepare(self, transaction: Path, number: int, leg: Leg, *, take: bool) -> None:
-        """Put what *leg* delivers into the transaction; *take* the source itself when nobody else needs it."""
-        if isinstance(leg.to, Path):
+    def _prepare(self, transaction: Path, number: int, delivery: Delivery, *, take: bool) -> None:
+        """Put what *delivery* delivers into the transaction; *take* the source itself when nobody else needs it."""
+        if isinstance(delivery.to, Path):
             folder, name = transaction / f"p.{number}", "file"
             folder.mkdir()
-            (folder / "path").write_bytes(os.fsencode(leg.to))
-            if leg.if_exists == NUMBER:
-                (folder / "other").write_text(uid_of(leg.tags), encoding="ascii")
+            (folder / "path").write_bytes(os.fsencode(delivery.to))
+            if delivery.if_exists == NUMBER:
+                (folder / "other").write_text(uid_of(delivery.tags), encoding="ascii")
         else:
-            folder, name = transaction / f"q.{leg.to.folder}", _new_name(leg)
+            folder, name = transaction / f"q.{delivery.to.folder}", _new_name(delivery)
             folder.mkdir(exist_ok=True)
         entry = folder / name
         if take:
-            os.rename(leg.source, entry)
-        elif leg.hard_link:
-            if not isinstance(leg.to, Path):
-                self._tag(leg.source, leg.tags, name)
-            os.link(leg.source, entry)
+            os.rename(delivery.source, entry)
+        elif delivery.hard_link:
+            if not isinstance(delivery.to, Path):
+                self._tag(delivery.source, delivery.tags, name)
+            os.link(delivery.source, entry)
         else:
-            copy(leg.source, entry)
-        if not isinstance(leg.to, Path):
-            self._tag(entry, leg.tags, name)
+            copy(delivery.source, entry)
+        if not isinstance(delivery.to, Path):
+            self._tag(entry, delivery.tags, name)
 
-    def _prepare_itself(self, transaction: Path, leg: Leg) -> None:
-        """Mark that the claimed file itself goes to *leg*, which saves one copy."""
-        assert isinstance(leg.to, Target)
-        name = _new_name(leg)
-        self._tag(leg.source, leg.tags, name)
-        folder = transaction / f"s.{leg.to.folder}"
+    def _prepare_itself(self, transaction: Path, delivery: Delivery) -> None:
+        """Mark that the claimed file itself goes to *delivery*, which saves one copy."""
+        assert isinstance(delivery.to, Target)
+        name = _new_name(delivery)
+        self._tag(delivery.source, delivery.tags, name)
+        folder = transaction / f"s.{delivery.to.folder}"
         folder.mkdir()
         (folder / name).touch()
 
@@ -268,7 +279,7 @@ def _is_on_one_disk(source: str, target: Path) -> bool:
     return os.stat(source).st_dev == folder.stat().st_dev
 
 
-def _place_sure(transaction: Path, legs: Sequence[Leg]) -> None:
+def _place_sure(transaction: Path, deliveries: Sequence[Delivery]) -> None:
     """Place, before it counts, what may neither replace a file nor get another name; all of it, or nothing.
 
     Raises:
@@ -276,11 +287,11 @@ def _place_sure(transaction: Path, legs: Sequence[Leg]) -> None:
     """
     placed: list[tuple[Path, Path]] = []
     try:
-        for number, leg in enumerate(legs):
-            if isinstance(leg.to, Path) and leg.if_exists == QUARANTINE:
+        for number, delivery in enumerate(deliveries):
+            if isinstance(delivery.to, Path) and delivery.if_exists == QUARANTINE:
                 entry = transaction / f"p.{number}" / "file"
-                place(entry, leg.to, QUARANTINE)
-                placed.append((leg.to, entry))
+                place(entry, delivery.to, QUARANTINE)
+                placed.append((delivery.to, entry))
     except OSError:
         for path, entry in placed:
             with suppress(OSError):
@@ -294,8 +305,8 @@ def _mark_ends(folder: Path, ends: Sequence[str]) -> None:
         (folder / os.path.basename(path)).touch()
 
 
-def _new_name(leg: Leg) -> str:
-    return waiting_name(leg.tags.get("latest.core.original_basename", b""), leg.priority)
+def _new_name(delivery: Delivery) -> str:
+    return waiting_name(delivery.tags.get("latest.core.original_basename", b""), delivery.priority)
 
 
 def _sync_tree(folder: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mfdata.delivery.transaction import Delivery, remove_transaction
+from mfdata.delivery.transaction import Transactions, remove_transaction
 from mfdata.file import File
 from mfdata.quarantine import quarantine
 from mfdata.queue.worker_folder import (
@@ -55,7 +55,7 @@ class Recovery:
         self._max_crashes = max_crashes
         self._not_before: dict[Path, float] = {}
         self._durable = durable
-        self._delivery = Delivery(places, durable=durable)
+        self._transactions = Transactions(places, durable=durable)
 
     def recover(self, target: Target | None = None) -> int:
         """Bring back what dead workers, of *target* or of all steps, had; the number of files that were."""
@@ -120,7 +120,7 @@ class Recovery:
         with suppress(FileNotFoundError):
             tags = read_tags(claimed, self._places.sidecars)
             self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
-        for _, path in self._delivery.deliver(committed):
+        for _, path in self._transactions.deliver(committed):
             self._trace.write(_told("placed", tags, claimed, target) | {"to": [str(path)]})
 
     def _take_back(self, path: Path, target: Target, cause: dict[str, Any], *, may_keep: bool) -> None:

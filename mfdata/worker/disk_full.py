@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mfdata.delivery.transaction import Delivery, remove_transaction
+from mfdata.delivery.transaction import Transactions, remove_transaction
 from mfdata.file import File
 from mfdata.operations import stalled
 from mfdata.queue.protocol import Claim, Queue
@@ -36,7 +36,7 @@ class Unfinished:
 class DiskFull:
     """What waits for room, and how long the worker pauses before it tries again: longer each time."""
 
-    def __init__(self, step: Step, queue: Queue, trace: Trace, delivery: Delivery, *, durable: bool) -> None:
+    def __init__(self, step: Step, queue: Queue, trace: Trace, transactions: Transactions, *, durable: bool) -> None:
         """Args: the step, its queue, its trace, who hands over, and whether tags are brought to disk."""
         #: Seconds until the next try; 0 = there is room.
         self.pause = 0.0
@@ -46,7 +46,7 @@ class DiskFull:
         self._target = Target(step.plugin, step.name)
         self._queue = queue
         self._trace = trace
-        self._delivery = delivery
+        self._transactions = transactions
         self._durable = durable
         self._sidecars = os.fspath(step.places.sidecars)
         self._since = 0.0
@@ -87,7 +87,7 @@ class DiskFull:
     def _finish(self, one: Unfinished) -> None:
         transaction = committed_path(one.claim.place)
         if transaction.exists():
-            self._delivery.deliver(transaction)
+            self._transactions.deliver(transaction)
         else:
             self._take_back(one)
 

@@ -10,8 +10,16 @@ from contextlib import suppress
 from typing import Any
 
 from mfdata.config import Safety
-from mfdata.delivery.fan_out import Legs, distinct, is_for_itself, made_events, passed_on, replaced_by, with_free_name
-from mfdata.delivery.transaction import Delivery, Leg, OtherName, remove_transaction
+from mfdata.delivery.fan_out import (
+    FanOut,
+    derived_events,
+    distinct,
+    is_for_itself,
+    passed_on,
+    replaced_by,
+    with_free_name,
+)
+from mfdata.delivery.transaction import Delivery, OtherName, Transactions, remove_transaction
 from mfdata.file import File
 from mfdata.outcome import Done, Expired, Hold, Outcome
 from mfdata.quarantine import quarantine
@@ -37,7 +45,7 @@ class Settlement:
     def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
         """Args: the step, its queue, where it is told, and how safely files are kept."""
         self.target = Target(step.plugin, step.name)
-        self.delivery = Delivery(step.places, durable=safety.durability == "power")
+        self.transactions = Transactions(step.places, durable=safety.durability == "power")
         #: Whether the trace tells of an end of the file in hand, which may not have come to it.
         self.is_told = False
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
@@ -47,7 +55,7 @@ class Settlement:
         self._trace = trace
         self._durable = safety.durability == "power"
         self._policy = policy_of(step.config)
-        self._legs = Legs(step.plugin)
+        self._fan_out = FanOut(step.plugin)
         self._sidecars = os.fspath(step.places.sidecars)
         self._is_holding = False
         self._actions: Mapping[type[Decision], Callable[[Claim, File, Any, _Facts], None]] = {
@@ -89,40 +97,40 @@ class Settlement:
         """
         self.is_told = False
         first = claims[0]
-        made = self._legs.of_outputs(first, outcome, files[0], tags | outcome.tags)
+        derived = self._fan_out.of_outputs(first, outcome, files[0], tags | outcome.tags)
         each = {
             "event": "done",
             "duration": round(duration / len(files), 6),
             "to": [],
-            "into": [uid for uid, _, _ in made],
+            "into": [uid for uid, _, _ in derived],
         }
         self._tell(
             *({**each, "uid": file.uid, "name": file.basename} for file in files),
-            *made_events(made, files[0]),
+            *derived_events(derived, files[0]),
         )
-        legs = [leg for _, _, legs in made for leg in legs]
+        deliveries = [delivery for _, _, deliveries in derived for delivery in deliveries]
         ends = [claim.place for claim in claims[1:]]
-        self._tell_others(self.delivery.hand_over(first.place, legs, ends), files[0])
+        self._tell_others(self.transactions.hand_over(first.place, deliveries, ends), files[0])
 
     def _hand_over(self, claim: Claim, file: File, decision: HandOver, facts: _Facts) -> None:
         outcome = decision.outcome
         tags = passed_on(file.tags) | outcome.tags
-        wanted = self._legs.of_itself(claim, outcome, tags)
+        wanted = self._fan_out.of_itself(claim, outcome, tags)
         own = list(map(with_free_name, wanted))
-        made = self._legs.of_outputs(claim, outcome, file, tags)
+        derived = self._fan_out.of_outputs(claim, outcome, file, tags)
         if outcome.dropped_by:
             event: _Facts = {"event": "dropped", **facts, "rule": outcome.dropped_by}
         else:
-            event = {"event": "done", **facts, "to": [str(leg.to) for leg in own]}
-        legs = distinct([*own, *(leg for one in made for leg in one.legs)])
+            event = {"event": "done", **facts, "to": [str(delivery.to) for delivery in own]}
+        deliveries = distinct([*own, *(delivery for one in derived for delivery in one.deliveries)])
         more = {
             "taken": [str(one.to) for one, other in zip(wanted, own, strict=True) if one.to != other.to],
-            "replaced": replaced_by(legs),
+            "replaced": replaced_by(deliveries),
             "note": outcome.note,
         }
         event |= {name: value for name, value in more.items() if value}
-        self._tell(event, *made_events(made, file))
-        self._tell_others(self.delivery.hand_over(claim.place, legs), file)
+        self._tell(event, *derived_events(derived, file))
+        self._tell_others(self.transactions.hand_over(claim.place, deliveries), file)
 
     def _tell_others(self, others: Sequence[OtherName], file: File) -> None:
         """Correct what was told of paths that another process took meanwhile."""
@@ -157,7 +165,9 @@ class Settlement:
     def _divert(self, claim: Claim, file: File, divert: Divert, facts: _Facts) -> None:
         self._tell({"event": "failed", **facts, "reason": divert.reason, "to": [divert.to]})
         target = Target.of(divert.to, self.target.plugin)
-        self.delivery.hand_over(claim.place, [Leg(claim.place, target, passed_on(file.tags), priority=claim.priority)])
+        self.transactions.hand_over(
+            claim.place, [Delivery(claim.place, target, passed_on(file.tags), priority=claim.priority)]
+        )
 
     def _expire(self, claim: Claim, _file: File, expired: Expired, facts: _Facts) -> None:
         self._tell({"event": "expired", **facts, "rule": expired.rule, "reason": expired.reason})

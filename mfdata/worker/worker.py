@@ -37,7 +37,7 @@ class Worker:
     def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
         self.step = step
         self.settlement = Settlement(step, queue, trace, safety)
-        self.disk = DiskFull(step, queue, trace, self.settlement.delivery, durable=safety.durability == "power")
+        self.disk = DiskFull(step, queue, trace, self.settlement.transactions, durable=safety.durability == "power")
         self._entry = Entry(self.settlement.target, step.config, safety)
         self._queue = queue
         self._sidecars = os.fspath(step.places.sidecars)
@@ -86,7 +86,7 @@ class Worker:
     def sync(self) -> None:
         """Bring to disk where the files went, if that is to survive a power cut: no file waits, or one takes long."""
         try:
-            self.settlement.delivery.sync()
+            self.settlement.transactions.sync()
         except OSError as error:
             self.step.log.error("what was handed over may not be on disk", reason=one_line(error))
 
