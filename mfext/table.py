@@ -10,6 +10,8 @@ from mfext.log import printable
 
 #: Where something is cut.
 _CUT = "…"
+#: What is said below a table that has no room for all of it, by commands that have this option.
+WIDE_SHOWS_ALL = "-o wide shows all"
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,33 @@ def table(
         width: characters that a line may have; None = any number.
         paint: gives the cells their colour.
     """
-    declared = [one if isinstance(one, Column) else Column(one) for one in columns]
-    lines = [[printable(cell) for cell in row] for row in ([one.title for one in declared], *rows)]
-    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
-    shown = _fitted(declared, widths, width)
+    declared, lines = _cells(columns, rows)
+    shown = _fitted(declared, _widths(lines), width)
     grid = []
     for number, line in enumerate(lines):
         cells = [_padded(line[at], room, paint if number else None, declared[at]) for at, room in sorted(shown.items())]
         grid.append(f"| {' | '.join(cells)} |")
     grid.insert(1, "|" + "|".join("-" * (room + 2) for _, room in sorted(shown.items())) + "|")
     return "\n".join(grid)
+
+
+def is_whole(columns: Sequence[str | Column], rows: Iterable[Sequence[str]], width: int | None) -> bool:
+    """Whether ``table`` shows all columns, and no cell cut, of the same arguments (pure)."""
+    declared, lines = _cells(columns, rows)
+    widths = _widths(lines)
+    return _fitted(declared, widths, width) == dict(enumerate(widths))
+
+
+def _cells(
+    columns: Sequence[str | Column], rows: Iterable[Sequence[str]]
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """The columns as they are declared, and the lines as they are shown, that of the titles first."""
+    declared = [one if isinstance(one, Column) else Column(one) for one in columns]
+    return declared, [[printable(cell) for cell in row] for row in ([one.title for one in declared], *rows)]
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
 
 
 def _fitted(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> dict[int, int]:
@@ -115,8 +134,12 @@ def listing(
     width: int | None = None,
     paint: Paint = lambda _title, cell: cell,
 ) -> str:
-    """A titled grid that ends with ``Total: 3 noun(s)``; other arguments as those of ``table``."""
-    return f"{title}:\n\n{table(columns, rows, width, paint)}\n\nTotal: {len(rows)} {noun}(s)"
+    """A titled grid that ends with ``Total: 3 noun(s)``, and the option that shows all where there is no room for it.
+
+    Other arguments are as those of ``table``; a command that gives a *width* has the option.
+    """
+    text = f"{title}:\n\n{table(columns, rows, width, paint)}\n\nTotal: {len(rows)} {noun}(s)"
+    return text if is_whole(columns, rows, width) else f"{text}\n{WIDE_SHOWS_ALL}"
 
 
 def duration(seconds: float | None) -> str:

@@ -6,6 +6,7 @@ import heapq
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from mfdata.config import Safety
 from mfdata.operations.history import short
 from mfdata.quarantine.quarantine import Kept, Selection, find_kept, with_reason
 from mfdata.storage.places import Places
-from mfext.commands.output import JSON, Form, Group, paint_states, print_json, shows_form
+from mfext.commands.output import JSON, Form, Group, paint_states, print_json, progress, shows_form
 from mfext.commands.times import seconds_of
 from mfext.environment import Home
 from mfext.errors import MetworkError, UsageError, nearest
@@ -82,8 +83,9 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
         for one in found
     ]
     columns = (
-        *(Column("SINCE", leaves=1), Column("STEP", least=10), "KIND", Column("NAME", least=12)),
-        *(Column("UID", leaves=2), Column("REASON", least=20)),
+        # The uid stays, since every other command asks for it.
+        *(Column("SINCE", leaves=2), Column("STEP", leaves=1), "KIND", Column("NAME", least=20)),
+        *("UID", Column("REASON", least=12)),
     )
     click.echo(listing("Quarantine", columns, rows, "file", form.width, paint_states))
 
@@ -96,12 +98,15 @@ def show_command(here: Here, name: str, as_json: bool) -> None:
     """Tell all that is known of one file in quarantine."""
     from mfdata.operations.backlog import stored_tags
 
-    found = _newest(_sure([name], _kept(here.home, _selection((name,), "", "", ""))), 1)[0]
+    named = list(_sure([name], _kept(here.home, _selection((name,), "", "", ""))))
+    found = _newest(named, 1)[0]
     one = with_reason(found) or found
     tags = {tag: os.fsdecode(value) for tag, value in stored_tags(Places(here.home), one.path).items()}
     if as_json:
         print_json({**one.facts, "tags": tags})
         return
+    if len(named) > 1:
+        click.echo(f'newest of {len(named)} files of the name {printable(found.name)}; "list" has the uids', err=True)
     for key, value in {**one.facts, "time": utc(one.time)}.items():
         lines = value if isinstance(value, list) else str(value).splitlines()
         click.echo(f"{key}: {printable(lines[0])}" if len(lines) == 1 else f"{key}:")
@@ -133,6 +138,7 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
                 f'the step {one.target} that had "{one.name}" is not there',
                 mend="Install its plugin, or say with --to PLUGIN/STEP where to put the file.",
             )
+    _say_several(names, meant)
     done, faults = _done(meant, lambda one: put_back(places, one, site.trace, to, durable=durable))
     told = [{"uid": one.uid, "name": one.name, "to": str(to or one.target)} for one in done]
     _print_done(told, "put back", as_json)
@@ -146,22 +152,34 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @_WHICH
 @click.pass_obj
-def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as_json: bool, **which: str) -> None:
+def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as_json: bool, **which: str) -> int:
     """Delete files in quarantine for ever; the trace tells that it was you."""
     from mfdata.quarantine.quarantine import drop
     from mfext.owner import user_name
 
     meant = list(_meant(here.home, names, every, which))
+    _say_several(names, meant)
     if meant and not yes:
         question = f"Delete {len(meant)} file(s) in quarantine for ever, the first being {_first(meant)}?"
         if not sys.stdin.isatty():
             raise UsageError("this deletes files for ever", expected="--yes", mend=question)
-        click.confirm(question, abort=True, err=True)
+        if not click.confirm(question, err=True):
+            click.echo("nothing is deleted", err=True)
+            return 1
     places, trace = Places(here.home), Site(here.home).trace
     by = f"mfdata.quarantine drop by {user_name(os.getuid())}"
     done, faults = _done(meant, lambda one: drop(places, one, trace, by))
     _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in done], "dropped", as_json)
     _raise_first(faults)
+    return 0
+
+
+def _say_several(names: Sequence[str], meant: Sequence[Kept]) -> None:
+    """Say how many files a name stands for, where it is several, before anything is done with them."""
+    counts = Counter(name for one in meant for name in {one.uid, one.name, one.path.name} if name in names)
+    for name, count in counts.items():
+        if count > 1:
+            progress(f"{count} files have the name {printable(name)}: all of them are meant")
 
 
 def _done(meant: Iterable[Kept], act: Callable[[Kept], object]) -> tuple[list[Kept], list[tuple[Kept, OSError]]]:

@@ -22,7 +22,7 @@ from mfext.supervision.output import last_lines
 from mfext.supervision.process import Process
 from mfext.supervision.process_state import ProcessState
 from mfext.supervision.supervisor import Supervisor
-from mfext.table import Column, Paint, duration, size, table
+from mfext.table import WIDE_SHOWS_ALL, Column, Paint, duration, is_whole, size, table
 from mfext.version import software_build
 
 #: Titles of the lines that ``status`` prints for the processes.
@@ -174,7 +174,9 @@ def as_text(
     parts = [f"{found.module} {found.version} in {place or found.home}: {paint('STATE', found.state)}"]
     if found.processes:
         shown = len(COLUMNS) if width is None else len(COLUMNS) - _SAID_BELOW
-        parts.append(table(COLUMNS[:shown], [_row(one)[:shown] for one in found.processes], width, paint))
+        columns, rows = COLUMNS[:shown], [_row(one)[:shown] for one in found.processes]
+        parts.append(table(columns, rows, width, paint))
+        parts += [] if is_whole(columns, rows, width) else [WIDE_SHOWS_ALL]
     parts += [_list(row.title, row.lines or map(_line, row.rows), width, "  ") for row in found.more if row.rows]
     if found.state != "stopped" and found.problems:
         parts.append(_list("Not as configured", found.problems, width))

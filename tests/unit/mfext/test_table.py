@@ -91,6 +91,12 @@ def test_a_column_is_cut_before_another_leaves_and_a_path_keeps_its_end() -> Non
     assert "UID" not in table(COLUMNS, [ROW], 50)
 
 
+@pytest.mark.parametrize(("width", "is_whole"), [(None, True), (120, True), (84, False), (50, False)])
+def test_a_listing_that_lacks_something_says_what_shows_all(width: int | None, is_whole: bool) -> None:
+    text = listing("Files", COLUMNS, [ROW], "file", width)
+    assert text.endswith("\nTotal: 1 file(s)" if is_whole else "\nTotal: 1 file(s)\n-o wide shows all")
+
+
 def test_colour_does_not_change_the_grid() -> None:
     plain = table(("A", "B"), [("x", "y")])
     coloured = table(("A", "B"), [("x", "y")], paint=lambda title, cell: f"<{cell}>" if title == "A" else cell)

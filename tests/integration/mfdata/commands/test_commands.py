@@ -491,6 +491,43 @@ def test_quarantine_shows_all_that_is_known_of_a_file(
     assert "log:\n    one\n    two\n" in text
 
 
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_list_of_quarantine_has_the_uid_and_most_of_the_name_on_a_narrow_terminal(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    uid = quarantined(places, "20261130T1000_radar.grib2")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = Output(capsys, "quarantine", "list").out.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(f"| {uid} |" in line and "| 20261130T1000_radar" in line for line in lines)
+    assert lines[-1] == "-o wide shows all"
+    monkeypatch.setenv("COLUMNS", "300")
+    assert Output(capsys, "quarantine", "list").out.endswith("Total: 1 file(s)\n")
+
+
+def test_a_name_of_several_files_in_quarantine_is_said_to_be(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uids = [quarantined(places, name) for name in ("a.png", "a.png", "a.png", "b.png")]
+    assert "newest of 3 files" in Output(capsys, "quarantine", "show", "a.png").err
+    assert "newest" not in Output(capsys, "quarantine", "show", "b.png").err
+    assert "newest" not in Output(capsys, "quarantine", "show", uids[0]).err
+    assert "3 files have the name a.png" in Output(capsys, "quarantine", "drop", "a.png").err
+    assert "3 files have the name a.png" in Output(capsys, "quarantine", "retry", "a.png").err
+    assert "files have the name" not in Output(capsys, "quarantine", "retry", "b.png").err
+
+
+def test_an_answer_of_no_deletes_nothing_and_says_so(
+    home: Home, places: Places, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = quarantined(places)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("click.confirm", lambda *_words, **_options: False)
+    output = Output(capsys, "quarantine", "drop", uid)
+    assert (output.status, output.out, output.err) == (1, "", "nothing is deleted\n")
+    assert len(Output(capsys, "quarantine", "list", "--json").json) == 1
+
+
 def test_quarantine_retry_puts_files_back(home: Home, places: Places, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = quarantined(places, "a.png"), quarantined(places, "b.png")
     done = Output(capsys, "quarantine", "retry", first, "--json").json
