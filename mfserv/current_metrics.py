@@ -10,9 +10,9 @@ from mfext.lifecycle.last_good import remembered_processes
 from mfext.metrics.metric import Metric, Sample
 from mfext.section import Config
 from mfserv.jobs.config import jobs_config
+from mfserv.jobs.counts import AGAIN, EXPIRED, SUBMITTED, TOOK, WAITED, JobCounts
 from mfserv.jobs.job import Status
 from mfserv.jobs.stores.engines import open_store
-from mfserv.jobs.tally import AGAIN, EXPIRED, SUBMITTED, TOOK, WAITED, Tally
 from mfserv.router.admin_socket import RouterLink
 from mfserv.router.metrics import (
     IN_HAND,
@@ -56,7 +56,7 @@ def samples(home: Home, config: Config) -> Iterator[Sample]:
         return  # no service takes jobs
     store = open_store(home, jobs_config(config))
     try:
-        yield from job_samples(store.tallies(), store.now())
+        yield from job_samples(store.job_counts(), store.now())
     finally:
         store.close()
 
@@ -79,9 +79,9 @@ def _sample(metric: Metric, labels: tuple[str, ...], value: str) -> Sample:
     return Sample(metric, labels, (float(value or 0),))
 
 
-def job_samples(tallies: Mapping[str, Tally], now: float) -> Iterator[Sample]:
+def job_samples(job_counts: Mapping[str, JobCounts], now: float) -> Iterator[Sample]:
     """What is counted of jobs, by process; *now* is the time of the store, in epoch seconds (pure)."""
-    for process, tally in sorted(tallies.items()):
+    for process, tally in sorted(job_counts.items()):
         labels = (process,)
         for name, metric in _COUNTERS.items():
             yield Sample(metric, labels, (float(tally.ever.get(name, 0)),))

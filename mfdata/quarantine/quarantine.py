@@ -34,7 +34,7 @@ from mfext.clock import age
 from mfext.disk import is_no_room
 from mfext.errors import Conflict
 from mfext.fs.atomic import replacing_file
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 from mfext.fs.sync import sync_file, sync_folder
 
 #: What the reason beside a file is called.
@@ -271,7 +271,7 @@ def turn(places: Places, wait: float = 10.0) -> Iterator[None]:
     folder = os.open(places.quarantines, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + wait
-        while not takes(folder):
+        while not try_lock(folder):
             if time.monotonic() >= deadline:
                 raise Conflict(
                     f"another command has been at work on the quarantine for more than {wait:g} s",

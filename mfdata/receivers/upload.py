@@ -10,7 +10,7 @@ from pathlib import Path
 from mfdata.intake.completeness import HIDDEN
 from mfdata.storage.placement import rename_new
 from mfdata.storage.tags import discard, new_uid
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 from mfext.fs.sync import begin_sync, sync_folder
 
 #: Begins the names of files that are being received; the observer leaves them alone.
@@ -49,7 +49,7 @@ class Upload:
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         # Says that we live. Not on the descriptor that writes: that one must be closed before the file appears.
         self._lock = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        takes(self._lock)
+        try_lock(self._lock)
 
     def write(self, data: bytes) -> None:
         """Add *data*.
@@ -129,7 +129,7 @@ def discard_leftovers(folder: Path, sidecars: Path) -> int:
     count = 0
     for path in folder.glob(f"{PREFIX}*"):
         with suppress(OSError), path.open("rb") as file:
-            if takes(file.fileno()):
+            if try_lock(file.fileno()):
                 discard(path, sidecars)
                 count += 1
     return count

@@ -33,7 +33,7 @@ from mfdata.storage.retag import retag
 from mfdata.storage.tags import CRASHES, DIED_IN, Tags, before_entry, read_tags, uid_of
 from mfdata.storage.trace import Trace
 from mfext.clock import is_from_the_future
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 from mfext.log import get_logger
 from mfext.supervision.exits import Exit, exit_of
 from mfext.supervision.generation import is_over
@@ -168,7 +168,7 @@ def _dead(folder: Path) -> Iterator[bool]:
 
 def _can_be_locked(lock: int) -> bool:
     # Between our open and our lock another may have done it all.
-    return takes(lock) and os.fstat(lock).st_nlink > 0
+    return try_lock(lock) and os.fstat(lock).st_nlink > 0
 
 
 def _cause_of_death(places: Places, folder: Path, target: Target) -> dict[str, Any]:

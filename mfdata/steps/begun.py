@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2s
 from pathlib import Path
 
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 
 
 class Mark:
@@ -97,7 +97,7 @@ class Begun:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
-        if not takes(descriptor) or not os.fstat(descriptor).st_nlink:
+        if not try_lock(descriptor) or not os.fstat(descriptor).st_nlink:
             os.close(descriptor)
             return None
         destination, _, name = os.pread(descriptor, 1 << 16, 0).partition(b"\n")

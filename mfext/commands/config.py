@@ -95,11 +95,11 @@ def template(folder: Path, *, as_json: bool) -> None:
 
     What is there stays as it is; keys that have a default are commented.
     """
-    from mfext.commands.current import here
+    from mfext.commands.current import current_home
     from mfext.plugin.author.new_keys import bring_new_keys
     from mfext.plugin.manifest import load_plugin
 
-    module, home = here()
+    module, home = current_home()
     plugin = load_plugin(folder, module, home, overridden=False)
     added = bring_new_keys(plugin, home, module, module_config(module, home))
     file = plugin.folder / "config.ini"

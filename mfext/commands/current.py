@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mfext.module import Module
 
 
-def here() -> tuple[Module, Home]:
+def current_home() -> tuple[Module, Home]:
     """Module and home, as ``MFMODULE`` says."""
     from mfext.module import load_module
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mfext.commands.current import here
+from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.output import JSON, Group, print_json, progress, report
 from mfext.commands.releases import COMMANDS, warn
@@ -43,7 +43,7 @@ def create_command(template_name: str, no_input: bool, texts: Sequence[str], nam
     """
     from mfext.plugin.author import prompts, template
 
-    module, home = here()
+    module, home = current_home()
     chosen = template.load_template(template_name, module.name)
     sections = template.sections_of(chosen, module)
     given = prompts.settings(texts, sections)
@@ -94,7 +94,7 @@ def develop_command(folder: Path) -> None:
     """Dev-link the plugin in FOLDER: it runs from there, and restarts when its files change."""
     from mfext.plugin.author.develop import develop, warnings_of
 
-    module, home = here()
+    module, home = current_home()
     plugin, result = develop(folder, module, home, progress)
     warn(warnings_of(plugin, module, home))
     _raise_failures(result.problems, plugin.name, home)
@@ -115,7 +115,7 @@ def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool
 
     if move_to and quarantine:
         raise UsageError("files can go to one place only", expected="--move-to or --quarantine")
-    module, home = here()
+    module, home = current_home()
     if is_dry:
         found = preview_uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
         return show_preview(found, module.name)
@@ -134,7 +134,7 @@ def list_command(as_json: bool) -> None:
     from mfext.plugin.installed import survey
     from mfext.plugin.listing import entry, list_text
 
-    module, home = here()
+    module, home = current_home()
     warn(interrupted(module, home))
     states = _states(home)
     entries = [entry(one, states) for one in survey(home, module, module_config(module, home))]
@@ -151,7 +151,7 @@ def info_command(as_json: bool, which: str) -> None:
     from mfext.plugin.package.archive import is_archive, read_archive
     from mfext.plugin.package.signature import signature_of, trusted_keys
 
-    module, home = here()
+    module, home = current_home()
     if is_archive(which):
         archive = read_archive(Path(which))
         facts = archive_info(archive, str(signature_of(archive, trusted_keys(home))))
@@ -174,7 +174,7 @@ def check_command(as_json: bool, strict: bool, which: str) -> int:
     """
     from mfext.plugin.author.inspection import inspect
 
-    module, home = here()
+    module, home = current_home()
     found = inspect(which, module, home)
     if as_json:
         print_json(found.as_json())
@@ -200,7 +200,7 @@ def test_command(folder: Path) -> None:
     from mfext.plugin.developed import prepare
     from mfext.plugin.manifest import load_plugin
 
-    module, home = here()
+    module, home = current_home()
     plugin = load_plugin(folder, module, home)
     prepare(plugin, module, home, progress)
     raise_all([*module.check_plugin(home, module_config(module, home), plugin, ())])
@@ -220,7 +220,7 @@ def run_command(command: tuple[str, ...]) -> int:
     from mfext.plugin.manifest import load_plugin
     from mfext.plugin.python_requirements import environment_for
 
-    module, home = here()
+    module, home = current_home()
     plugin = load_plugin(Path(), module, home)
     prepare(plugin, module, home, progress)
     try:

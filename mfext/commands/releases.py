@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mfext.commands.current import here
+from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.output import JSON, print_json, progress
 
@@ -29,7 +29,7 @@ def release_command(target: Path | None, folder: Path, *, as_json: bool) -> None
     """Build the archive of the plugin in FOLDER: NAME-VERSION-RELEASE.metwork.MODULE.plugin."""
     from mfext.plugin.release.release import release
 
-    module, home = here()
+    module, home = current_home()
     archive = release(folder, module, home, target or folder, say=progress)
     if as_json:
         print_json({"archive": str(archive)})
@@ -66,7 +66,7 @@ def install_command(
     from mfext.plugin.install.install import Wish, install, preview
     from mfext.plugin.install.plan import Permission
 
-    module, home = here()
+    module, home = current_home()
     wish = Wish(archives, Permission(upgrade, downgrade), new_name, require_signature)
     if is_dry:
         found = preview(wish, module, home)
@@ -84,7 +84,7 @@ def rollback_command(name: str) -> None:
     """Put the version of the plugin NAME that was there before in the place of the present one."""
     from mfext.plugin.install.rollback import rollback
 
-    module, home = here()
+    module, home = current_home()
     with _Bars() as bars:
         result = rollback(name, module, home, bars.show)
     _report(result, module.name)
@@ -96,7 +96,7 @@ def repair_command(names: Sequence[str]) -> None:
     """End what a killed command left unfinished, and bring back files of releases that were changed."""
     from mfext.plugin.install.repair import repair
 
-    module, home = here()
+    module, home = current_home()
     with _Bars() as bars:
         result = repair(names, module, home, bars.show)
     _report(result, module.name)

@@ -33,7 +33,7 @@ def exclusive(path: Path, what: str, act: str, *, timeout: float = 10.0) -> Iter
         os.close(descriptor)
 
 
-def takes(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
+def try_lock(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     """Whether the open file or folder could be locked at once; a former lock of its own is lost anyway.
 
     Args:
@@ -49,7 +49,7 @@ def takes(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
 
 def _wait_for(descriptor: int, what: str, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    while not takes(descriptor):
+    while not try_lock(descriptor):
         if time.monotonic() >= deadline:
             raise _held(descriptor, what, timeout)
         time.sleep(_POLL_S)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from mfext.environment import Home
 from mfext.fs.atomic import replace_file
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 from mfext.metrics.metric import Metric
 
 #: Values by name of the metric and values of its labels.
@@ -219,7 +219,7 @@ def _is_dead(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             # One that is not locked yet was made a moment ago.
-            return takes(file.fileno()) and not Path(f"/proc/{path.name.partition('-')[0]}").exists()
+            return try_lock(file.fileno()) and not Path(f"/proc/{path.name.partition('-')[0]}").exists()
     except OSError:
         return False
 

@@ -69,13 +69,13 @@ def _privately(act: Callable[[], None]) -> Callable[[], None]:
 
 
 class Service:
-    """circus' arbiter, the roster and the dev-links in one loop."""
+    """circus' arbiter, the process_set and the dev-links in one loop."""
 
     def __init__(self, home: Home, settings: dict[str, Any]) -> None:
         from circus.arbiter import Arbiter
 
         from mfext.supervision.dev_reload import DevLinks
-        from mfext.supervision.process_set import Roster
+        from mfext.supervision.process_set import ProcessSet
 
         _add_commands()
         self.home = home
@@ -89,7 +89,7 @@ class Service:
         )
         self.arbiter.service = self
         self.arbiter.ctrl.initialize = _privately(self.arbiter.ctrl.initialize)
-        self.roster = Roster(home, self.arbiter, settings["max_backoff"])
+        self.process_set = ProcessSet(home, self.arbiter, settings["max_backoff"])
         self.metrics = MetricsListener(home, self.loop)
         self.devlinks = DevLinks(home) if settings["watch_dev_links"] else None
         self.output_size = settings["log"]["max_size"]
@@ -114,7 +114,7 @@ class Service:
         """Make *processes* run and nothing else."""
         if self._stopping:
             return {"refused": "the module is being stopped"}
-        started = await self.roster.apply([Process.from_json(fields) for fields in processes])
+        started = await self.process_set.apply([Process.from_json(fields) for fields in processes])
         if self.devlinks:
             self.devlinks.refresh()
         return {"started": started}
@@ -122,9 +122,11 @@ class Service:
     async def stop(self, timeout: float | None = None) -> dict[str, Any]:
         """End all processes, then the arbiter."""
         first, self._stopping = not self._stopping, True
-        await self.roster.clear(timeout)
+        await self.process_set.clear(timeout)
         if first:
-            self.loop.call_later(0.02, lambda: self.start_task(self.roster.end_arbiter()))  # after the answer is out
+            self.loop.call_later(
+                0.02, lambda: self.start_task(self.process_set.end_arbiter())
+            )  # after the answer is out
         return {}
 
     def start_task(self, act: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -146,16 +148,16 @@ class Service:
 
     def _look(self) -> None:
         self._looking = False
-        self.roster.children.look()
-        self.start_task(self.roster.manage())
+        self.process_set.children.look()
+        self.start_task(self.process_set.manage())
 
     def _keep_house(self) -> None:
         self.loop.call_later(_HOUSEKEEPING, self._keep_house)
-        self.roster.children.forget_lost()
-        self.roster.look_after()
+        self.process_set.children.forget_lost()
+        self.process_set.look_after()
         if not self._stopping:
-            self.start_task(self.roster.revive())
-        for name in self.roster.members:
+            self.start_task(self.process_set.restart_ended())
+        for name in self.process_set.members:
             try:
                 cut(self.home.log / f"{name}.out", self.output_size)
             except OSError as error:
@@ -179,7 +181,7 @@ def _add_commands() -> None:
         name = "metwork_states"
 
         def execute(self, arbiter: Any, properties: dict[str, Any]) -> dict[str, Any]:
-            return {"states": arbiter.service.roster.states(properties.get("names"))}
+            return {"states": arbiter.service.process_set.states(properties.get("names"))}
 
     class Apply(Command):  # type: ignore[misc]
         """Make the given processes run and nothing else."""

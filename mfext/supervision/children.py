@@ -56,7 +56,7 @@ class Children:
         self._ended = ended
         self._is_out_of_memory = is_out_of_memory
 
-    def born(self, process: str, pid: int, started: float) -> None:
+    def add(self, process: str, pid: int, started: float) -> None:
         """A process was started."""
         self.alive[pid] = Child(pid, process, started)
 
@@ -118,7 +118,7 @@ class Children:
             return None
         return found if isinstance(found, dict) else None
 
-    async def retire(self, pids: Iterable[int], timeout: float) -> None:
+    async def drain_and_end(self, pids: Iterable[int], timeout: float) -> None:
         """Let processes finish their work and end; whoever still lives after *timeout* seconds is killed.
 
         Who has said that it is ready understands SIGUSR1 and is told to drain first, then to stop; the others are

@@ -1,4 +1,4 @@
-"""Roster: which processes shall run, and how the arbiter gets from one set of them to another."""
+"""ProcessSet: which processes shall run, and how the arbiter gets from one set of them to another."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _must_restart(new: Process, old: Process) -> bool:
 
 @dataclass
 class Member:
-    """A process on the roster."""
+    """A process on the process_set."""
 
     process: Process
     #: circus' own object for it.
@@ -95,7 +95,7 @@ class Member:
         return self.process.autostart and self.process.numprocesses > 0
 
 
-class Roster:
+class ProcessSet:
     """The members and the acts upon them. All of it runs in the arbiter's loop."""
 
     def __init__(self, home: Home, arbiter: Any, max_backoff: float) -> None:
@@ -163,7 +163,7 @@ class Roster:
         """Let circus leave its loop."""
         await self._unlocked(self.arbiter.stop)
 
-    async def revive(self) -> None:
+    async def restart_ended(self) -> None:
         """Start what circus has given up, since the machine could not start it (no memory, no process numbers)."""
         for member in list(self.members.values()):
             if member.runs and member.process.respawn and not member.busy and member.watcher.is_stopped():
@@ -230,7 +230,7 @@ class Roster:
         member.busy = True
         member.watcher.respawn = False
         while surplus := sorted(self._pids(member), key=lambda pid: self.children.alive[pid].started)[keep:]:
-            await self.children.retire(surplus, member.process.graceful_timeout)
+            await self.children.drain_and_end(surplus, member.process.graceful_timeout)
 
     def _pids(self, member: Member) -> list[int]:
         return [pid for pid, child in self.children.alive.items() if child.process == member.process.name]
@@ -245,7 +245,7 @@ class Roster:
                 await asyncio.sleep(_POLL)
 
     def _spawned(self, member: Member, pid: int, **_: Any) -> bool:
-        self.children.born(member.process.name, pid, max(time.time(), member.not_before))
+        self.children.add(member.process.name, pid, max(time.time(), member.not_before))
         return True
 
     def _reaped(self, _member: Member, process_pid: int, exit_code: int | None, **_: Any) -> bool:

@@ -63,7 +63,7 @@ def process_state(
 
     Args:
         process: as it is declared.
-        known: what the arbiter knows of it (``Roster.states``).
+        known: what the arbiter knows of it (``ProcessSet.states``).
         facts: what its copies say of themselves.
         last_exit: how a copy ended last.
         rss: bytes of memory of all copies.

@@ -19,7 +19,7 @@ from typing import Any
 from mfext.configuration.module_sections import Log, Supervision
 from mfext.environment import SOFTWARE, Home, child_variables
 from mfext.errors import ConfigError, Conflict, MetworkError, NotAllowed, ServiceUnavailable
-from mfext.fs.lock import takes
+from mfext.fs.lock import try_lock
 from mfext.mainloop import ready_facts
 from mfext.section import Config
 from mfext.supervision.endpoint import SOCKET, ask
@@ -62,7 +62,7 @@ class Supervisor:
         except FileNotFoundError:
             return False
         try:
-            return not takes(lock, fcntl.LOCK_SH)
+            return not try_lock(lock, fcntl.LOCK_SH)
         finally:
             os.close(lock)
 
@@ -217,9 +217,9 @@ class Supervisor:
         lock = self._open_lock(os.O_RDWR | os.O_CREAT)
         try:
             deadline = time.monotonic() + _ANSWER
-            while not takes(lock, fcntl.LOCK_EX):
+            while not try_lock(lock, fcntl.LOCK_EX):
                 # Whoever asks is_running() shares it for an instant, which is not short on a busy machine.
-                if not takes(lock, fcntl.LOCK_SH) or time.monotonic() > deadline:
+                if not try_lock(lock, fcntl.LOCK_SH) or time.monotonic() > deadline:
                     raise Conflict(f"module {self.home.module} is already running", where=str(self.home.path))
                 fcntl.flock(lock, fcntl.LOCK_UN)
                 time.sleep(_POLL)

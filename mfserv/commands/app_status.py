@@ -13,7 +13,7 @@ from mfext.supervision.process_state import ProcessState
 from mfext.supervision.supervisor import Supervisor
 from mfserv.app import App
 from mfserv.processes import worker_name
-from mfserv.router.access_log import Traffic, of, traffic
+from mfserv.router.access_log import Traffic, traffic, traffic_of
 from mfserv.router.admin_socket import RouterLink
 from mfserv.router.names import server
 
@@ -28,7 +28,7 @@ def app_states(home: Home, apps: Sequence[App]) -> list[dict[str, Any]]:
         processes = {one.name: one for one in Supervisor(home).states()}
     except MetworkError:
         processes = {}
-    return [_app(home, app, counts, processes, of(app.id, asked)) for app in apps]
+    return [_app(home, app, counts, processes, traffic_of(app.id, asked)) for app in apps]
 
 
 def summary(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from mfext.commands.output import JSON, Form, Group, print_json, shows_form
 from mfext.environment import Home
 from mfext.errors import UsageError
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
+from mfserv.jobs.counts import SUBMITTED
 from mfserv.jobs.job import Job, Status
 from mfserv.jobs.spool import Spool
 from mfserv.jobs.stores.engines import open_store
 from mfserv.jobs.stores.store import JobStore
-from mfserv.jobs.tally import SUBMITTED
 
 if TYPE_CHECKING:
     from mfext.commands.module import Target as Here
@@ -151,7 +151,7 @@ def counts_by_process(home: Home, settings: JobsConfig) -> list[dict[str, Any]]:
     """For each process how many jobs are in each state, and the age of the oldest that waits."""
     store = open_store(home, settings)
     try:
-        tallies, now = store.tallies(), store.now()
+        job_counts, now = store.job_counts(), store.now()
     finally:
         store.close()
     return [
@@ -161,7 +161,7 @@ def counts_by_process(home: Home, settings: JobsConfig) -> list[dict[str, Any]]:
             "oldest_waiting_s": round(age(tally.oldest, now), 1) if tally.oldest else 0.0,
             "submitted": tally.ever.get(SUBMITTED, 0),
         }
-        for process, tally in sorted(tallies.items())
+        for process, tally in sorted(job_counts.items())
     ]
 
 

@@ -57,6 +57,6 @@ def _tail(log: Path) -> bytes:
         return b""
 
 
-def of(app: str, found: Mapping[str, Traffic]) -> Traffic:
+def traffic_of(app: str, found: Mapping[str, Traffic]) -> Traffic:
     """The traffic of *app*, which may have had none."""
     return found.get(app, Traffic())

@@ -24,7 +24,7 @@ from mfserv.router.admin_socket import RouterLink
 from mfserv.router.certificate import checked_certificate, in_force, refresh
 from mfserv.router.names import CERTIFICATE, CONFIG, folder, server
 from mfserv.router.render import Rendered, addresses, render
-from mfserv.workers.socket_holder import want
+from mfserv.workers.socket_holder import require_sockets
 
 #: Seconds in which a running router must have taken a new configuration.
 _TAKE = 15.0
@@ -96,7 +96,7 @@ def put_in_force(home: Home, config: Config, apps: Sequence[App]) -> None:
     link = RouterLink(home)
     before = link.digest()
     _bring_certificate(home, config, starts=not before)
-    want(home, {app.socket(slot): server(app.id, slot) for app in apps for slot in app.slots})
+    require_sockets(home, {app.socket(slot): server(app.id, slot) for app in apps for slot in app.slots})
     if before == rendered.digest:
         return
     _check_ports(config, _ports_in(folder(home)) if before else ())

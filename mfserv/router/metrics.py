@@ -7,7 +7,7 @@ from collections import Counter
 
 from mfext.metrics.instrument import Instruments
 from mfext.metrics.metric import counter, gauge, histogram
-from mfserv.jobs.tally import BOUNDS
+from mfserv.jobs.counts import BOUNDS
 
 REQUESTS = counter("metwork_requests_total", "Requests answered.", "app", "route", "class", "status")
 REQUEST_SECONDS = histogram(

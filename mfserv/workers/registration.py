@@ -27,7 +27,7 @@ _TURN = 0.4
 _log = log.get_logger(__name__)
 
 
-class Place:
+class Registration:
     """The place of one worker of an app in the router."""
 
     def __init__(self, home: Home, app: str, slot: int) -> None:

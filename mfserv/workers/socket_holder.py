@@ -77,7 +77,7 @@ class Slot:
         return self.worker is None and (now - self.absent_since > BRIDGE or self.failures >= _FAILURES)
 
 
-class Holder:
+class SocketHolder:
     """All slots. Paths are relative to its working folder, since those of sockets must be short."""
 
     def __init__(self, router: RouterLink) -> None:
@@ -176,7 +176,7 @@ def refuse(listening: socket.socket) -> None:
             connection.shutdown(socket.SHUT_WR)
 
 
-class Seat:
+class SocketLease:
     """A worker's hold on its slot: the listening socket, and the connection that says that the worker lives."""
 
     def __init__(self, home: Home, path: str, connection: socket.socket, listening: socket.socket) -> None:
@@ -202,7 +202,7 @@ class Seat:
             _send(self.connection, {"well": self.path})
 
 
-def want(home: Home, slots: dict[str, str]) -> bool:
+def require_sockets(home: Home, slots: dict[str, str]) -> bool:
     """Let the holder hold these sockets and no others; False when it does not run."""
     try:
         with connect(home) as connection:
@@ -212,8 +212,8 @@ def want(home: Home, slots: dict[str, str]) -> bool:
         return False
 
 
-def take_seat(home: Home, path: str, is_stopping: Callable[[], bool], timeout: float = 20.0) -> Seat:
-    """The seat at the socket *path*; the holder may just be starting, too.
+def lease_socket(home: Home, path: str, is_stopping: Callable[[], bool], timeout: float = 20.0) -> SocketLease:
+    """The lease at the socket *path*; the holder may just be starting, too.
 
     Raises:
         ServiceUnavailable: there is no holder.
@@ -221,7 +221,7 @@ def take_seat(home: Home, path: str, is_stopping: Callable[[], bool], timeout: f
     deadline = time.monotonic() + timeout
     while not is_stopping():
         try:
-            return Seat(home, path, *_taken(home, path))
+            return SocketLease(home, path, *_taken(home, path))
         except (OSError, IndexError) as error:
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(f"the holder of the sockets does not answer: {error}") from None
@@ -229,12 +229,12 @@ def take_seat(home: Home, path: str, is_stopping: Callable[[], bool], timeout: f
     raise SystemExit(0)
 
 
-def own_seat(home: Home, path: str, inherited: int) -> Seat:
-    """A seat that nobody else holds, on a socket that this process inherited."""
+def inherit_socket(home: Home, path: str, inherited: int) -> SocketLease:
+    """A lease that nobody else holds, on a socket that this process inherited."""
     never_ends = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listening = socket.socket(fileno=inherited)
     listening.setblocking(False)
-    return Seat(home, path, never_ends, listening)
+    return SocketLease(home, path, never_ends, listening)
 
 
 def _taken(home: Home, path: str, held: socket.socket | None = None) -> tuple[socket.socket, socket.socket]:
@@ -272,7 +272,7 @@ def serve(daemon: Daemon) -> None:
     os.chdir(daemon.home.run)
     Path(SOCKETS).mkdir(mode=0o700, exist_ok=True)
     with Mainloop(daemon.home) as loop:
-        holder = Holder(RouterLink(daemon.home))
+        holder = SocketHolder(RouterLink(daemon.home))
         loop.ready()
         holder.run(loop)
 

@@ -22,9 +22,9 @@ from mfext.environment import Home
 from mfext.mainloop import Mainloop
 from mfserv.worker_spec import Spec
 from mfserv.workers.health import healthy
-from mfserv.workers.registration import Place
+from mfserv.workers.registration import Registration
 from mfserv.workers.request_context import adopt_standard_logging
-from mfserv.workers.socket_holder import Seat, own_seat, take_seat
+from mfserv.workers.socket_holder import SocketLease, inherit_socket, lease_socket
 
 #: Seconds without a request in hand after which, when none is sent any more, none is under way.
 _QUIET = 0.1
@@ -79,21 +79,23 @@ def serve(daemon: Daemon, spec: Spec, inherited: int | None) -> int:
     home = daemon.home
     sys.path.insert(0, "")  # the working folder, wherever it is moved to: what is imported later is of one version
     with Mainloop(home) as loop:
-        seat = (
-            own_seat(home, spec.socket, inherited) if inherited else take_seat(home, spec.socket, lambda: loop.stopping)
+        lease = (
+            inherit_socket(home, spec.socket, inherited)
+            if inherited
+            else lease_socket(home, spec.socket, lambda: loop.stopping)
         )
-        return 0 if loop.run(Worker(spec, home, loop, seat).run()) else 1
+        return 0 if loop.run(Worker(spec, home, loop, lease).run()) else 1
 
 
 class Worker:
     """One worker, from its start to its end."""
 
-    def __init__(self, spec: Spec, home: Home, loop: Mainloop, seat: Seat) -> None:
+    def __init__(self, spec: Spec, home: Home, loop: Mainloop, lease: SocketLease) -> None:
         self.spec = spec
         self.loop = loop
-        self.seat = seat
-        self.place = Place(home, spec.app, spec.slot)
-        self.server = server_of(spec, seat, loop.turns)
+        self.lease = lease
+        self.registration = Registration(home, spec.app, spec.slot)
+        self.server = server_of(spec, lease, loop.turns)
         self._woken = asyncio.Event()
         #: It is to be replaced: it leaves as if it were too old.
         self._renewed = False
@@ -103,14 +105,14 @@ class Worker:
         """Serve until told to leave; whether it ended as it should."""
         events = asyncio.get_running_loop()
         events.add_reader(self.loop.wakeup_fd, self._wake)
-        events.add_reader(self.seat.connection, self._lost_holder)
+        events.add_reader(self.lease.connection, self._lost_holder)
         await self.server.start()
         if not await self._becomes_healthy():
             return False
         version = self.spec.values.get("VERSION", "")
         self.loop.ready(app=self.spec.app, slot=str(self.spec.slot), version=version)
-        self.seat.is_well()
-        self.place.join()
+        self.lease.is_well()
+        self.registration.join()
         await self._serve()
         if not self.server.is_alive:
             return False
@@ -124,7 +126,7 @@ class Worker:
         if not self.spec.health:
             return True
         while not self.loop.stopping and self.server.is_alive:
-            if await healthy(self.seat.home, self.spec.socket, self.spec.health):
+            if await healthy(self.lease.home, self.spec.socket, self.spec.health):
                 return True
             await asyncio.sleep(0.2)
         return False
@@ -144,12 +146,12 @@ class Worker:
 
     async def _leave(self) -> None:
         """Finish what is in hand."""
-        self.seat.is_well()
+        self.lease.is_well()
         if not self.loop.draining:  # else the arbiter looks after it
             self._end_for_sure()
         deadline = time.monotonic() + self.spec.graceful_timeout * _LEAVE
         if not self.loop.stopping:
-            await self.place.leave(self.spec.graceful_timeout * _LEAVE, lambda: self.server.standing)
+            await self.registration.leave(self.spec.graceful_timeout * _LEAVE, lambda: self.server.standing)
         self.server.stop_accepting()
         quiet_since = time.monotonic()
         while time.monotonic() < deadline:
@@ -183,16 +185,16 @@ class Worker:
     def _lost_holder(self) -> None:
         """The holder of the sockets has ended: the next one gets this worker's."""
         events = asyncio.get_running_loop()
-        events.remove_reader(self.seat.connection)
+        events.remove_reader(self.lease.connection)
         if self.loop.stopping or self.loop.draining:
             return
-        if self.seat.renew():
-            events.add_reader(self.seat.connection, self._lost_holder)
+        if self.lease.renew():
+            events.add_reader(self.lease.connection, self._lost_holder)
         else:
             events.call_later(_LOOK, self._lost_holder)
 
 
-def server_of(spec: Spec, seat: Seat, progress: Callable[[], None]) -> Server:
+def server_of(spec: Spec, lease: SocketLease, progress: Callable[[], None]) -> Server:
     """What serves the app of *spec*; its code is imported here. It calls *progress* for each request that it takes.
 
     Where code blocks the loop, many requests may be answered in one turn of it.
@@ -200,26 +202,26 @@ def server_of(spec: Spec, seat: Seat, progress: Callable[[], None]) -> Server:
     if spec.kind == "command":
         from mfserv.workers.servers.command import CommandServer
 
-        own_socket = seat.home.run / f"{spec.socket}.own"
-        return CommandServer(spec.target, seat.listening, spec.graceful_timeout, own_socket, spec.values)
+        own_socket = lease.home.run / f"{spec.socket}.own"
+        return CommandServer(spec.target, lease.listening, spec.graceful_timeout, own_socket, spec.values)
     from mfserv.workers.servers.tornado import TornadoServer
 
     if spec.kind == "static":
         from mfserv.workers.servers.static import static_files
 
-        return TornadoServer(static_files(spec.target), seat.listening, spec.max_body, progress)
+        return TornadoServer(static_files(spec.target), lease.listening, spec.max_body, progress)
     from mfserv.workers.servers.app_loader import load_app
 
     app, kind = load_app(spec.target, spec.kind)
     if kind == "tornado":
-        return TornadoServer(app, seat.listening, spec.max_body, progress)
+        return TornadoServer(app, lease.listening, spec.max_body, progress)
     from mfserv.workers.servers.asgi import AsgiServer
     from mfserv.workers.servers.wsgi import WsgiApp
 
     if kind == "wsgi":
         bridge = WsgiApp(app, spec.concurrency)
-        return AsgiServer(bridge, seat.listening, spec.graceful_timeout, lifespan=False)
-    return AsgiServer(app, seat.listening, spec.graceful_timeout, progress=progress)
+        return AsgiServer(bridge, lease.listening, spec.graceful_timeout, lifespan=False)
+    return AsgiServer(app, lease.listening, spec.graceful_timeout, progress=progress)
 
 
 if __name__ == "__main__":

@@ -422,14 +422,14 @@ def test_a_job_may_have_attempts_of_its_own(store: JobStore) -> None:
 
 
 def test_what_happened_to_the_jobs_of_each_process_is_counted(store: JobStore) -> None:
-    assert store.tallies() == {}
+    assert store.job_counts() == {}
     for _ in range(2):
         submit(store, process="a")
     waiting = submit(store, process="b", created=1000.0)
     submit(store, process="b")
     store.give_back(claim(store), "again", 1000)
     store.answer(claim(store), ANSWER)
-    found = store.tallies()
+    found = store.job_counts()
     assert set(found) == {"a", "b"}
     assert dict(found["b"].now) == {Status.ACCEPTED: 2}
     assert (found["b"].oldest, found["b"].ever) == (waiting.created, {"submitted": 2})

@@ -139,7 +139,7 @@ def _account(engine: str, site: Site, clients: Clients, killed: Counter[str]) ->
     undone = [job.id for job in kept.values() if job.status == "successful" and job.id not in called]
     counts = dict(store.counts())
     submitted, total = counts.pop("submitted"), sum(counts.values())
-    again = sum(tally.ever.get("again", 0) for tally in store.tallies().values())
+    again = sum(tally.ever.get("again", 0) for tally in store.job_counts().values())
     print(f"{engine}: killed {', '.join(f'{name} {count}x' for name, count in sorted(killed.items()))}")
     print(
         f"  refused: {dict(clients.refused) or 'none'}; answers cut off: {clients.broken}; attempts given back: {again}"

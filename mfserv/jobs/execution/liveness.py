@@ -1,4 +1,4 @@
-"""Presence: a runner holds a lock for as long as it lives, so that others of its host see at once when it is dead."""
+"""Liveness: a runner holds a lock for as long as it lives, so that others of its host see at once when it is dead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-class Presence:
+class Liveness:
     """Runners of this host."""
 
     def __init__(self, folder: Path) -> None:

@@ -20,7 +20,7 @@ from mfext.log import get_logger
 from mfext.mainloop import Mainloop
 from mfserv.jobs.config import JobsConfig, jobs_config, jobs_folder
 from mfserv.jobs.execution.attempt import Call
-from mfserv.jobs.execution.liveness import Presence
+from mfserv.jobs.execution.liveness import Liveness
 from mfserv.jobs.execution.retry_policy import Answered, BrokenOff, Fail, Keep, Stopped, TryAgain, verdict
 from mfserv.jobs.job import Job, keeps
 from mfserv.jobs.spool import Spool
@@ -45,7 +45,7 @@ _SWEEP_S = 3_600.0
 class Runner:
     """One runner."""
 
-    def __init__(self, settings: JobsConfig, store: JobStore, spool: Spool, router: Path, presence: Presence) -> None:
+    def __init__(self, settings: JobsConfig, store: JobStore, spool: Spool, router: Path, presence: Liveness) -> None:
         self.settings = settings
         self.store = store
         self.spool = spool
@@ -247,7 +247,7 @@ class Runner:
 def serve(home: Home, settings: JobsConfig) -> None:
     """Be a runner of *home* until told to stop."""
     spool = Spool(jobs_folder(home, settings))
-    presence = Presence(home.run / "runners")
+    presence = Liveness(home.run / "runners")
     runner = Runner(settings, open_store(home, settings), spool, home.run / ROUTER, presence)
     with Mainloop(home) as loop:
         try:

@@ -18,7 +18,7 @@ from mfext.log import get_logger
 from mfext.net.conditional import FAILED, NOT_MODIFIED, NotSatisfiable, Version, asked_part, http_date, verdict
 from mfext.net.problem import MEDIA_TYPE
 from mfserv.jobs.http.ogc_processes import JSON, Document, status_info
-from mfserv.jobs.http.prefer import come_back
+from mfserv.jobs.http.prefer import retry_after_s
 from mfserv.jobs.http.problem import NOT_READY, Problem, no_such_job, not_allowed, unavailable
 from mfserv.jobs.job import Job, Result, Status
 from mfserv.jobs.spool import CHUNK
@@ -89,7 +89,7 @@ class Handler(RequestHandler):
         """The same, before which *position* others come."""
         if not job.status.is_final:
             settings = self.gateway.settings
-            self.set_header("Retry-After", str(come_back(position, settings.runners * settings.concurrency)))
+            self.set_header("Retry-After", str(retry_after_s(position, settings.runners * settings.concurrency)))
         return status_info(job, position)
 
     def give(self, document: Document, status: int = 200) -> None:

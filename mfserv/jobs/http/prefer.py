@@ -44,6 +44,6 @@ def preference(values: Sequence[str]) -> Preference:
     return Preference("respond-async" in found, int(wait) if re.fullmatch(r"[0-9]{1,9}", wait) else None)
 
 
-def come_back(position: int, concurrency: int) -> int:
+def retry_after_s(position: int, concurrency: int) -> int:
     """Seconds after which to ask again for a job before which *position* others wait."""
     return max(_SOONEST, min(_LATEST, position // max(1, concurrency)))

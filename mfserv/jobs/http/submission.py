@@ -17,7 +17,7 @@ from tornado.web import stream_request_body
 from mfserv.jobs.config import MAX_EXECUTE
 from mfserv.jobs.http.handler import Handler
 from mfserv.jobs.http.ogc_processes import execution
-from mfserv.jobs.http.prefer import come_back, preference
+from mfserv.jobs.http.prefer import preference, retry_after_s
 from mfserv.jobs.http.problem import Problem, no_such_process
 from mfserv.jobs.job import Job, new_id
 from mfserv.jobs.route import ONLY, JobRoute
@@ -192,7 +192,7 @@ class Taking(Receiving):
         try:
             submitted = await self.gateway.submit(Offer(job, self._limits(), bytes(self._pending)))
         except QueueFull as full:
-            later = {"Retry-After": str(come_back(full.waiting, settings.runners * settings.concurrency))}
+            later = {"Retry-After": str(retry_after_s(full.waiting, settings.runners * settings.concurrency))}
             status, title = (429, "Too many jobs of yours wait") if full.of_client else (503, "Too many jobs wait")
             raise Problem(status, title, full.message, headers=later) from None
         except KeyReused:

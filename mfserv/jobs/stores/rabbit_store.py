@@ -16,12 +16,12 @@ from typing import Any
 import redis
 
 from mfext.errors import MetworkError, ServiceUnavailable
+from mfserv.jobs.counts import EXPIRED, SUBMITTED, JobCounts
 from mfserv.jobs.job import Job, Status, claimed, is_due, is_orphan
 from mfserv.jobs.stores.permits import Broker
 from mfserv.jobs.stores.redis_notify import RedisBell
 from mfserv.jobs.stores.redis_records import RedisRecords, place
 from mfserv.jobs.stores.store import KINDS, WORK, Change, JobStore, Offer
-from mfserv.jobs.tally import EXPIRED, SUBMITTED, Tally
 
 #: Seconds between two comparisons of permits and jobs.
 _COMPARE_S = 5.0
@@ -140,14 +140,14 @@ class RabbitStore(JobStore):
         with self._records.reached() as database:
             return _names(database.zrangebyscore(self._keys.expires, "-inf", _now(database), 0, 1000))
 
-    def tallies(self) -> Mapping[str, Tally]:
+    def job_counts(self) -> Mapping[str, JobCounts]:
         with self._records.reached() as database:
-            states, ever = map(_by_process, self._records.tallies(database))
+            states, ever = map(_by_process, self._records.job_counts(database))
             found = {}
             for process, names in ever.items():
                 oldest: Any = database.zrange(self._keys.waiting_for(process), 0, 0, withscores=True)
                 now = {Status(name): number for name, number in states.get(process, {}).items() if number}
-                found[process] = Tally(now, float(oldest[0][1]) if oldest else 0.0, names)
+                found[process] = JobCounts(now, float(oldest[0][1]) if oldest else 0.0, names)
             return found
 
     def now(self) -> float:

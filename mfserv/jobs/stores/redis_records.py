@@ -14,10 +14,10 @@ from redis.retry import Retry
 
 from mfext.errors import MetworkError, ServiceUnavailable
 from mfext.log import get_logger
+from mfserv.jobs.counts import counted
 from mfserv.jobs.job import Job, Status, turn_after
 from mfserv.jobs.stores.permits import shown
 from mfserv.jobs.stores.store import WORK, KeyReused, Offer, QueueFull, kinds_of
-from mfserv.jobs.tally import counted
 
 log = get_logger(__name__)
 
@@ -207,7 +207,7 @@ class RedisRecords:
         (found,) = self._with_turns(database, [job])
         return replace(found, seq=job.seq)
 
-    def tallies(self, database: redis.Redis) -> tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]]:
+    def job_counts(self, database: redis.Redis) -> tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]]:
         """States and counts of all time."""
         pipeline = database.pipeline(transaction=True)
         pipeline.hgetall(self.keys.states)

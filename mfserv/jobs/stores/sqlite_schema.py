@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from mfext.errors import ServiceUnavailable
 from mfext.log import get_logger
+from mfserv.jobs.counts import SUBMITTED
 from mfserv.jobs.job import Job, Status, turn_after
-from mfserv.jobs.tally import SUBMITTED
 
 log = get_logger(__name__)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from mfext.clock import TOLERANCE_S
 from mfext.errors import MetworkError
+from mfserv.jobs.counts import EXPIRED, JobCounts, counted
 from mfserv.jobs.job import Job, Status, claimed, is_orphan, turn_after
 from mfserv.jobs.stores.inotify_notify import Doorbell, ring
 from mfserv.jobs.stores.sqlite_file import SqliteFile, snapshot
 from mfserv.jobs.stores.store import KINDS, WORK, Change, JobStore, KeyReused, Limits, Offer, QueueFull, kinds_of
-from mfserv.jobs.tally import EXPIRED, Tally, counted
 
 
 class SqliteStore(JobStore):
@@ -140,7 +140,7 @@ class SqliteStore(JobStore):
             query = "SELECT id FROM job WHERE expires > 0 AND expires <= ? LIMIT 1000"
             return [row[0] for row in database.execute(query, (time.time(),))]
 
-    def tallies(self) -> Mapping[str, Tally]:
+    def job_counts(self) -> Mapping[str, JobCounts]:
         states: dict[str, dict[Status, int]] = {}
         ever: dict[str, dict[str, int]] = {}
         with self._file.reading() as database, snapshot(database):
@@ -153,7 +153,8 @@ class SqliteStore(JobStore):
             query = "SELECT process, min(created) FROM job WHERE status = 'accepted' GROUP BY process"
             oldest: dict[str, float] = dict(database.execute(query).fetchall())
         return {
-            process: Tally(states.get(process, {}), oldest.get(process, 0.0), names) for process, names in ever.items()
+            process: JobCounts(states.get(process, {}), oldest.get(process, 0.0), names)
+            for process, names in ever.items()
         }
 
     def now(self) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mfext.errors import MetworkError
+from mfserv.jobs.counts import JobCounts, totals
 from mfserv.jobs.job import (
     Job,
     Result,
@@ -22,7 +23,6 @@ from mfserv.jobs.job import (
     progressed,
     renewed,
 )
-from mfserv.jobs.tally import Tally, totals
 
 #: What a bell tells: there may be work; a job has ended; a client wants one ended that is under way.
 WORK, DONE, STOP = "work", "done", "stop"
@@ -162,7 +162,7 @@ class JobStore(ABC):
         """Jobs to be forgotten."""
 
     @abstractmethod
-    def tallies(self) -> Mapping[str, Tally]:
+    def job_counts(self) -> Mapping[str, JobCounts]:
         """What is counted of the jobs of each process."""
 
     @abstractmethod
@@ -199,7 +199,7 @@ class JobStore(ABC):
 
     def counts(self) -> Mapping[str, int]:
         """Jobs in each state; ``submitted`` and ``expired``: of all time, so that submitted = the sum of the others."""
-        return totals(self.tallies())
+        return totals(self.job_counts())
 
     def beat(self, job: Job, lease: float) -> bool:
         """Give a sign of life for the attempt *job*; whether it still has the job."""

@@ -90,8 +90,8 @@ def test_what_runs_may_end_and_a_key_is_still_known(store: SqliteStore) -> None:
 
 def test_numbers_go_on_and_jobs_are_counted(store: SqliteStore) -> None:
     assert store.submit(job("new"), LIMITS).seq == 12  # 11 was given to a job that is forgotten
-    assert dict(store.tallies()["a.main"].ever) == {"submitted": 10, "successful": 1, "failed": 1, "dismissed": 1}
-    assert dict(store.tallies()["b.main"].ever) == {"submitted": 1}
+    assert dict(store.job_counts()["a.main"].ever) == {"submitted": 10, "successful": 1, "failed": 1, "dismissed": 1}
+    assert dict(store.job_counts()["b.main"].ever) == {"submitted": 1}
 
 
 def test_the_tables_are_those_of_a_new_file(file: Path, store: SqliteStore, tmp_path: Path) -> None:

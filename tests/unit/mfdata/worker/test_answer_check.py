@@ -27,7 +27,7 @@ def publish(places: Places, *steps: str) -> None:
     part.rename(places.rules / "rules.json")
 
 
-def takes(answers: Answers, to: str) -> bool:
+def try_lock(answers: Answers, to: str) -> bool:
     answer = answers.checked(Done(to=to))
     if isinstance(answer, Failed):
         assert answer.permanent
@@ -37,30 +37,30 @@ def takes(answers: Answers, to: str) -> bool:
 
 def test_files_go_to_a_step_that_is_in_force_and_to_no_other(places: Places) -> None:
     answers = Answers(places, "p")
-    assert takes(answers, "there/main")
-    assert not takes(answers, "there/other")
-    assert not takes(answers, "nosuch/main")
+    assert try_lock(answers, "there/main")
+    assert not try_lock(answers, "there/other")
+    assert not try_lock(answers, "nosuch/main")
 
 
 def test_the_queue_that_an_uninstalled_plugin_left_is_no_step(places: Places) -> None:
     places.queue(Target("gone", "main")).mkdir(parents=True)
     answers = Answers(places, "p")
-    assert not takes(answers, "gone/main")
+    assert not try_lock(answers, "gone/main")
     publish(places, "p/main", "there/main", "gone/main")
-    assert takes(answers, "gone/main")
+    assert try_lock(answers, "gone/main")
     publish(places, "p/main", "there/main")
-    assert not takes(answers, "gone/main")
+    assert not try_lock(answers, "gone/main")
 
 
 def test_files_for_a_plugin_that_has_a_fault_wait_for_it(places: Places) -> None:
     places.queue(Target("faulty", "main")).mkdir(parents=True)
     (places.home.plugins / "faulty").mkdir(parents=True)
-    assert takes(Answers(places, "p"), "faulty/main")
+    assert try_lock(Answers(places, "p"), "faulty/main")
 
 
 def test_files_for_a_plugin_that_is_required_wait_for_it(places: Places) -> None:
-    assert takes(Answers(places, "p", frozenset({"wanted"})), "wanted/main")
-    assert not takes(Answers(places, "p", frozenset({"wanted"})), "other/main")
+    assert try_lock(Answers(places, "p", frozenset({"wanted"})), "wanted/main")
+    assert not try_lock(Answers(places, "p", frozenset({"wanted"})), "other/main")
 
 
 def test_tags_of_an_answer_are_bounded_as_those_of_the_file_are(places: Places) -> None:

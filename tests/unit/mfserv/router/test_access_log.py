@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mfserv.router.access_log import Traffic, of, traffic
+from mfserv.router.access_log import Traffic, traffic, traffic_of
 
 
 def line(time: float, app: str, status: int, took: int) -> str:
@@ -23,9 +23,9 @@ def test_rate_p95_and_failures_are_of_the_last_minute(tmp_path: Path) -> None:
         old + "".join(line(1100 + number / 2, "a", 200, number) for number in range(100)) + line(1150, "b", 503, 7)
     )
     found = traffic(log, 1150)
-    assert of("a", found) == Traffic(rate=2.0, p95_ms=94, failed=0)
-    assert of("b", found).failed == 1
-    assert of("c", found) == Traffic()
+    assert traffic_of("a", found) == Traffic(rate=2.0, p95_ms=94, failed=0)
+    assert traffic_of("b", found).failed == 1
+    assert traffic_of("c", found) == Traffic()
 
 
 def test_what_was_logged_while_the_clock_was_ahead_is_not_of_the_last_minute(tmp_path: Path) -> None:

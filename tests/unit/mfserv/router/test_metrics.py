@@ -6,8 +6,8 @@ import pytest
 
 from mfext.metrics.instrument import Counts, Instruments, read_counts
 from mfserv.current_metrics import job_samples, request_samples
+from mfserv.jobs.counts import JobCounts
 from mfserv.jobs.job import Status
-from mfserv.jobs.tally import Tally
 from mfserv.router.metrics import METRICS, count_requests
 
 
@@ -70,7 +70,7 @@ def test_what_waits_is_told_by_class() -> None:
 
 def test_jobs_are_told_by_process() -> None:
     ever = {"submitted": 9, "successful": 5, "again": 2, "took_0": 4, "took_12": 1, "took_ms": 2500}
-    tally = Tally({Status.ACCEPTED: 3, Status.RUNNING: 1}, 100.0, ever)
+    tally = JobCounts({Status.ACCEPTED: 3, Status.RUNNING: 1}, 100.0, ever)
     found = {one.metric.name: one.values for one in job_samples({"a": tally}, now=130.0) if one.labels == ("a",)}
     assert found["metwork_jobs_accepted_total"] == (9.0,)
     assert found["metwork_jobs_finished_total"] == (5.0,)
@@ -82,7 +82,7 @@ def test_jobs_are_told_by_process() -> None:
 
 
 def test_a_store_whose_clock_went_back_tells_no_negative_age() -> None:
-    found = {one.metric.name: one.values for one in job_samples({"a": Tally({}, 100.0, {})}, now=50.0)}
+    found = {one.metric.name: one.values for one in job_samples({"a": JobCounts({}, 100.0, {})}, now=50.0)}
     assert found["metwork_jobs_oldest_waiting_seconds"] == (0.0,)
 
 

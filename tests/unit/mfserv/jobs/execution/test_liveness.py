@@ -4,13 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mfserv.jobs.execution.liveness import Presence
+from mfserv.jobs.execution.liveness import Liveness
 
 
 def test_who_ends_is_dead_until_that_is_seen_to(tmp_path: Path) -> None:
-    others = Presence(tmp_path / "runners")
+    others = Liveness(tmp_path / "runners")
     assert others.dead() == frozenset()
-    one = Presence(tmp_path / "runners")
+    one = Liveness(tmp_path / "runners")
     one.enter("host:1:a")
     assert others.dead() == frozenset()
     one.leave()
@@ -20,7 +20,7 @@ def test_who_ends_is_dead_until_that_is_seen_to(tmp_path: Path) -> None:
 
 
 def test_a_process_that_dies_is_dead(tmp_path: Path) -> None:
-    code = "from pathlib import Path; from mfserv.jobs.execution.liveness import Presence\n"
-    code += f"Presence(Path({str(tmp_path)!r}))"
+    code = "from pathlib import Path; from mfserv.jobs.execution.liveness import Liveness\n"
+    code += f"Liveness(Path({str(tmp_path)!r}))"
     subprocess.run([sys.executable, "-c", f"{code}.enter('child')"], check=True)
-    assert Presence(tmp_path).dead() == {"child"}
+    assert Liveness(tmp_path).dead() == {"child"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mfserv.jobs.http.prefer import Preference, come_back, preference
+from mfserv.jobs.http.prefer import Preference, preference, retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -42,5 +42,5 @@ def test_what_is_applied_is_told(asked: Preference, is_async: bool, applied: str
 
 
 def test_a_client_is_told_to_come_back_between_a_second_and_a_minute() -> None:
-    assert [come_back(position, 4) for position in (0, 4, 40, 100_000)] == [1, 1, 10, 60]
-    assert come_back(5, 0) == 5
+    assert [retry_after_s(position, 4) for position in (0, 4, 40, 100_000)] == [1, 1, 10, 60]
+    assert retry_after_s(5, 0) == 5

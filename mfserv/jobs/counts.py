@@ -1,4 +1,4 @@
-"""Tally: what is counted of the jobs of each process, whoever does them, across all restarts (pure)."""
+"""JobCounts: what is counted of the jobs of each process, whoever does them, across all restarts (pure)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WAITED, TOOK = "waited", "took"
 
 
 @dataclass(frozen=True)
-class Tally:
+class JobCounts:
     """The jobs of one process."""
 
     #: How many are in each state.
@@ -50,8 +50,8 @@ def _time(name: str, seconds: float) -> dict[str, int]:
     return {f"{name}_ms": max(0, round(seconds * 1000)), f"{name}_{number}": 1}
 
 
-def totals(tallies: Mapping[str, Tally]) -> dict[str, int]:
+def totals(job_counts: Mapping[str, JobCounts]) -> dict[str, int]:
     """Jobs in each state, and all that were ever submitted and forgotten: the first is the sum of the others."""
-    states = {str(status): sum(one.now.get(status, 0) for one in tallies.values()) for status in Status}
-    ever = {name: sum(one.ever.get(name, 0) for one in tallies.values()) for name in (SUBMITTED, EXPIRED)}
+    states = {str(status): sum(one.now.get(status, 0) for one in job_counts.values()) for status in Status}
+    ever = {name: sum(one.ever.get(name, 0) for one in job_counts.values()) for name in (SUBMITTED, EXPIRED)}
     return {**ever, **states}
