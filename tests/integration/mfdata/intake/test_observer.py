@@ -165,7 +165,9 @@ def test_it_says_once_what_it_leaves_alone(home: Home, incoming: Path) -> None:
     told = {Path(line["path"]).name: line["reason"] for line in observer.said("left alone")}
     assert told == {"link": "it is a symbolic link", "folder": "it is a directory", "moved": "it is a directory"}
     assert len(observer.said("left alone")) == 3
-    assert sorted(path.name for path in incoming.iterdir()) == ["folder", "link", "moved"]
+    # What stands for the copied file may still be there: its observer was killed.
+    left = sorted(path.name for path in incoming.iterdir() if not path.name.startswith("."))
+    assert left == ["folder", "link", "moved"]
 
 
 def test_what_no_event_tells_of_is_found_by_listing(home: Home, incoming: Path) -> None:
