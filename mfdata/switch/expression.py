@@ -38,7 +38,7 @@ class Condition:
     #: Raises what the expression raises: ValueError (``int(b'x')``), IndexError, UnicodeError.
     holds: Callable[[Get], bool]
     #: The tag that is asked for first of all, and a text that is in its value whenever the condition holds.
-    sieve: tuple[str, Literal] | None = None
+    prefilter: tuple[str, Literal] | None = None
 
 
 def compile_condition(text: str, where: str = "") -> Condition:
@@ -52,8 +52,8 @@ def compile_condition(text: str, where: str = "") -> Condition:
         body = _parse(line).body
         checker = Checker()
         checker.truth(body)
-        sieve = _sieve(body)  # before the tree is rewritten
-        return Condition(line, tuple(dict.fromkeys(checker.tags)), _compiled(body), sieve)
+        prefilter = _prefilter(body)  # before the tree is rewritten
+        return Condition(line, tuple(dict.fromkeys(checker.tags)), _compiled(body), prefilter)
     except Refused as refusal:
         found = f"{_piece(line, refusal.node)}: {refusal.found}" if refusal.node else refusal.found
         raise ConfigError(found, where=where, mend=refusal.mend) from None
@@ -86,11 +86,11 @@ def _shortened(text: str, length: int = 80) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def _sieve(node: ast.expr) -> tuple[str, Literal] | None:
+def _prefilter(node: ast.expr) -> tuple[str, Literal] | None:
     """What the first part of an expression, if that is simple, says must be in the value of a tag."""
     match node:
         case ast.BoolOp(ast.And(), [first, *_]):
-            return _sieve(first)
+            return _prefilter(first)
         case ast.Call(
             ast.Attribute(ast.Subscript(ast.Name("x"), ast.Constant(str(tag))), method), [ast.Constant(bytes(text))]
         ):

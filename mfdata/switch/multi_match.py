@@ -1,4 +1,4 @@
-"""Sieves: which of many texts are in a value, told in one go. The only file that knows RE2 (pure)."""
+"""Multi-pattern matcher: which of many texts are in a value, found in one go. The only file that knows RE2 (pure)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WORK = 13_000_000
 _SMALL = 200
 
 
-class Unsieved(Exception):
+class Unmatchable(Exception):
     """RE2 cannot take what it is given."""
 
 
@@ -40,25 +40,25 @@ class Literal:
         return (rb"\A" if self.at_start else b"") + re.escape(self.text) + (rb"\z" if self.at_end else b"")
 
 
-#: What a sieve looks for: a text, or any expression for RE2.
+#: What a matcher looks for: a text, or any expression for RE2.
 Source = Literal | bytes
 #: Gives the numbers, from 1, of the sources that are found in a value, in any order, and 0 whatever the value.
 #: None says that nothing could be found out.
-Sieve = Callable[[bytes], list[int] | None]
+Matcher = Callable[[bytes], list[int] | None]
 
 
-def new_sieve(sources: Sequence[Source]) -> Sieve:
-    """A sieve for *sources*.
+def new_matcher(sources: Sequence[Source]) -> Matcher:
+    """A multi-pattern matcher: which of *sources*, by their numbers, a value may hold.
 
     Raises:
-        Unsieved: RE2 does not take one of them, or not so many together.
+        Unmatchable: RE2 does not take one of them, or not so many together.
     """
     literals = [source for source in sources if isinstance(source, Literal)]
     if len(literals) == len(sources) and all(literal.at_start or literal.at_end for literal in literals):
         lengths = {(len(literal.text), literal.at_start, literal.at_end) for literal in literals}
         if len(lengths) <= _LENGTHS:
-            return _affix_sieve(literals)
-    return _re2_sieve(source.re2 if isinstance(source, Literal) else source for source in sources)
+            return _affix_matcher(literals)
+    return _re2_matcher(source.re2 if isinstance(source, Literal) else source for source in sources)
 
 
 def linear_search(source: bytes) -> Callable[[bytes], object] | None:
@@ -88,7 +88,7 @@ def _bounded(search: Callable[[bytes], object], longest: int) -> Callable[[bytes
     return found
 
 
-def _affix_sieve(literals: Sequence[Literal]) -> Sieve:
+def _affix_matcher(literals: Sequence[Literal]) -> Matcher:
     """Starts, ends and whole values, looked up by what is cut out of the value."""
     by_cut: dict[tuple[int | None, int | None], dict[bytes, int]] = defaultdict(dict)
     for number, literal in enumerate(literals, 1):
@@ -96,7 +96,7 @@ def _affix_sieve(literals: Sequence[Literal]) -> Sieve:
         by_cut[None if literal.at_start else -size, None if literal.at_end else size][literal.text] = number
     tables = [(slice(*cut), table) for cut, table in by_cut.items()]
 
-    def sieve(value: bytes) -> list[int]:
+    def matcher(value: bytes) -> list[int]:
         found = [0]
         for cut, table in tables:
             number = table.get(value[cut])
@@ -104,20 +104,20 @@ def _affix_sieve(literals: Sequence[Literal]) -> Sieve:
                 found.append(number)
         return found
 
-    return sieve
+    return matcher
 
 
-def _re2_sieve(sources: Iterable[bytes]) -> Sieve:
+def _re2_matcher(sources: Iterable[bytes]) -> Matcher:
     re2 = _engine()
-    sieve = re2.Set.SearchSet(_options())
+    matcher = re2.Set.SearchSet(_options())
     try:
         # The empty expression is found everywhere: an answer without it says that RE2 ran out of memory.
         for source in (b"", *sources):
-            sieve.Add(source)
-        sieve.Compile()
+            matcher.Add(source)
+        matcher.Compile()
     except re2.error as error:
-        raise Unsieved(str(error)) from None
-    match: Sieve = sieve.Match
+        raise Unmatchable(str(error)) from None
+    match: Matcher = matcher.Match
     return match
 
 

@@ -1,9 +1,8 @@
 """Which of very many tests hold for a file, at a cost that does not grow with their number (pure).
 
-Equality is looked up in a dict. Patterns are sieved: of the plain texts that a value must hold to match a pattern, the
+Equality is looked up in a dict. Patterns are prefiltered: of the plain texts that a value must hold to match one, the
 one that fewest other patterns share is looked for, all of them in one go; only the patterns whose text is found are
-then tested. Conditions whose first part asks for a plain text are sieved by it, the others are called one after the
-other.
+then tested. Conditions whose first part asks for a plain text are prefiltered by it, the others are called one by one.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mfdata.switch.expression import Condition, Get
-from mfdata.switch.multi_match import Literal, Source, Unsieved, new_sieve
+from mfdata.switch.multi_match import Literal, Source, Unmatchable, new_matcher
 from mfdata.switch.rule_pattern import Pattern
 
 #: Tells whether one test holds for the tags that *get* gives.
@@ -21,14 +20,14 @@ Test = Callable[[Get], object]
 #: Gives the numbers of the tests that hold, in any order.
 Finder = Callable[[Get], tuple[int, ...]]
 
-#: So many tests on one tag are made one by one sooner than sieved.
+#: So many tests on one tag are made one by one sooner than prefiltered.
 FEW = 2
-#: A text that more patterns share is no good sieve for them: the whole pattern is sieved instead.
+#: A text that more patterns share is no good prefilter for them: the whole pattern is searched for instead.
 _SHARED = 8
 
 
 @dataclass(frozen=True)
-class _Sievable:
+class _Filterable:
     """A test that holds only for values that hold each of *literals*, and in which RE2 finds *whole*."""
 
     number: int
@@ -42,7 +41,7 @@ class RuleIndex:
 
     def __init__(self) -> None:
         self._equal: dict[str, dict[bytes, tuple[int, ...]]] = defaultdict(dict)
-        self._sievable: dict[str, list[_Sievable]] = defaultdict(list)
+        self._filterable: dict[str, list[_Filterable]] = defaultdict(list)
         self._others: list[tuple[int, Test]] = []
 
     def add_equal(self, number: int, tag: str, value: bytes) -> Test:
@@ -58,28 +57,28 @@ class RuleIndex:
         def test(get: Get) -> object:
             return matches(get(tag, b""))
 
-        self._sievable[tag].append(_Sievable(number, test, pattern.literals, pattern.re2 or pattern.wider))
+        self._filterable[tag].append(_Filterable(number, test, pattern.literals, pattern.re2 or pattern.wider))
         return test
 
     def add_condition(self, number: int, condition: Condition) -> Test:
         """Add a condition; gives its test alone."""
-        if condition.sieve is None:
+        if condition.prefilter is None:
             self._others.append((number, condition.holds))
         else:
-            tag, literal = condition.sieve
-            self._sievable[tag].append(_Sievable(number, condition.holds, (literal,)))
+            tag, literal = condition.prefilter
+            self._filterable[tag].append(_Filterable(number, condition.holds, (literal,)))
         return condition.holds
 
     def finders(self) -> list[Finder]:
         """What finds all tests that hold, each of them once. A finder raises what a test or *get* raises."""
         found = [_equal_finder(tag, table) for tag, table in self._equal.items()]
         rest = list(self._others)
-        for tag, tests in self._sievable.items():
+        for tag, tests in self._filterable.items():
             try:
                 if len(tests) > FEW:
-                    found.append(_sieved(tag, tests))
+                    found.append(_prefiltered(tag, tests))
                     continue
-            except Unsieved:  # too many for RE2's memory
+            except Unmatchable:  # too many for RE2's memory
                 pass
             rest += [(one.number, one.test) for one in tests]
         return [*found, _one_by_one(rest)] if rest else found
@@ -99,30 +98,30 @@ def _one_by_one(tests: Sequence[tuple[int, Test]]) -> Finder:
     return find
 
 
-def _sieved(tag: str, tests: Sequence[_Sievable]) -> Finder:
+def _prefiltered(tag: str, tests: Sequence[_Filterable]) -> Finder:
     by_source = _sources(tests)
-    unsieved = by_source.pop(_NOTHING, [])
-    sieve = new_sieve(list(by_source))
-    candidates = [unsieved, *by_source.values()]  # by the numbers of the sieve, which always finds 0
+    unfiltered = by_source.pop(_NOTHING, [])
+    matcher = new_matcher(list(by_source))
+    candidates = [unfiltered, *by_source.values()]  # by the numbers of the matcher, which always finds 0
     find_slowly = _one_by_one([(one.number, one.test) for one in tests])
 
     def find(get: Get) -> tuple[int, ...]:
-        found = sieve(get(tag, b""))
+        found = matcher(get(tag, b""))
         if not found:
             return find_slowly(get)
-        if len(found) == 1 and not unsieved:
+        if len(found) == 1 and not unfiltered:
             return ()  # as for most files
         return tuple([number for source in found for number, test in candidates[source] if test(get)])
 
     return find
 
 
-#: Source of the tests that nothing can sieve.
+#: Source of the tests that nothing can prefilter.
 _NOTHING = b""
 
 
-def _sources(tests: Sequence[_Sievable]) -> dict[Source, list[tuple[int, Test]]]:
-    """The tests by what sieves them."""
+def _sources(tests: Sequence[_Filterable]) -> dict[Source, list[tuple[int, Test]]]:
+    """The tests by what prefilters them."""
     shared = Counter(literal for one in tests for literal in set(one.literals))
     by_source: dict[Source, list[tuple[int, Test]]] = defaultdict(list)
     for one in tests:

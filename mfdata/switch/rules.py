@@ -366,7 +366,7 @@ def _add(index: _Indexes, number: int, rule: Rule) -> tuple[Test, tuple[str, ...
         condition = compile_condition(rule.pattern, rule.where)
         for tag in condition.tags:
             _check_tag(tag, rule)
-        tag, literal = condition.sieve or ("", None)
+        tag, literal = condition.prefilter or ("", None)
         return index.of(tag, [literal] if literal else []).add_condition(number, condition), condition.tags
     _check_tag(rule.tag, rule)
     text = b"" if rule.pattern == NOT_FOUND else rule.pattern.encode("utf-8", "surrogateescape")

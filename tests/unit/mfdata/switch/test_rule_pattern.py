@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfdata.switch.multi_match import new_sieve
+from mfdata.switch.multi_match import new_matcher
 from mfdata.switch.rule_pattern import Pattern, PatternError, fnmatch_pattern, hard_construct, regex_pattern
 
 
@@ -157,7 +157,7 @@ def test_regex_is_re_search(pattern: str, values: list[bytes]) -> None:
     compiled = regex_pattern(pattern.encode())
     for value in values:
         assert bool(compiled.matches(value)) is (search(value) is not None)
-        check_sieves(compiled, value)
+        check_prefilters(compiled, value)
 
 
 @given(st.text(alphabet="ab_1.*?[]!-\\\n", max_size=8).map(str.encode), st.lists(VALUES, min_size=1, max_size=6))
@@ -166,15 +166,15 @@ def test_fnmatch_is_fnmatchcase(pattern: bytes, values: list[bytes]) -> None:
     compiled = fnmatch_pattern(pattern)
     for value in values:
         assert bool(compiled.matches(value)) is fnmatch.fnmatchcase(value, pattern)
-        check_sieves(compiled, value)
+        check_prefilters(compiled, value)
 
 
-def check_sieves(pattern: Pattern, value: bytes) -> None:
-    """Whatever may stand for the pattern in a sieve finds every value that it matches."""
+def check_prefilters(pattern: Pattern, value: bytes) -> None:
+    """Whatever may stand for the pattern in a matcher finds every value that it matches."""
     if pattern.wider and pattern.matches(value):
-        assert 1 in (new_sieve([pattern.wider])(value) or ())
+        assert 1 in (new_matcher([pattern.wider])(value) or ())
     sources = [*(literal.re2 for literal in pattern.literals), *([pattern.re2] if pattern.re2 else [])]
-    found = new_sieve(sources)(value)
+    found = new_matcher(sources)(value)
     assert found is not None
     assert 0 in found
     if pattern.matches(value):

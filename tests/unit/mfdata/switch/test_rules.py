@@ -356,7 +356,7 @@ def test_results_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 # ── with many rules as with one ────────────────────────────────────────────────────────────────────────────────────
 
 
-#: Conditions, with and without a first part that sieves them, and what they say of name and magic.
+#: Conditions, with and without a first part that prefilters them, and what they say of name and magic.
 CONDITIONS: dict[str, Callable[[bytes, bytes], bool]] = {
     f"b'a' in x['{NAME}']": lambda name, magic: b"a" in name,
     f"b'' in x['{NAME}']": lambda name, magic: True,
@@ -446,6 +446,6 @@ def test_a_thousand_patterns_find_their_own_value(pattern: str) -> None:
 
 
 def test_patterns_are_found_even_where_re2_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mfdata.switch.rule_index.new_sieve", lambda sources: lambda value: None)
+    monkeypatch.setattr("mfdata.switch.rule_index.new_matcher", lambda sources: lambda value: None)
     declared = rules("fnmatch", *((f"A{number}*", "main") for number in range(20)))
     assert RuleSet(declared, STEPS).match({NAME: b"A7x"}).rules == (declared[7],)
