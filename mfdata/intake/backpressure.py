@@ -1,4 +1,4 @@
-"""Pressure: when so much waits, or so little disk is free, that intake pauses; between the marks it stays as it is."""
+"""Backpressure: intake pauses when too much waits or too little disk is free; between watermarks nothing changes."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _MIN_FREE_FILES = 10_000
 _RESUME_WAITING = 0.8
 
 
-def pressed(settings: Pressure, waiting: int, disk: Disk, *, was: bool) -> str:
+def reason_to_pause(settings: Pressure, waiting: int, disk: Disk, *, was: bool) -> str:
     """Why intake pauses; '' when it does not (pure).
 
     Args:
-        settings: the marks.
+        settings: the watermarks.
         waiting: files in all queues.
         disk: where files and traces are.
-        was: it pauses already, and goes on when all is well below the low marks.
+        was: it pauses already, and goes on when all is well below the low watermarks.
     """
     if settings.max_waiting:
         low = settings.resume_waiting or int(settings.max_waiting * _RESUME_WAITING)
         if waiting > (min(low, settings.max_waiting) if was else settings.max_waiting):
             return f"{waiting} files wait (max_waiting = {settings.max_waiting})"
-    marks = Watermarks(settings.min_free, _MIN_FREE_FILES, settings.min_free_percent, settings.resume_free)
-    return marks.reason(disk, was=was)
+    watermarks = Watermarks(settings.min_free, _MIN_FREE_FILES, settings.min_free_percent, settings.resume_free)
+    return watermarks.reason(disk, was=was)
 
 
 class Gauge:
-    """Looks at the marks for the one process that takes files in, and tells the others."""
+    """Looks at the watermarks for the one process that takes files in, and tells the others."""
 
     def __init__(self, places: Places, settings: Pressure) -> None:
         self.reason = ""
@@ -54,7 +54,7 @@ class Gauge:
         #: So many more may be taken before waiting files are to be counted.
         self._room = 0 if settings.max_waiting else 1 << 62
         with suppress(OSError):
-            _told(places.home).unlink(missing_ok=True)
+            _record_path(places.home).unlink(missing_ok=True)
 
     def took_one(self) -> bool:
         """A file was taken; whether :attr:`reason` has changed."""
@@ -68,7 +68,7 @@ class Gauge:
         self.reason = _reason(self._places, self._settings, self._waiting, was=bool(before))
         if bool(before) == bool(self.reason):
             return False
-        self._tell()
+        self._write_record()
         return True
 
     def _count(self) -> None:
@@ -79,9 +79,9 @@ class Gauge:
             now = time.monotonic()
             self._count_at = now + _COUNT_COST * (now - start)
 
-    def _tell(self) -> None:
+    def _write_record(self) -> None:
         """Write for the receivers why nothing is taken; on a full disk they see that themselves."""
-        path = _told(self._places.home)
+        path = _record_path(self._places.home)
         with suppress(OSError):
             if not self.reason:
                 path.unlink(missing_ok=True)
@@ -92,8 +92,8 @@ class Gauge:
 def pause(home: Home) -> dict[str, Any]:
     """Why intake pauses, and for how many seconds it has done so; {} when it does not."""
     with suppress(OSError, ValueError, KeyError):
-        told = json.loads(_told(home).read_bytes())
-        return {"reason": told["reason"], "seconds": round(age(told["since"]), 1)}
+        record = json.loads(_record_path(home).read_bytes())
+        return {"reason": record["reason"], "seconds": round(age(record["since"]), 1)}
     return {}
 
 
@@ -105,7 +105,7 @@ def refusal(places: Places, settings: Pressure) -> str:
 def _reason(places: Places, settings: Pressure, waiting: int, *, was: bool) -> str:
     for folder in (places.home.var, places.home.log):
         with suppress(FileNotFoundError):
-            found = pressed(settings, waiting, Disk.of(folder), was=was)
+            found = reason_to_pause(settings, waiting, Disk.of(folder), was=was)
             if found:
                 return found
     return ""
@@ -117,5 +117,5 @@ def _waiting(places: Places) -> Iterator[str]:
             yield from names_in(places.incoming / name)
 
 
-def _told(home: Home) -> Path:
+def _record_path(home: Home) -> Path:
     return home.run / "pressure.json"

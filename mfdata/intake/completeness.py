@@ -20,30 +20,30 @@ class Writers(Enum):
     UNKNOWN = "nobody can tell"
 
 
-class Verdict(Enum):
+class Decision(Enum):
     """What intake says of a file."""
 
     TAKE = "it is complete"
     GONE = "it is not there"
-    OPEN = "somebody writes it, and its closing will be told"
+    OPEN = "somebody writes it, and its closing will be reported"
     UNSETTLED = "whether it is complete will be seen when it stands still"
-    STRANGE = "it is left alone: not a file, or not ours to take"
+    UNEXPECTED = "it is left alone: not a file, or not ours to take"
 
 
-def verdict(writers: Writers, told: bool, still_for: float, stable_for: float) -> Verdict:
+def decide(writers: Writers, was_closed: bool, unchanged_for: float, stable_for: float) -> Decision:
     """Whether a file is complete (pure).
 
     Args:
         writers: what a lease says.
-        told: an event said that it was closed after writing, or renamed in.
-        still_for: seconds for which its size and modification time are known not to have changed.
+        was_closed: an event said that it was closed after writing, or renamed in.
+        unchanged_for: seconds for which its size and modification time are known not to have changed.
         stable_for: seconds after which that is enough.
     """
     if writers is Writers.SOME:
-        return Verdict.OPEN
-    if writers is Writers.NONE or told or still_for >= stable_for:
-        return Verdict.TAKE
-    return Verdict.UNSETTLED
+        return Decision.OPEN
+    if writers is Writers.NONE or was_closed or unchanged_for >= stable_for:
+        return Decision.TAKE
+    return Decision.UNSETTLED
 
 
 def ignored_names(patterns: Iterable[str]) -> re.Pattern[str]:
@@ -51,7 +51,7 @@ def ignored_names(patterns: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join([re.escape(HIDDEN), *map(translate, patterns)]))
 
 
-class Stillness:
+class StablePeriods:
     """Since when files have not changed, by the monotonic clock; of a bounded number of files."""
 
     LIMIT = 20_000

@@ -103,7 +103,7 @@ class Transfers:
         if os.stat(arrival.directory).st_dev != device:
             raise FileNotFoundError(errno.ENOENT, "the file system that was there is not mounted", arrival.directory)
         if os.path.lexists(_hidden(arrival)):
-            if os.path.lexists(self._copy(arrival)) or not self._is_told(arrival, intent):
+            if os.path.lexists(self._copy(arrival)) or not self._is_in_trace(arrival, intent):
                 self._finish(arrival, intent)
                 return
             os.unlink(_hidden(arrival))
@@ -126,12 +126,12 @@ class Transfers:
         os.unlink(hidden)
         self._forget(arrival, intent)
 
-    def _is_told(self, arrival: Arrival, intent: Path) -> bool:
+    def _is_in_trace(self, arrival: Arrival, intent: Path) -> bool:
         """Whether the trace tells of *arrival*; otherwise it was a power cut that took W away, and not the queue."""
         began = intent.stat().st_mtime - 1
         since = began if began < time.time() else None
-        told = events(self._places.home, since, arrival.uid.encode())
-        return any(event.get("uid") == arrival.uid for event in told)
+        found = events(self._places.home, since, arrival.uid.encode())
+        return any(event.get("uid") == arrival.uid for event in found)
 
     @staticmethod
     def _copy_still(hidden: str, part: str) -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mfdata.config import Incoming, Safety
 from mfdata.intake.arrival import Arrival, arrival_of
-from mfdata.intake.completeness import Stillness, Verdict, Writers, ignored_names, verdict
+from mfdata.intake.completeness import Decision, StablePeriods, Writers, decide, ignored_names
 from mfdata.intake.copy_in import Transfers
 from mfdata.intake.directories import ExternalDirectory, is_shared
 from mfdata.intake.presynced import Ready, ReadyFiles
@@ -31,7 +31,7 @@ _NO_FILE = (-1, -1)
 _NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class Promise(NamedTuple):
+class WriteAhead(NamedTuple):
     """An arrival that is written in the trace and not yet in its queue: there is at most one at any time."""
 
     arrival: Arrival
@@ -39,7 +39,7 @@ class Promise(NamedTuple):
     inode: int
 
 
-class Stranger(NamedTuple):
+class UnexpectedFile(NamedTuple):
     """Something in an external directory that is not taken, to be reported once."""
 
     path: str
@@ -53,14 +53,15 @@ class Closed(OSError):
 class Intake:
     """Takes files. One process of a home at a time has one.
 
-    A file that is renamed in gets its tags first, then its trace line, then the rename. What is cut off between the
-    last two is the promise: it is kept, with the same uid, before anything else is taken.
+    A file that is renamed in gets its tags first, then its trace line, then the rename. The line is
+    written ahead: an arrival that is cut off between the last two is replayed, with the same uid, before anything else
+    is taken.
     """
 
     def __init__(self, places: Places, settings: Incoming, safety: Safety, trace: Trace) -> None:
         self.transfers = Transfers(places, trace, durable=safety.durability == "power")
-        self.stillness = Stillness()
-        self.strangers: list[Stranger] = []
+        self.stable_periods = StablePeriods()
+        self.unexpected_files: list[UnexpectedFile] = []
         self.places = places
         self._sidecars = places.sidecars
         self._settings = settings
@@ -69,31 +70,31 @@ class Intake:
         self._trace = trace
         self._group = GroupSync()
         self._ready = ReadyFiles()
-        self._promise: Promise | None = None
+        self._write_ahead: WriteAhead | None = None
         self._shared: dict[int, bool] = {}
         self._queues: dict[str, tuple[str, int]] = {}
 
-    def take(self, directory: ExternalDirectory, name: str, *, told: bool) -> Verdict:
+    def take(self, directory: ExternalDirectory, name: str, *, was_closed: bool) -> Decision:
         """Take the file *name*, if it is one and complete.
 
         Args:
             directory: in which it is.
             name: as ``os.fsdecode`` gives it.
-            told: an event said that it was closed after writing, or renamed in.
+            was_closed: an event said that it was closed after writing, or renamed in.
 
         Raises:
             OSError: neither this file nor another one can be taken now (full disk).
         """
         if self._ignored.match(name):
-            return Verdict.GONE
-        if self._promise and (os.fspath(directory.path), name) != self._promise.arrival[:2]:
-            self.keep_promise()
+            return Decision.GONE
+        if self._write_ahead and (os.fspath(directory.path), name) != self._write_ahead.arrival[:2]:
+            self.finish_write_ahead()
         path = f"{directory.path}/{name}"
         try:
-            return self._take(directory, name, path, told)
+            return self._take(directory, name, path, was_closed)
         except (FileNotFoundError, NotADirectoryError):
-            self.stillness.forget(path)
-            return Verdict.GONE
+            self.stable_periods.forget(path)
+            return Decision.GONE
         except Closed:
             raise
         except OSError as error:
@@ -107,10 +108,10 @@ class Intake:
         Raises:
             OSError: the disk fails.
         """
-        if self._durable and len(names) > 1 and not self._promise:
+        if self._durable and len(names) > 1 and not self._write_ahead:
             for name in names:
                 if not self._ignored.match(name) and f"{directory.path}/{name}" not in self._ready:
-                    # Why it could not be prepared is told when it is taken.
+                    # Why it could not be prepared is reported when it is taken.
                     with suppress(OSError):
                         self._prepare(directory, name, f"{directory.path}/{name}")
             self._ready.sync()
@@ -125,26 +126,26 @@ class Intake:
         self._group.sync()
 
     @property
-    def has_promised(self) -> bool:
+    def has_write_ahead(self) -> bool:
         """Whether a file is written in the trace that has not reached its queue."""
-        return self._promise is not None
+        return self._write_ahead is not None
 
-    def keep_promise(self) -> None:
-        """Take the file that was promised last, or say in the trace that it could not be.
+    def finish_write_ahead(self) -> None:
+        """Take the file that was written ahead last, or record in the trace that it could not be.
 
         Raises:
             OSError: neither is possible now.
         """
-        promise = self._promise
-        if promise is None:
+        entry = self._write_ahead
+        if entry is None:
             return
-        arrival = promise.arrival
+        arrival = entry.arrival
         directory = ExternalDirectory(self.places.home.path / arrival.directory, Target.of(arrival.target))
-        self.take(directory, arrival.name, told=True)
-        if self._promise is promise:
-            self._break_promise("it was changed or removed before it could be taken")
+        self.take(directory, arrival.name, was_closed=True)
+        if self._write_ahead is entry:
+            self._cancel_write_ahead("it was changed or removed before it could be taken")
 
-    def recall_promise(self, process: str) -> None:
+    def replay_write_ahead(self, process: str) -> None:
         """Find out whether *process* died between the trace line of a file and its rename."""
         event = last_event(self.places.home, process, "accepted")
         if event is None:
@@ -154,7 +155,7 @@ class Intake:
             marked = self._marked(arrival)
             is_transfer = marked == _NO_FILE and self.transfers.intent(arrival).exists()
             if not is_transfer and not self._went_on(arrival, time_of(event)):
-                self._promise = Promise(arrival, *marked)
+                self._write_ahead = WriteAhead(arrival, *marked)
 
     def _went_on(self, arrival: Arrival, since: float) -> bool:
         """Whether *arrival* reached its queue: an old file that comes in again may still have its tags."""
@@ -207,11 +208,11 @@ class Intake:
         finally:
             os.close(ready.descriptor)
 
-    def _take(self, directory: ExternalDirectory, name: str, path: str, told: bool) -> Verdict:
+    def _take(self, directory: ExternalDirectory, name: str, path: str, was_closed: bool) -> Decision:
         ready = self._ready.pop(path)
         if ready and self._take_ready(ready):
-            self.stillness.forget(path)
-            return Verdict.TAKE
+            self.stable_periods.forget(path)
+            return Decision.TAKE
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             return self._leave(path, f"it is {kind_of(status.st_mode)}")
@@ -220,23 +221,23 @@ class Intake:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return self._leave(path, "it is no longer a file")
-            answer = self._verdict(path, descriptor, status, told)
-            if answer is not Verdict.TAKE:
-                return answer
+            decision = self._decide(path, descriptor, status, was_closed)
+            if decision is not Decision.TAKE:
+                return decision
             arrival = self._identity(directory, name, status)
             if not self._rename_in(arrival, descriptor, status):
                 self._copy_in(arrival)
         finally:
             os.close(descriptor)
-        self.stillness.forget(path)
-        return Verdict.TAKE
+        self.stable_periods.forget(path)
+        return Decision.TAKE
 
-    def _verdict(self, path: str, descriptor: int, status: os.stat_result, told: bool) -> Verdict:
+    def _decide(self, path: str, descriptor: int, status: os.stat_result, was_closed: bool) -> Decision:
         writers = self._writers(descriptor, status)
-        if writers is not Writers.UNKNOWN or told:
-            return verdict(writers, told, 0.0, self._settings.stable_for)
-        still_for = self.stillness.seconds(path, status, time.monotonic())
-        return verdict(writers, told, still_for, self._settings.stable_for)
+        if writers is not Writers.UNKNOWN or was_closed:
+            return decide(writers, was_closed, 0.0, self._settings.stable_for)
+        unchanged_for = self.stable_periods.seconds(path, status, time.monotonic())
+        return decide(writers, was_closed, unchanged_for, self._settings.stable_for)
 
     def _writers(self, descriptor: int, status: os.stat_result) -> Writers:
         """What a read lease tells, which ends when the file is closed."""
@@ -252,10 +253,10 @@ class Intake:
         return Writers.NONE
 
     def _identity(self, directory: ExternalDirectory, name: str, status: os.stat_result) -> Arrival:
-        promise = self._promise
-        if promise and (promise.device, promise.inode) == (status.st_dev, status.st_ino):
-            return promise.arrival
-        self._break_promise("another file took its place before it could be taken")
+        entry = self._write_ahead
+        if entry and (entry.device, entry.inode) == (status.st_dev, status.st_ino):
+            return entry.arrival
+        self._cancel_write_ahead("another file took its place before it could be taken")
         return self._arrival(directory, name, status)
 
     def _arrival(self, directory: ExternalDirectory, name: str, status: os.stat_result) -> Arrival:
@@ -271,14 +272,14 @@ class Intake:
                 return False
             if self._durable:
                 sync_file(arrival.path)
-        self._promise = Promise(arrival, status.st_dev, status.st_ino)
+        self._write_ahead = WriteAhead(arrival, status.st_dev, status.st_ino)
         self._trace.write(arrival.accepted)
         waiting = f"{queue}/{arrival.waiting}"
         try:
             os.rename(arrival.path, waiting)
         except OSError as error:
             return self._not_renamed(arrival, descriptor, status, queue, error)
-        self._promise = None
+        self._write_ahead = None
         if not os.fstat(descriptor).st_nlink:
             self._replaced(arrival, waiting)
         if self._durable:
@@ -291,7 +292,7 @@ class Intake:
         finally:
             # Once it has left its name, the transfer sees to the end of it.
             if not os.path.lexists(arrival.path):
-                self._promise = None
+                self._write_ahead = None
 
     def _queue(self, target: str) -> tuple[str, int]:
         """The folder of the queue of *target* and its file system."""
@@ -326,10 +327,10 @@ class Intake:
         if error.errno == errno.EXDEV:
             return False  # mounted from another part of the same disk
         if error.errno in _NO_RIGHT and not os.access(queue, os.W_OK | os.X_OK):
-            # The promise stands, and is kept when the queue is open again.
+            # The entry stands, and is replayed when the queue is open again.
             raise Closed(error.errno, error.strerror, queue)
         if error.errno in (errno.ENOENT, *_NO_RIGHT):
-            self._break_promise(error.strerror or str(error))
+            self._cancel_write_ahead(error.strerror or str(error))
         raise error
 
     def _replaced(self, arrival: Arrival, waiting: str) -> None:
@@ -342,15 +343,15 @@ class Intake:
             else:
                 place(waiting, Path(arrival.path), NUMBER)  # another one may have come by that name
 
-    def _break_promise(self, reason: str) -> None:
-        if self._promise:
-            self._trace.write(self._promise.arrival.not_taken(reason))
-            self._promise = None
+    def _cancel_write_ahead(self, reason: str) -> None:
+        if self._write_ahead:
+            self._trace.write(self._write_ahead.arrival.not_taken(reason))
+            self._write_ahead = None
 
-    def _leave(self, path: str, reason: str) -> Verdict:
-        self.stillness.forget(path)
-        self.strangers.append(Stranger(path, reason))
-        return Verdict.STRANGE
+    def _leave(self, path: str, reason: str) -> Decision:
+        self.stable_periods.forget(path)
+        self.unexpected_files.append(UnexpectedFile(path, reason))
+        return Decision.UNEXPECTED
 
 
 def _arrival_of_event(event: dict[str, object]) -> Arrival:

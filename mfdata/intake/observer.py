@@ -24,7 +24,7 @@ from inotify_simple import flags as inotify
 from mfdata.config import Incoming, Pressure, Quarantine, Safety, StepConfig
 from mfdata.config import Trace as TraceConfig
 from mfdata.intake.backpressure import Gauge
-from mfdata.intake.completeness import Verdict
+from mfdata.intake.completeness import Decision
 from mfdata.intake.directories import ExternalDirectory, external_directories
 from mfdata.intake.directory_watch import Watched, identity
 from mfdata.intake.intake import Intake
@@ -60,8 +60,8 @@ _TICK_S = 1.0
 #: So many files are brought to disk together, where that is asked for.
 _TOGETHER = 64
 _LONGEST_PAUSE_S = 5.0
-#: So many strangers are told one by one.
-_TOLD = 10_000
+#: So many unexpected files are reported one by one.
+_MAX_REPORTED = 10_000
 
 
 class Observer:
@@ -88,11 +88,11 @@ class Observer:
         self._pause = self._paused_until = 0.0
         self._is_pending = True
         #: Strangers since the last rescan, and those before.
-        self._told: set[tuple[str, str]] = set()
-        self._told_before: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
+        self._reported_before: set[tuple[str, str]] = set()
 
     def run(self, loop: Mainloop) -> None:
-        """Work until told to stop."""
+        """Work until asked to stop."""
         self._watch_all()
         self._say = loop.ready
         self._obey_pressure(self._gauge.look())
@@ -103,7 +103,7 @@ class Observer:
                 loop.wait()
                 continue
             loop.wait(self._inotify.fileno(), timeout=self._time_to_sleep())
-            self._take_told(loop)
+            self._take_from_events(loop)
             self._take_listed(loop)
             self._bring_to_disk()
             if time.monotonic() >= self._next_tick:
@@ -120,15 +120,15 @@ class Observer:
             return 0.0
         return max(0.0, self._next_tick - now)
 
-    def _take_told(self, loop: Mainloop) -> None:
+    def _take_from_events(self, loop: Mainloop) -> None:
         """Take the files that events tell of."""
-        told = self._inotify.read(timeout=0)
-        for number, (descriptor, mask, _, name) in enumerate(told):
+        events = self._inotify.read(timeout=0)
+        for number, (descriptor, mask, _, name) in enumerate(events):
             watched = self._by_descriptor.get(descriptor)
             if number % _TOGETHER == 0:
                 loop.turns()  # so many may have come at once
-            if len(told) > 1 and number % _TOGETHER == 0 and not loop.stopping:
-                self._prepare_told(told[number : number + _TOGETHER])
+            if len(events) > 1 and number % _TOGETHER == 0 and not loop.stopping:
+                self._prepare_from_events(events[number : number + _TOGETHER])
             if mask & inotify.Q_OVERFLOW:
                 log.warning("the kernel dropped events: the incoming directories are listed")
                 self._list_all()
@@ -137,11 +137,11 @@ class Observer:
             elif mask & _LOST:
                 self._lose(watched)
             elif not loop.stopping:
-                self._take(watched, name, told=True)
+                self._take(watched, name, was_closed=True)
 
-    def _prepare_told(self, told: Sequence[Event]) -> None:
+    def _prepare_from_events(self, events: Sequence[Event]) -> None:
         names: dict[int, list[str]] = {}
-        for descriptor, mask, _, name in told:
+        for descriptor, mask, _, name in events:
             if name and not mask & _LOST:
                 names.setdefault(descriptor, []).append(name)
         for descriptor, found in names.items():
@@ -166,19 +166,19 @@ class Observer:
         for number, name in enumerate(names):
             if number % _TOGETHER == 0:
                 self._prepare(watched, names[number : number + _TOGETHER])
-            self._take(watched, name, told=False)
+            self._take(watched, name, was_closed=False)
 
-    def _take(self, watched: Watched, name: str, *, told: bool) -> None:
+    def _take(self, watched: Watched, name: str, *, was_closed: bool) -> None:
         if time.monotonic() < self._paused_until:
             return
         try:
-            verdict = self._intake.take(watched.directory, name, told=told)
+            decision = self._intake.take(watched.directory, name, was_closed=was_closed)
         except OSError as error:
             self._failed(f"{watched.directory.path}/{name}", error)
             return
-        if verdict is Verdict.STRANGE:
-            self._tell_strangers()
-        elif verdict is Verdict.TAKE:
+        if decision is Decision.UNEXPECTED:
+            self._report_unexpected()
+        elif decision is Decision.TAKE:
             self._obey_pressure(self._gauge.took_one())
             if self._pause:
                 log.info("incoming files are taken again")
@@ -208,8 +208,8 @@ class Observer:
     def _failed(self, path: str, error: OSError) -> None:
         """A file could not be taken: it stays where it is, and is tried again."""
         self._is_pending = True
-        if error.errno not in USED_UP and not self._intake.has_promised:
-            self._tell(path, error.strerror or str(error))
+        if error.errno not in USED_UP and not self._intake.has_write_ahead:
+            self._report(path, error.strerror or str(error))
             return
         if not self._pause:
             log.error("incoming files cannot be taken and stay where they are", reason=str(error), file=path)
@@ -234,7 +234,7 @@ class Observer:
 
     def _rescan(self, now: float) -> None:
         self._next_rescan = now + self._settings.rescan_interval
-        self._told_before, self._told = self._told, set()
+        self._reported_before, self._reported = self._reported, set()
         self._list_all()
 
     def _resume(self, now: float) -> None:
@@ -242,15 +242,15 @@ class Observer:
         if self._is_pending:
             errors = self._intake.transfers.resume()
             for error in errors:
-                self._tell(str(error.filename or ""), error.strerror or str(error))
+                self._report(str(error.filename or ""), error.strerror or str(error))
             self._is_pending = bool(errors)
-        was_full = self._intake.stillness.is_full()
-        due = self._intake.stillness.due(now, self._settings.stable_for)
+        was_full = self._intake.stable_periods.is_full()
+        due = self._intake.stable_periods.due(now, self._settings.stable_for)
         by_path = {os.fspath(watched.directory.path): watched for watched in self._watched}
         for path in due:
             folder, _, name = path.rpartition("/")
             if folder in by_path:
-                self._take(by_path[folder], name, told=False)
+                self._take(by_path[folder], name, was_closed=False)
         if was_full and due:
             self._list_all()
 
@@ -301,17 +301,17 @@ class Observer:
                 self._inotify.rm_watch(watched.descriptor)
         watched.descriptor = -1
 
-    def _tell_strangers(self) -> None:
-        for path, reason in self._intake.strangers:
-            self._tell(path, reason)
-        self._intake.strangers.clear()
+    def _report_unexpected(self) -> None:
+        for path, reason in self._intake.unexpected_files:
+            self._report(path, reason)
+        self._intake.unexpected_files.clear()
 
-    def _tell(self, path: str, reason: str) -> None:
+    def _report(self, path: str, reason: str) -> None:
         one = path, reason
-        if one in self._told or len(self._told) >= _TOLD:
+        if one in self._reported or len(self._reported) >= _MAX_REPORTED:
             return
-        self._told.add(one)
-        if one not in self._told_before:
+        self._reported.add(one)
+        if one not in self._reported_before:
             log.warning("something in an incoming directory is left alone", path=path, reason=reason)
 
 
@@ -320,7 +320,7 @@ def _say_nothing(**_facts: str) -> None:
 
 
 def serve(daemon: Daemon) -> None:
-    """Observe until told to stop."""
+    """Observe until asked to stop."""
     home = daemon.home
     # Who opens a file for writing while it is asked whether anybody does sends this, which would kill us.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -343,7 +343,7 @@ def made(home: Home, config: Config) -> Observer:
     listened = {target: step.listened_directories for target, step in steps.items()}
     priorities = {target: step.priority for target, step in steps.items() if step.priority >= 0}
     intake = Intake(places, settings, safety, trace)
-    intake.recall_promise(PROCESS)
+    intake.replay_write_ahead(PROCESS)
     durable = safety.durability == "power"
     recovery = Recovery(places, trace, max_crashes=safety.max_crashes, durable=durable)
     expiry = Expiry(places, trace, config.section("quarantine", Quarantine).lifetime)

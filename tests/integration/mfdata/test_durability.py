@@ -59,7 +59,7 @@ if sys.argv[2] == "linked":
     os.link(directory.path / "file", home.path / "other")
 intake = Intake(places, Incoming(), Safety(durability=sys.argv[3]), Trace(home, "observer"))
 (home.path / "begin").touch()
-intake.take(directory, "file", told=True)
+intake.take(directory, "file", was_closed=True)
 intake.sync()
 """
 
@@ -79,7 +79,7 @@ intake = intake_of(home, "power")
 (home.path / "begin").touch()
 intake.prepare(directory, names)
 for name in names:
-    intake.take(directory, name, told=True)
+    intake.take(directory, name, was_closed=True)
 intake.sync()
 """
 

@@ -80,7 +80,7 @@ def accept(places: Places, name: str) -> str:
     """Let *name* come in; its uid."""
     directory = ExternalDirectory(places.incoming / "incoming", SWITCH)
     (directory.path / name).write_text("some text\n")
-    Intake(places, Incoming(), Safety(), Trace(places.home, "observer")).take(directory, name, told=True)
+    Intake(places, Incoming(), Safety(), Trace(places.home, "observer")).take(directory, name, was_closed=True)
     return str([event["uid"] for event in events(places.home)][-1])
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mfdata.config import Incoming, Safety
-from mfdata.intake.completeness import Verdict
+from mfdata.intake.completeness import Decision
 from mfdata.intake.directories import ExternalDirectory
 from mfdata.intake.intake import Closed, Intake
 from mfdata.operations.inventory import inventory
@@ -97,7 +97,7 @@ NAMES = [
 def test_any_name_passes_through_unharmed(home: Home, incoming: ExternalDirectory, name: bytes) -> None:
     path = os.fsencode(incoming.path) + b"/" + name
     Path(os.fsdecode(path)).write_bytes(CONTENT)
-    assert intake_of(home).take(incoming, os.fsdecode(name), told=True) is Verdict.TAKE
+    assert intake_of(home).take(incoming, os.fsdecode(name), was_closed=True) is Decision.TAKE
     (taken,) = waiting(home)
     tags = tags_of(home, taken)
     assert tags["first.core.original_basename"] == tags["latest.core.original_basename"] == name
@@ -114,13 +114,13 @@ def test_any_name_passes_through_unharmed(home: Home, incoming: ExternalDirector
 def test_a_file_with_an_old_time_is_a_file_like_any_other(home: Home, incoming: ExternalDirectory) -> None:
     (incoming.path / "old").write_bytes(CONTENT)
     os.utime(incoming.path / "old", (0, 0))
-    assert intake_of(home).take(incoming, "old", told=False) is Verdict.TAKE
+    assert intake_of(home).take(incoming, "old", was_closed=False) is Decision.TAKE
     assert waiting(home)[0].stat().st_mtime == 0
 
 
 def test_an_empty_file_is_a_file(home: Home, incoming: ExternalDirectory) -> None:
     (incoming.path / "empty").touch()
-    assert intake_of(home).take(incoming, "empty", told=True) is Verdict.TAKE
+    assert intake_of(home).take(incoming, "empty", was_closed=True) is Decision.TAKE
 
 
 def test_a_file_that_somebody_writes_is_left_until_he_is_done(home: Home, incoming: ExternalDirectory) -> None:
@@ -129,10 +129,10 @@ def test_a_file_that_somebody_writes_is_left_until_he_is_done(home: Home, incomi
         writer.write(CONTENT[:9])
         writer.flush()
         os.utime(writer.fileno(), (0, 0))
-        assert intake.take(incoming, "half", told=False) is Verdict.OPEN
-        assert intake.take(incoming, "half", told=True) is Verdict.OPEN
+        assert intake.take(incoming, "half", was_closed=False) is Decision.OPEN
+        assert intake.take(incoming, "half", was_closed=True) is Decision.OPEN
         writer.write(CONTENT[9:])
-    assert intake.take(incoming, "half", told=True) is Verdict.TAKE
+    assert intake.take(incoming, "half", was_closed=True) is Decision.TAKE
     assert waiting(home)[0].read_bytes() == CONTENT
 
 
@@ -145,15 +145,15 @@ def test_where_no_lease_can_tell_a_file_must_stand_still(
     intake = intake_of(home, stable_for=5.0)
     file = incoming.path / "file"
     file.write_bytes(CONTENT[:9])
-    assert intake.take(incoming, "file", told=False) is Verdict.UNSETTLED
+    assert intake.take(incoming, "file", was_closed=False) is Decision.UNSETTLED
     now[0] += 4
     file.write_bytes(CONTENT)
-    assert intake.take(incoming, "file", told=False) is Verdict.UNSETTLED
+    assert intake.take(incoming, "file", was_closed=False) is Decision.UNSETTLED
     now[0] += 4
-    assert intake.take(incoming, "file", told=False) is Verdict.UNSETTLED
+    assert intake.take(incoming, "file", was_closed=False) is Decision.UNSETTLED
     now[0] += 1
-    assert intake.take(incoming, "file", told=False) is Verdict.TAKE
-    assert intake.stillness.due(now[0], 0) == []
+    assert intake.take(incoming, "file", was_closed=False) is Decision.TAKE
+    assert intake.stable_periods.due(now[0], 0) == []
 
 
 def test_where_no_lease_can_tell_an_event_is_enough(
@@ -161,7 +161,7 @@ def test_where_no_lease_can_tell_an_event_is_enough(
 ) -> None:
     monkeypatch.setattr("mfdata.intake.intake.is_shared", lambda device: True)
     (incoming.path / "file").write_bytes(CONTENT)
-    assert intake_of(home).take(incoming, "file", told=True) is Verdict.TAKE
+    assert intake_of(home).take(incoming, "file", was_closed=True) is Decision.TAKE
 
 
 def make_symlink(path: Path) -> None:
@@ -184,8 +184,8 @@ def test_what_is_not_a_file_is_left_alone(
 ) -> None:
     make(incoming.path / "odd")
     intake = intake_of(home)
-    assert intake.take(incoming, "odd", told=True) is Verdict.STRANGE
-    assert [(stranger.path, stranger.reason) for stranger in intake.strangers] == [
+    assert intake.take(incoming, "odd", was_closed=True) is Decision.UNEXPECTED
+    assert [(unexpected.path, unexpected.reason) for unexpected in intake.unexpected_files] == [
         (f"{incoming.path}/odd", f"it is {said}")
     ]
     assert os.path.lexists(incoming.path / "odd")
@@ -193,14 +193,14 @@ def test_what_is_not_a_file_is_left_alone(
 
 
 def test_a_name_that_is_not_there_any_more_is_no_error(home: Home, incoming: ExternalDirectory) -> None:
-    assert intake_of(home).take(incoming, "gone", told=True) is Verdict.GONE
+    assert intake_of(home).take(incoming, "gone", was_closed=True) is Decision.GONE
 
 
 def test_tags_that_a_file_brings_with_it_are_not_believed(home: Home, incoming: ExternalDirectory) -> None:
     file = incoming.path / "file"
     file.write_bytes(CONTENT)
     os.setxattr(file, ATTRIBUTE, b"first.core.original_uid=mine\0evil=1")
-    intake_of(home).take(incoming, "file", told=True)
+    intake_of(home).take(incoming, "file", was_closed=True)
     tags = tags_of(home, waiting(home)[0])
     assert "evil" not in tags
     assert uid_of(tags) == accepted(home)[0]["uid"] != "mine"
@@ -229,7 +229,7 @@ def test_what_was_brought_to_disk_counts_only_while_nobody_opens_it(
     monkeypatch.setattr(os, "fsync", sync)
     inodes = {name: (incoming.path / name).stat().st_ino for name in ("still", "opened", "replaced")}
     for name in inodes:
-        assert intake.take(incoming, name, told=True) is Verdict.TAKE
+        assert intake.take(incoming, name, was_closed=True) is Decision.TAKE
     assert [inode in synced for inode in inodes.values()] == [False, True, True]
     assert [path.read_bytes() for path in waiting(home)] == [CONTENT, CONTENT, CONTENT[::-1]]
     assert all(uid_of(tags_of(home, path)) for path in waiting(home))
@@ -247,7 +247,7 @@ def test_who_is_not_taken_in_the_end_is_not_held(home: Home, incoming: ExternalD
 
 def test_a_priority_is_in_the_name_and_goes_with_the_file(home: Home, incoming: ExternalDirectory) -> None:
     (incoming.path / "file").write_bytes(CONTENT)
-    intake_of(home, priority=2).take(incoming, "file", told=True)
+    intake_of(home, priority=2).take(incoming, "file", was_closed=True)
     (taken,) = waiting(home)
     assert taken.name.startswith("2-")
     assert tags_of(home, taken)["latest.core.priority"] == b"2"
@@ -255,7 +255,7 @@ def test_a_priority_is_in_the_name_and_goes_with_the_file(home: Home, incoming: 
 
 def test_the_priority_of_the_step_that_a_directory_feeds_counts_more(home: Home, incoming: ExternalDirectory) -> None:
     (incoming.path / "file").write_bytes(CONTENT)
-    intake_of(home, priority=2).take(replace(incoming, priority=0), "file", told=True)
+    intake_of(home, priority=2).take(replace(incoming, priority=0), "file", was_closed=True)
     assert waiting(home)[0].name.startswith("0-")
 
 
@@ -263,7 +263,7 @@ def test_a_hard_linked_file_is_taken_as_a_copy_of_our_own(home: Home, incoming: 
     theirs = home.path / "theirs"
     theirs.write_bytes(CONTENT)
     (incoming.path / "file").hardlink_to(theirs)
-    assert intake_of(home).take(incoming, "file", told=True) is Verdict.TAKE
+    assert intake_of(home).take(incoming, "file", was_closed=True) is Decision.TAKE
     (taken,) = waiting(home)
     assert taken.stat().st_ino != theirs.stat().st_ino
     assert ATTRIBUTE not in os.listxattr(theirs)
@@ -275,7 +275,7 @@ def test_a_file_on_another_disk_is_brought_in(home: Home, other_disk: Path) -> N
     directory = ExternalDirectory(other_disk, SWITCH)
     (other_disk / "file").write_bytes(CONTENT)
     os.utime(other_disk / "file", (5, 5))
-    assert intake_of(home).take(directory, "file", told=True) is Verdict.TAKE
+    assert intake_of(home).take(directory, "file", was_closed=True) is Decision.TAKE
     (taken,) = waiting(home)
     assert (taken.read_bytes(), taken.stat().st_mtime) == (CONTENT, 5)
     assert tags_of(home, taken)["first.core.original_dirname"] == os.fsencode(other_disk.name)
@@ -285,7 +285,7 @@ def test_a_file_on_another_disk_is_brought_in(home: Home, other_disk: Path) -> N
 def test_a_disk_that_is_not_mounted_now_is_waited_for(home: Home, other_disk: Path) -> None:
     directory = ExternalDirectory(other_disk, SWITCH)
     (other_disk / "file").write_bytes(CONTENT)
-    dies(lambda: intake_of(home).take(directory, "file", told=True), at=12)
+    dies(lambda: intake_of(home).take(directory, "file", was_closed=True), at=12)
     away = other_disk.with_name(f"{other_disk.name}.away")
     other_disk.rename(away)
     intake = intake_of(home)
@@ -293,7 +293,7 @@ def test_a_disk_that_is_not_mounted_now_is_waited_for(home: Home, other_disk: Pa
     assert len(intake.transfers.pending()) == 1
     away.rename(other_disk)
     assert intake.transfers.resume() == []
-    intake.take(directory, "file", told=False)
+    intake.take(directory, "file", was_closed=False)
     assert [path.read_bytes() for path in waiting(home)] == [CONTENT]
 
 
@@ -310,7 +310,7 @@ def test_a_power_cut_that_took_the_copy_away_does_not_take_the_file(
     with monkeypatch.context() as patch:
         patch.setattr("mfdata.intake.copy_in.Transfers._finish", cut)
         with pytest.raises(KeyboardInterrupt):
-            intake_of(home).take(directory, "file", told=True)
+            intake_of(home).take(directory, "file", was_closed=True)
     (copy,) = (path for path in Places(home).intake.iterdir() if path.suffix != ".intent")
     copy.unlink()
     assert intake_of(home).transfers.resume() == []
@@ -333,9 +333,9 @@ def test_files_that_another_user_lets_us_neither_mark_nor_remove_are_left_alone(
         codecs.lookup("ascii")  # nobody may not be allowed to load it
         os.seteuid(65534)
         intake = intake_of(home)
-        assert intake.take(incoming, "file", told=True) is Verdict.STRANGE
-        assert intake.take(incoming, "secret", told=True) is Verdict.STRANGE
-        assert len(intake.strangers) == 2
+        assert intake.take(incoming, "file", was_closed=True) is Decision.UNEXPECTED
+        assert intake.take(incoming, "secret", was_closed=True) is Decision.UNEXPECTED
+        assert len(intake.unexpected_files) == 2
         assert names(Places(home).intake) == []
 
     assert in_child(as_nobody) == 0
@@ -375,10 +375,10 @@ def take_all(home: Home, directory: ExternalDirectory, durability: str) -> None:
     """What an observer does when it starts."""
     Places(home).intake.mkdir(parents=True, exist_ok=True)
     intake = intake_of(home, durability)
-    intake.recall_promise("observer")
+    intake.replay_write_ahead("observer")
     assert intake.transfers.resume() == []
     for name in names(directory.path):
-        intake.take(directory, name, told=False)
+        intake.take(directory, name, was_closed=False)
 
 
 def dies(act: Callable[[], object], at: int, changing: Sequence[str] = CHANGING) -> bool:
@@ -420,27 +420,27 @@ def in_child(act: Callable[[], object]) -> int:
 def test_a_file_that_comes_back_from_an_archive_is_a_new_one(home: Home, incoming: ExternalDirectory) -> None:
     file = incoming.path / "file"
     file.write_bytes(CONTENT)
-    intake_of(home).take(incoming, "file", told=True)
+    intake_of(home).take(incoming, "file", was_closed=True)
     first = accepted(home)[0]["uid"]
     # The last line of the trace tells of this very inode, which has the tags of that line; but it went on since.
     Trace(home, "step.switch.main", "switch", "main").write({"event": "done", "uid": first, "to": ["/archive/file"]})
     waiting(home)[0].rename(file)
     intake = intake_of(home)
-    intake.recall_promise("observer")
-    intake.take(incoming, "file", told=True)
+    intake.replay_write_ahead("observer")
+    intake.take(incoming, "file", was_closed=True)
     assert len({event["uid"] for event in accepted(home)}) == 2
 
 
 @pytest.mark.parametrize("comes", ["other", "file"])
-def test_a_promise_that_cannot_be_kept_is_corrected(home: Home, incoming: ExternalDirectory, comes: str) -> None:
+def test_an_arrival_that_cannot_be_replayed_is_corrected(home: Home, incoming: ExternalDirectory, comes: str) -> None:
     (incoming.path / "file").write_bytes(CONTENT)
-    assert dies(lambda: intake_of(home).take(incoming, "file", told=True), 0, ["rename"])
+    assert dies(lambda: intake_of(home).take(incoming, "file", was_closed=True), 0, ["rename"])
     assert len(accepted(home)) == 1
     (incoming.path / "file").rename(home.path / "theirs")
     (incoming.path / comes).write_bytes(CONTENT)
     intake = intake_of(home)
-    intake.recall_promise("observer")
-    intake.take(incoming, comes, told=True)
+    intake.replay_write_ahead("observer")
+    intake.take(incoming, comes, was_closed=True)
     assert len(waiting(home)) == 1
     assert len(accepted(home)) == 2
     assert inventory(home)["accepted"] == 1
@@ -451,7 +451,7 @@ def test_a_copy_that_was_cut_off_is_not_taken_for_the_file(home: Home, incoming:
     source = home.path / "source"
     source.write_bytes(CONTENT)
     copy(source, incoming.path / ".metwork-1.tmp")
-    assert intake_of(home, ignore=()).take(incoming, ".metwork-1.tmp", told=True) is Verdict.GONE
+    assert intake_of(home, ignore=()).take(incoming, ".metwork-1.tmp", was_closed=True) is Decision.GONE
 
 
 def test_a_queue_that_cannot_be_written_is_no_fault_of_the_file(
@@ -467,8 +467,8 @@ def test_a_queue_that_cannot_be_written_is_no_fault_of_the_file(
         patch.setattr(os, "rename", refused)
         patch.setattr(os, "access", lambda *_: False)
         with pytest.raises(Closed):
-            intake.take(incoming, "file", told=True)
-    assert intake.has_promised
-    assert intake.take(incoming, "file", told=True) is Verdict.TAKE
+            intake.take(incoming, "file", was_closed=True)
+    assert intake.has_write_ahead
+    assert intake.take(incoming, "file", was_closed=True) is Decision.TAKE
     assert len(waiting(home)) == len(accepted(home)) - 1 == 1
     assert len({event["uid"] for event in accepted(home)}) == 1

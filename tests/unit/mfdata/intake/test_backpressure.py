@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mfdata.config import Pressure
-from mfdata.intake.backpressure import pressed
+from mfdata.intake.backpressure import reason_to_pause
 from mfext.disk import Disk
 
 GIGA, MEGA = 10**9, 10**6
@@ -18,21 +18,21 @@ PLENTY = Disk(50 * GIGA, LARGE, 10**6, 10**7)
     [(100, False, False), (101, False, True), (81, True, True), (80, True, False), (0, True, False)],
 )
 def test_it_pauses_above_max_waiting_and_goes_on_at_four_fifths(waiting: int, was: bool, pauses: bool) -> None:
-    assert bool(pressed(Pressure(max_waiting=100), waiting, PLENTY, was=was)) is pauses
+    assert bool(reason_to_pause(Pressure(max_waiting=100), waiting, PLENTY, was=was)) is pauses
 
 
 @pytest.mark.parametrize(("waiting", "pauses"), [(31, True), (30, False)])
 def test_it_goes_on_at_resume_waiting(waiting: int, pauses: bool) -> None:
     settings = Pressure(max_waiting=100, resume_waiting=30)
-    assert bool(pressed(settings, waiting, PLENTY, was=True)) is pauses
+    assert bool(reason_to_pause(settings, waiting, PLENTY, was=True)) is pauses
 
 
 def test_a_low_mark_above_the_high_one_is_the_high_one() -> None:
-    assert pressed(Pressure(max_waiting=10, resume_waiting=1000), 11, PLENTY, was=True)
+    assert reason_to_pause(Pressure(max_waiting=10, resume_waiting=1000), 11, PLENTY, was=True)
 
 
 def test_by_default_any_number_may_wait() -> None:
-    assert pressed(Pressure(), 10**9, PLENTY, was=False) == ""
+    assert reason_to_pause(Pressure(), 10**9, PLENTY, was=False) == ""
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_by_default_any_number_may_wait() -> None:
     ],
 )
 def test_it_pauses_when_little_disk_is_free(free: int, size: int, was: bool, pauses: bool) -> None:
-    assert bool(pressed(Pressure(), 0, Disk(free, size, 10**6, 10**7), was=was)) is pauses
+    assert bool(reason_to_pause(Pressure(), 0, Disk(free, size, 10**6, 10**7), was=was)) is pauses
 
 
 @pytest.mark.parametrize(("free", "pauses"), [(GIGA - 1, True), (GIGA, False)])
 def test_it_goes_on_at_resume_free(free: int, pauses: bool) -> None:
-    assert bool(pressed(Pressure(resume_free=GIGA), 0, Disk(free, LARGE), was=True)) is pauses
+    assert bool(reason_to_pause(Pressure(resume_free=GIGA), 0, Disk(free, LARGE), was=True)) is pauses
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_it_goes_on_at_resume_free(free: int, pauses: bool) -> None:
 )
 def test_it_pauses_when_few_inodes_are_free(free_files: int, files: int, pauses: bool) -> None:
     disk = Disk(50 * GIGA, LARGE, free_files, files)
-    assert ("inodes" in pressed(Pressure(), 0, disk, was=False)) is pauses
+    assert ("inodes" in reason_to_pause(Pressure(), 0, disk, was=False)) is pauses
 
 
 @pytest.mark.parametrize("was", [False, True])
 def test_the_disk_may_be_left_out(was: bool) -> None:
-    assert pressed(Pressure(min_free_percent=0), 0, Disk(0, LARGE, 0, 10**6), was=was) == ""
+    assert reason_to_pause(Pressure(min_free_percent=0), 0, Disk(0, LARGE, 0, 10**6), was=was) == ""
 
 
 def test_the_reason_has_both_figures() -> None:
-    assert pressed(Pressure(max_waiting=5), 7, PLENTY, was=False) == "7 files wait (max_waiting = 5)"
-    assert "100 bytes are free" in pressed(Pressure(), 0, Disk(100, LARGE), was=False)
+    assert reason_to_pause(Pressure(max_waiting=5), 7, PLENTY, was=False) == "7 files wait (max_waiting = 5)"
+    assert "100 bytes are free" in reason_to_pause(Pressure(), 0, Disk(100, LARGE), was=False)

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from mfdata.config import Incoming
-from mfdata.intake.completeness import HIDDEN, Stillness, Verdict, Writers, ignored_names, verdict
+from mfdata.intake.completeness import HIDDEN, Decision, StablePeriods, Writers, decide, ignored_names
 
 
 @pytest.mark.parametrize(
-    ("writers", "told", "still_for", "expected"),
+    ("writers", "was_closed", "unchanged_for", "expected"),
     [
-        (Writers.NONE, True, 0.0, Verdict.TAKE),
-        (Writers.NONE, False, 0.0, Verdict.TAKE),
-        (Writers.SOME, True, 0.0, Verdict.OPEN),
-        (Writers.SOME, False, 99.0, Verdict.OPEN),
-        (Writers.UNKNOWN, True, 0.0, Verdict.TAKE),
-        (Writers.UNKNOWN, False, 4.9, Verdict.UNSETTLED),
-        (Writers.UNKNOWN, False, 5.0, Verdict.TAKE),
+        (Writers.NONE, True, 0.0, Decision.TAKE),
+        (Writers.NONE, False, 0.0, Decision.TAKE),
+        (Writers.SOME, True, 0.0, Decision.OPEN),
+        (Writers.SOME, False, 99.0, Decision.OPEN),
+        (Writers.UNKNOWN, True, 0.0, Decision.TAKE),
+        (Writers.UNKNOWN, False, 4.9, Decision.UNSETTLED),
+        (Writers.UNKNOWN, False, 5.0, Decision.TAKE),
     ],
 )
 def test_a_file_is_taken_when_nobody_writes_it(
-    writers: Writers, told: bool, still_for: float, expected: Verdict
+    writers: Writers, was_closed: bool, unchanged_for: float, expected: Decision
 ) -> None:
-    assert verdict(writers, told, still_for, stable_for=5.0) is expected
+    assert decide(writers, was_closed, unchanged_for, stable_for=5.0) is expected
 
 
 @pytest.mark.parametrize(
@@ -55,27 +55,27 @@ def status(tmp_path: Path, text: str, mtime: int) -> os.stat_result:
 
 
 def test_a_file_stands_still_since_its_size_and_time_were_first_seen(tmp_path: Path) -> None:
-    stillness = Stillness()
-    assert stillness.seconds("f", status(tmp_path, "a", 10), now=100) == 0
-    assert stillness.seconds("f", status(tmp_path, "a", 10), now=103) == 3
-    assert stillness.due(104, stable_for=5) == []
-    assert stillness.due(105, stable_for=5) == ["f"]
+    stable_periods = StablePeriods()
+    assert stable_periods.seconds("f", status(tmp_path, "a", 10), now=100) == 0
+    assert stable_periods.seconds("f", status(tmp_path, "a", 10), now=103) == 3
+    assert stable_periods.due(104, stable_for=5) == []
+    assert stable_periods.due(105, stable_for=5) == ["f"]
 
 
 @pytest.mark.parametrize(("text", "mtime"), [("ab", 10), ("a", 11)])
 def test_a_change_of_size_or_time_starts_the_wait_again(tmp_path: Path, text: str, mtime: int) -> None:
-    stillness = Stillness()
-    stillness.seconds("f", status(tmp_path, "a", 10), now=100)
-    assert stillness.seconds("f", status(tmp_path, text, mtime), now=104) == 0
-    assert stillness.seconds("f", status(tmp_path, text, mtime), now=106) == 2
+    stable_periods = StablePeriods()
+    stable_periods.seconds("f", status(tmp_path, "a", 10), now=100)
+    assert stable_periods.seconds("f", status(tmp_path, text, mtime), now=104) == 0
+    assert stable_periods.seconds("f", status(tmp_path, text, mtime), now=106) == 2
 
 
 def test_no_more_than_so_many_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stillness, "LIMIT", 2)
-    stillness, seen = Stillness(), status(tmp_path, "a", 10)
+    monkeypatch.setattr(StablePeriods, "LIMIT", 2)
+    stable_periods, seen = StablePeriods(), status(tmp_path, "a", 10)
     for path in "abc":
-        stillness.seconds(path, seen, now=0)
-    assert stillness.is_full()
-    assert stillness.due(9, 5) == ["a", "b"]
-    stillness.forget("a")
-    assert not stillness.is_full()
+        stable_periods.seconds(path, seen, now=0)
+    assert stable_periods.is_full()
+    assert stable_periods.due(9, 5) == ["a", "b"]
+    stable_periods.forget("a")
+    assert not stable_periods.is_full()
