@@ -119,6 +119,11 @@ def variables() -> Mapping[str, str]:
     return os.environ
 
 
+def wants_colour() -> bool:
+    """Whether a person who reads a terminal has nothing against colours: ``NO_COLOR`` is not set."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def child_variables(home: Home) -> dict[str, str]:
     """The environment in which processes of *home* run, whoever starts them."""
     environment = dict(os.environ)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from mfext.environment import Home
+from mfext.environment import Home, wants_colour
 from mfext.fs.rotating_file import AppendFile
 
 __all__ = ["Logger", "adopt_standard_logging", "get_logger", "set_up"]
@@ -157,7 +157,7 @@ class Sink:
             return
         now = time.time()
         if self.to_terminal:
-            self._show(readable_line(now, level, logger, text, fields, colour=sys.stderr.isatty()))
+            self._show(readable_line(now, level, logger, text, fields, colour=sys.stderr.isatty() and wants_colour()))
         if self.file:
             self._keep(self.file, json_line(now, level, logger, self.process, text, fields))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mfext.commands.dry_run import DRY_RUN, show_preview
+from mfext.commands.offers import offer_modules
 from mfext.commands.output import (
     COMPLETE,
     HELP,
@@ -225,7 +226,7 @@ def components(as_json: bool) -> None:
 
 @click.command()
 @click.option("-c", "command", default="", help="Run this command instead of asking for some.")
-@click.argument("module", default="")
+@click.argument("module", default="", shell_complete=offer_modules)
 def shell(module: str, command: str) -> None:
     """Open a shell in the home of MODULE, with its commands on the PATH.
 
@@ -256,7 +257,7 @@ def completion(shell: str) -> None:
 @click.command()
 @click.option("--plugin", default="", help="The plugin that was changed: wait for its processes, raise its faults.")
 @DRY_RUN
-@click.argument("module", default="")
+@click.argument("module", default="", shell_complete=offer_modules)
 def apply(module: str, plugin: str, *, is_dry: bool) -> int:
     """Put in force what was changed on disk: configuration, plugins. Only what differs is touched.
 
@@ -282,7 +283,7 @@ def apply(module: str, plugin: str, *, is_dry: bool) -> int:
 @click.command()
 @click.option("--strict", is_flag=True, help="The exit status is 1 with a warning, too.")
 @JSON
-@click.argument("module", default="")
+@click.argument("module", default="", shell_complete=offer_modules)
 def doctor(module: str, as_json: bool, strict: bool) -> int:
     """Look at the machine and the home of MODULE, and say what mends what is wrong; nothing is changed.
 

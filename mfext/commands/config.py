@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mfext.commands.offers import offer_modules
 from mfext.commands.output import JSON, Form, Group, print_json, report, shown_path, shows_form
 from mfext.configuration.module_config import module_config
 from mfext.environment import Home, current_module, home_of
@@ -18,7 +19,7 @@ from mfext.plugin.manifest import override_files
 from mfext.section import DEFAULT, Row
 from mfext.table import Column, table
 
-MODULE = click.argument("module", default="")
+MODULE = click.argument("module", default="", shell_complete=offer_modules)
 
 
 _COLUMNS = (

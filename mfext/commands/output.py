@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from mfext.environment import variables
+from mfext.environment import variables, wants_colour
 from mfext.errors import MetworkError, UsageError, nearest
 
 #: The variable by which a shell asks for completions, whatever the name of the program.
@@ -74,7 +74,7 @@ def paint_states(title: str, cell: str) -> str:
 
 def colour() -> bool | None:
     """Whether colours are printed: not with ``NO_COLOR``; None = as long as a terminal reads them."""
-    return False if variables().get("NO_COLOR") or variables().get("TERM") == "dumb" else None
+    return None if wants_colour() else False
 
 
 def shown_path(path: str | Path) -> str:

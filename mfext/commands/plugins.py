@@ -11,6 +11,7 @@ import click
 
 from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
+from mfext.commands.offers import offer_plugins, offer_templates
 from mfext.commands.output import JSON, Group, print_json, progress, report
 from mfext.commands.releases import COMMANDS, warn
 from mfext.environment import Home, current_module
@@ -31,7 +32,14 @@ def bootstrap() -> None:
 
 
 @plugins.command("create")
-@click.option("--template", "template_name", default="default", show_default=True, help="What it is made from.")
+@click.option(
+    "--template",
+    "template_name",
+    default="default",
+    show_default=True,
+    help="What it is made from.",
+    shell_complete=offer_templates,
+)
 @click.option("--no-input", is_flag=True, help="Ask nothing, take the defaults.")
 @click.option("--set", "texts", multiple=True, metavar="KEY=VALUE", help="Set a key of config.ini: KEY or SECTION.KEY.")
 @JSON
@@ -108,7 +116,7 @@ def develop_command(folder: Path) -> None:
 @click.option("--move-to", default="", metavar="PLUGIN/STEP", help="The step that gets the files that wait for it.")
 @click.option("--quarantine", is_flag=True, help="Put the files that wait for it into quarantine.")
 @DRY_RUN
-@click.argument("name")
+@click.argument("name", shell_complete=offer_plugins)
 def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool) -> int:
     """Take the plugin NAME out of the module; of a dev-linked one only the link is removed."""
     from mfext.plugin.author.develop import preview_uninstall, uninstall
@@ -143,7 +151,7 @@ def list_command(as_json: bool) -> None:
 
 @plugins.command("info")
 @JSON
-@click.argument("which", metavar="NAME|PATH|FILE")
+@click.argument("which", metavar="NAME|PATH|FILE", shell_complete=offer_plugins)
 def info_command(as_json: bool, which: str) -> None:
     """Tell all of a plugin or an archive: what it is, what is configured and where that comes from, its files."""
     from mfext.plugin.installed import chosen
@@ -164,7 +172,7 @@ def info_command(as_json: bool, which: str) -> None:
 @plugins.command("check")
 @JSON
 @click.option("--strict", is_flag=True, help="What is worth a warning is a fault.")
-@click.argument("which", metavar="PATH|NAME|FILE", default=".")
+@click.argument("which", metavar="PATH|NAME|FILE", default=".", shell_complete=offer_plugins)
 def check_command(as_json: bool, strict: bool, which: str) -> int:
     """Check a plugin: configuration, code, commands, and how it goes with the installed ones.
 

@@ -11,6 +11,7 @@ import click
 
 from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
+from mfext.commands.offers import offer_plugins
 from mfext.commands.output import JSON, print_json, progress
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def install_command(
 
 
 @click.command("rollback")
-@click.argument("name")
+@click.argument("name", shell_complete=offer_plugins)
 def rollback_command(name: str) -> None:
     """Put the version of the plugin NAME that was there before in the place of the present one."""
     from mfext.plugin.install.rollback import rollback
@@ -91,7 +92,7 @@ def rollback_command(name: str) -> None:
 
 
 @click.command("repair")
-@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=offer_plugins)
 def repair_command(names: Sequence[str]) -> None:
     """End what a killed command left unfinished, and bring back files of releases that were changed."""
     from mfext.plugin.install.repair import repair

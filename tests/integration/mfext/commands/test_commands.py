@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -227,6 +228,30 @@ def test_a_reader_that_goes_away_is_no_fault(variables: Mapping[str, str]) -> No
     line = f"{BIN}/metwork config show mfdata | head -n 1"
     ran = subprocess.run(["bash", "-c", line], env=variables, capture_output=True, text=True, check=False)
     assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "is_coloured"),
+    [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colours_are_for_terminals_that_want_them(
+    run: Run, variables: Mapping[str, str], more: Mapping[str, str], is_coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**variables, "TERM": "xterm", **more}
+    environment.update({} if "NO_COLOR" in more else {"NO_COLOR": ""})
+    subprocess.run([str(BIN / "mfdata.doctor")], env=environment, stdout=theirs, stderr=theirs, check=False)
+    os.close(theirs)
+    shown = b""
+    try:
+        while found := os.read(ours, 65536):
+            shown += found
+    except OSError:  # how Linux tells that nobody writes any more
+        pass
+    os.close(ours)
+    assert b"libmagic" in shown
+    assert (b"\x1b[3" in shown) == is_coloured
+    assert "\x1b" not in run("mfdata.doctor").stdout
 
 
 def test_commands_that_change_something_say_so_in_json(run: Run, home: Home, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mfext.commands.completion import script
 from mfext.commands.manual import manual_pages
 from mfext.commands.shell import RC_FILE
 
-PROGRAMS = ["metwork", "mfdata.quarantine", "mfdata.status", "plugins.check"]
+PROGRAMS = ["metwork", "plugins.create", "mfdata.quarantine", "mfdata.status", "plugins.check"]
 
 #: A command line that is typed, up to where the tabulator is, and words that are offered.
 TYPED = [
@@ -70,6 +70,22 @@ def test_zsh_completes_both_forms(typed: str, offered: set[str], tmp_path: Path)
         "_metwork_completion"
     )
     assert {*run("zsh", text, tmp_path).split()} == offered
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("metwork shell mfs", {"mfserv"}),
+        ("plugins.check on", {"one"}),
+        ("metwork plugins uninstall ", {"one", "two"}),
+        ("plugins.create --template ftps", {"ftpsend"}),
+    ],
+)
+def test_values_are_offered(typed: str, offered: set[str], tmp_path: Path) -> None:
+    for name in ("one", "two", ".half"):
+        (tmp_path / "mfdata/var/plugins" / name).mkdir(parents=True)
+    found = run("fish", f"source ./script; set -x MFMODULE MFDATA; complete --do-complete '{typed}'", tmp_path)
+    assert {line.partition("\t")[0] for line in found.splitlines()} == offered
 
 
 def test_the_shell_of_a_module_completes_and_names_the_nearest_of_a_misspelt_command(tmp_path: Path) -> None:

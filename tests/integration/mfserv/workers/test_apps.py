@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -37,6 +38,10 @@ def test_workers_are_replaced_under_load_without_a_request_lost(running: Serv) -
     with load(running.port, "/two/", method="POST") as requests:
         grown(requests, 50)
         assert running.run("mfserv.reload", "two") == "2 worker(s) replaced\n"
+        assert json.loads(running.run("mfserv.reload", "two", "--json")) == {
+            "apps": ["two.main"],
+            "workers_replaced": 2,
+        }
         grown(requests, 50)
     assert requests.bad == {}
     assert not set(before) & set(running.pids("app.two.main.0") + running.pids("app.two.main.1"))
