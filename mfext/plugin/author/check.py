@@ -96,6 +96,12 @@ def command_faults(process: Process, plugin: Plugin, home: Home) -> Iterator[Met
     script = script_of(process)
     if script and not script.is_file():
         yield PluginError(f'there is no file "{script}"', where=where, expected="the program that Python runs")
+    elif script and only_defines(script):
+        yield PluginError(
+            "this program ends at once: it defines something and runs nothing of it",
+            where=str(script),
+            expected='for a step "CLASS.main()" at its end',
+        )
 
 
 def custom_faults(plugin: Plugin, home: Home, module: Module, config: Config) -> list[MetworkError]:
@@ -133,15 +139,47 @@ def script_of(process: Process) -> Path | None:
 
 
 def class_run_by(script: Path) -> str:
-    """The name before ``.main()`` in *script*; '' when nothing like it is there, or the script is none."""
+    """The name before ``.main()`` in *script*, with a dot where it is one of an imported module: ``module.Class``.
+
+    It is '' when nothing like it is there, or the script is none.
+    """
     try:
         tree = ast.parse(script.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return ""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "main":
-            return node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            return _dotted(node.func.value, tree)
     return ""
+
+
+def _dotted(value: ast.expr, tree: ast.Module) -> str:
+    match value:
+        case ast.Name(name):
+            return name
+        case ast.Attribute(ast.Name(place), name):
+            imported = [one for node in tree.body if isinstance(node, ast.Import) for one in node.names]
+            return f"{place}.{name}" if any(place == (one.asname or one.name) for one in imported) else ""
+    return ""
+
+
+def only_defines(script: Path) -> bool:
+    """Whether *script* does nothing when it is run: it has classes or functions, and nothing that uses them."""
+    try:
+        body = ast.parse(script.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return False  # found by others
+    definitions = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return any(isinstance(node, definitions) for node in body) and all(
+        isinstance(node, (ast.Import, ast.ImportFrom, *definitions)) or _is_constant(node) for node in body
+    )
+
+
+def _is_constant(node: ast.stmt) -> bool:
+    is_value = isinstance(node, (ast.Assign, ast.AnnAssign)) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+    return is_value and not any(isinstance(one, (ast.Call, ast.Await)) for one in ast.walk(node))
 
 
 def _errors_together(home: Home, module: Module, config: Config, plugins: Sequence[Plugin]) -> list[MetworkError]:

@@ -8,6 +8,7 @@ each key.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import runpy
@@ -91,13 +92,39 @@ def main() -> None:
     # Its prints are none of our answer.
     answer = os.dup(1)
     os.dup2(2, 1)
-    custom = getattr(runpy.run_path(program, run_name="metwork_probe")[name], "Custom", None)
+    custom = getattr(_object(runpy.run_path(program, run_name="metwork_probe"), name, Path(program)), "Custom", None)
     # One that declares nothing takes everything; most plugins have one, and are quickly done with.
     if isinstance(custom, type) and issubclass(custom, Section) and not issubclass(custom, FreeSection):
         wish = sys.argv[4] if len(sys.argv) > 4 else ""
         found = _texts(custom) if wish == "texts" else _found(folder, custom, overridden=not wish)
         with open(answer, "w", encoding="ascii") as said:  # noqa: PTH123  # of a descriptor
             json.dump(found, said)
+
+
+def _object(names: Mapping[str, Any], name: str, program: Path) -> Any:
+    """What *name* is among the *names* of the *program*; None when it gets one only when it is run."""
+    first, *others = name.split(".")
+    if first not in names and _binds(program, first):
+        return None
+    if first not in names:
+        raise NameError(f"name '{first}' is not defined")
+    found = names[first]
+    for other in others:
+        found = getattr(found, other)
+    return found
+
+
+def _binds(program: Path, name: str) -> bool:
+    """Whether *name* gets a value somewhere in the *program*."""
+    for node in ast.walk(ast.parse(program.read_bytes())):
+        match node:
+            case ast.alias(imported, given) if (given or imported) == name:
+                return True
+            case ast.Name(bound, ast.Store()) | ast.arg(bound) if bound == name:
+                return True
+            case ast.ClassDef(bound) if bound == name:
+                return True
+    return False
 
 
 def _texts(custom: type[Section]) -> dict[str, Any]:

@@ -85,6 +85,18 @@ FOUND_BY_RELEASE: dict[str, tuple[Break, str]] = {
     "program not there": (lambda _, folder: (folder / "main.py").unlink(), "main.py"),
     "program not executable": (_not_executable, 'no program "./run"'),
     "import error": (lambda site, _: site.plugin("one", code="import nosuch\n" + GOOD), "No module named 'nosuch'"),
+    "import error of a class of a module": (
+        lambda site, _: site.plugin("one", code="import nosuch\n\nnosuch.Own.main()\n"),
+        "No module named 'nosuch'",
+    ),
+    "class that is not there": (
+        lambda site, _: site.plugin("one", code=GOOD.replace("Step.main", "Stepp.main")),
+        "name 'Stepp' is not defined",
+    ),
+    "program that runs nothing": (
+        lambda site, _: site.plugin("one", code="from mfdata import Step\n\n\nclass Own(Step):\n    pass\n"),
+        "main.py: this program ends at once",
+    ),
     "rules that are wrong": (
         lambda site, _: site.plugin("one", more="switch_logical_condition = (\n"),
         "switch_logical_condition",
@@ -102,6 +114,11 @@ def test_what_a_release_refuses_plugins_check_finds(site: Site, fault: str) -> N
     message = site.refuses("check", folder)
     assert said in message
     assert "metwork-release." not in message
+
+
+def test_a_class_that_gets_its_name_when_the_program_runs_is_no_fault(site: Site) -> None:
+    late = "if __name__ == '__main__':\n    from mfdata import Step\n\n    Step.main()\n"
+    site.does("check", site.plugin("one", code=late))
 
 
 def test_all_that_a_release_refuses_is_said_at_once(site: Site) -> None:

@@ -8,7 +8,15 @@ import pytest
 
 from mfext.environment import Home
 from mfext.errors import ConfigError, Several
-from mfext.plugin.author.check import class_run_by, code_faults, command_faults, new_faults, script_of, together_faults
+from mfext.plugin.author.check import (
+    class_run_by,
+    code_faults,
+    command_faults,
+    new_faults,
+    only_defines,
+    script_of,
+    together_faults,
+)
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.supervision.process import Process
 from tests.unit.mfext.plugin.plugins import NO_CONFIG, made, module
@@ -70,13 +78,32 @@ def test_the_script_is_what_our_python_runs(plugin: Plugin) -> None:
     [
         ("from a import B\nif __name__ == '__main__':\n    B.main()\n", "B"),
         ("class Own:\n    pass\nOwn.main()\n", "Own"),
-        ("import a\na.B.main()\n", ""),
+        ("import a\na.B.main()\n", "a.B"),
+        ("import a as b\nb.B.main()\n", "b.B"),
+        ("def run(given):\n    given.step.main()\n", ""),
         ("print(1)\n", ""),
     ],
 )
 def test_the_class_that_a_script_runs_is_found_without_running_it(tmp_path: Path, text: str, name: str) -> None:
     (tmp_path / "main.py").write_text(text)
     assert class_run_by(tmp_path / "main.py") == name
+
+
+@pytest.mark.parametrize(
+    ("text", "is_idle"),
+    [
+        ("from mfdata import Step\nclass Own(Step):\n    pass\n", True),
+        ('"""Own."""\nLIMIT = 3\ndef run():\n    pass\n', True),
+        ("class Own:\n    pass\nif __name__ == '__main__':\n    Own.main()\n", False),
+        ("def run():\n    pass\nDONE = run()\n", False),
+        ("import runs_by_itself\n", False),
+        ("", False),
+        ("(\n", False),
+    ],
+)
+def test_a_script_that_only_defines_something_does_nothing(tmp_path: Path, text: str, is_idle: bool) -> None:
+    (tmp_path / "main.py").write_text(text)
+    assert only_defines(tmp_path / "main.py") == is_idle
 
 
 def test_only_faults_that_a_plugin_brings_are_its_own(plugin: Plugin, tmp_path: Path) -> None:
