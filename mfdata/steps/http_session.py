@@ -88,10 +88,13 @@ class HttpSession:
                 connection.endheaders()
                 is_early = self._send_body(body)
             except OSError:
-                # A server that refuses need not take all of the file: it may have said why.
+                # A server that refuses need not take all of the file: it may have said why. One that says that it has
+                # it cannot have all of it.
                 if self._has_said_something():
                     with suppress(*FAULTS):
-                        return self._answer(), True
+                        answer = self._answer()
+                        if not 200 <= answer.status < 300:
+                            return answer, True
                 raise
         return self._answer(), is_early
 

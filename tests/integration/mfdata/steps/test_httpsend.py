@@ -256,6 +256,22 @@ def test_a_server_that_says_no_before_it_has_all_is_heard(sender: Make) -> None:
     thread.join()
 
 
+def test_a_server_that_says_yes_without_all_of_the_file_is_not_believed(sender: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def accept() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(CREATED)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        outcome = sender(f"http://127.0.0.1:{listening.getsockname()[1]}").send(content=b"x" * 16_000_000)
+        assert isinstance(outcome, Retry)
+    thread.join()
+
+
 class Script:
     """A server that gives the bytes of *answers*, one after the other, each to one request that it has read."""
 
