@@ -100,14 +100,15 @@ def _fitted(columns: Sequence[Column], widths: Sequence[int], width: int | None)
 
 
 def _padded(cell: str, room: int, paint: Paint | None, column: Column) -> str:
-    if _width(cell) > room:
-        cell = _cut(cell, room, keeps_end=column.keeps_end)
+    cell = cut(cell, room, keeps_end=column.keeps_end)
     padding = " " * (room - _width(cell))
     return (paint(column.title, cell) if paint else cell) + padding
 
 
-def _cut(text: str, room: int, *, keeps_end: bool) -> str:
+def cut(text: str, room: int, *, keeps_end: bool) -> str:
     """*text* in *room* columns of a terminal, with a mark where something is missing."""
+    if _width(text) <= room:
+        return text
     kept: list[str] = []
     left = room - 1
     for character in reversed(text) if keeps_end else text:

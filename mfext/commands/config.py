@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import click
 
@@ -13,22 +15,19 @@ from mfext.commands.output import JSON, Form, Group, print_json, report, shown_p
 from mfext.configuration.module_config import module_config
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, nearest, singly
+from mfext.log import printable
 from mfext.module import Module, load_module
 from mfext.plugin.installed import survey
-from mfext.plugin.manifest import override_files
-from mfext.section import DEFAULT, Row
-from mfext.table import Column, table
+from mfext.plugin.manifest import Plugin, override_files
+from mfext.section import DEFAULT, Config, Row
+from mfext.table import cut, table
 
 MODULE = click.argument("module", default="", shell_complete=offer_modules)
 
 
-_COLUMNS = (
-    Column("PLUGIN", least=8),
-    Column("SECTION", least=10),
-    Column("KEY", least=14),
-    Column("VALUE", least=10),
-    Column("ORIGIN", least=16, keeps_end=True),
-)
+_COLUMNS = ("PLUGIN", "SECTION", "KEY", "VALUE", "ORIGIN")
+#: Columns at which origins begin, where a line has no other reason.
+_ORIGINS_AT = 40
 
 
 @dataclass(frozen=True)
@@ -50,15 +49,21 @@ def config() -> None:
 @click.option("--changed", is_flag=True, help="Leave out what has its default.")
 @MODULE
 def show(module: str, form: Form, changed: bool) -> int:
-    """Show every value of MODULE and its plugins, and where each comes from."""
+    """Show every value of MODULE and its plugins, and where each comes from.
+
+    The code of the plugins is imported for the defaults of [custom], but with --changed.
+    """
     chosen, home = _chosen(module)
-    sources, faults = _sources(chosen, home)
+    sources, faults = _sources(chosen, home, with_defaults=not changed)
     kept = [(one.plugin, row) for one in sources for row in one.rows if not changed or row.origin != DEFAULT]
     if form.is_json:
         print_json([{"plugin": plugin, **row._asdict()} for plugin, row in kept])
-    else:
+    elif form.is_wide:
         rows = [(plugin or "-", *row[:-1], shown_path(row.origin)) for plugin, row in kept]
-        click.echo(table(_COLUMNS, rows, form.width))
+        click.echo(table(_COLUMNS, rows))
+    else:
+        shown = [(plugin, row._replace(origin=shown_path(row.origin))) for plugin, row in kept]
+        click.echo("\n".join(ini_lines(chosen.name, shown, form.width)))
     return report(faults)
 
 
@@ -126,13 +131,80 @@ def _chosen(name: str) -> tuple[Module, Home]:
     return module, home_of(module.name)
 
 
-def _sources(module: Module, home: Home) -> tuple[list[Source], list[MetworkError]]:
+def ini_lines(module: str, rows: Sequence[tuple[str, Row]], width: int | None) -> Iterator[str]:
+    """*rows*, each with the name of its plugin or '', as lines of config.ini with the origin behind each (pure).
+
+    Keys and values are whole: what has no room in a line of *width* characters goes on in the next one.
+    """
+    place = None
+    for plugin, row in rows:
+        if place is None or place[0] != plugin:
+            yield from ([""] if place else [])
+            yield f"# plugin {plugin}" if plugin else f"# {module}"
+        if place != (plugin, row.section):
+            yield from ("", f"[{row.section}]")
+        place = (plugin, row.section)
+        yield from _row_lines(row, width)
+
+
+def _row_lines(row: Row, width: int | None) -> list[str]:
+    first, *more = [printable(part) for part in f"{row.key} = {row.value}".split("\n")]
+    lines = [first.rstrip(), *(f"    {part}" for part in more)]
+    if width is not None:
+        lines = [part for line in lines for part in _wrapped(line, width)]
+    origin = printable(row.origin)
+    if width is None or max(len(lines[-1]), _ORIGINS_AT) + len("  # ") + len(origin) <= width:
+        return [*lines[:-1], f"{lines[-1]:{_ORIGINS_AT}}  # {origin}"]
+    if len(lines[-1]) + len("  # ") + len(origin) <= width:
+        return [*lines[:-1], f"{lines[-1]}{'# '.rjust(width - len(lines[-1]) - len(origin))}{origin}"]
+    return [*lines, f"{'':4}# {cut(origin, width - 6, keeps_end=True)}"]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    return wrap(line, width, subsequent_indent="    ", drop_whitespace=False) if len(line) > width else [line]
+
+
+def _sources(module: Module, home: Home, *, with_defaults: bool) -> tuple[list[Source], list[MetworkError]]:
     """Every configuration that can be read, and what is wrong with the others."""
     found = module_config(module, home)
     places = survey(home, module, found)
-    plugins = [Source(one.name, tuple(one.plugin.config.rows())) for one in places if one.plugin]
+    read = [one.plugin for one in places if one.plugin]
+    defaults = _defaults(read, home, module, found) if with_defaults else {}
+    plugins = [Source(one.name, _by_section([*one.config.rows(), *defaults.get(one.name, ())])) for one in read]
     faults = list(dict.fromkeys(one.error for one in places if one.error))
     return [Source("", tuple(found.rows())), *plugins], faults
+
+
+def _by_section(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """*rows* with those of a section together, sections in the order in which they come."""
+    sections = list(dict.fromkeys(row.section for row in rows))
+    return tuple(sorted(rows, key=lambda row: sections.index(row.section)))
+
+
+def _defaults(plugins: Sequence[Plugin], home: Home, module: Module, config: Config) -> Mapping[str, Sequence[Row]]:
+    """What each of *plugins*, by its name, has of [custom] that no file sets; of code that fails there is a warning."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from mfext.owner import check_owner
+    from mfext.plugin.author.new_keys import default_rows
+
+    def rows(plugin: Plugin) -> Sequence[Row]:
+        try:
+            return default_rows(plugin, home, module, config)
+        except MetworkError as error:
+            text = f"the defaults of [custom] of {plugin.name} are not known: {error.message}"
+            click.echo(f"WARNING : {text}", err=True)
+            return ()
+
+    try:
+        # Code of another user's plugins is not run.
+        check_owner(home)
+    except MetworkError as error:
+        click.echo(f"WARNING : the defaults of [custom] are left out: {error.message}", err=True)
+        return {}
+    # Each waits for a Python that starts.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip([one.name for one in plugins], pool.map(rows, plugins), strict=True))
 
 
 def _single(errors: list[MetworkError]) -> Iterator[MetworkError]:

@@ -15,7 +15,7 @@ from mfext.option import Option, quoted
 from mfext.section import FreeSection, Schema, Section, declared, is_pattern
 
 #: Longest comment line.
-WIDTH = 100
+WIDTH = 78
 #: Stands for a blank where a line may not be broken.
 GLUE = "\0"
 

@@ -109,9 +109,7 @@ def custom_faults(plugin: Plugin, home: Home, module: Module, config: Config) ->
 
     Of a plugin that is looked at without overrides, for its release, also the secrets in its ``config.ini``.
     """
-    scripts = {script_of(process) for process in module.processes(home, config, [plugin])}
-    named = [(script, class_run_by(script)) for script in sorted(script for script in scripts if script)]
-    answers = [probe(plugin, home, script, name) for script, name in named if name]
+    answers = [probe(plugin, home, script, name) for script, name in classes_of(plugin, home, module, config)]
     found = [fault for answer in answers for fault in answer.faults]
     if found or plugin.overridden:
         return found
@@ -136,6 +134,13 @@ def script_of(process: Process) -> Path | None:
     if len(process.command) < 2 or process.command[0] != sys.executable or process.command[1].startswith("-"):
         return None
     return process.folder / process.command[1]
+
+
+def classes_of(plugin: Plugin, home: Home, module: Module, config: Config) -> list[tuple[Path, str]]:
+    """The scripts that Python runs for *plugin*, each with the name of the class whose ``main()`` it calls."""
+    scripts = {script_of(process) for process in module.processes(home, config, [plugin])}
+    named = [(script, class_run_by(script)) for script in sorted(script for script in scripts if script)]
+    return [(script, name) for script, name in named if name]
 
 
 def class_run_by(script: Path) -> str:

@@ -1,4 +1,4 @@
-"""New keys of a plugin's class, brought into the ``[custom]`` of its config.ini; what is there stays as it is."""
+"""Keys of a plugin's classes that its ``[custom]`` lacks: brought into its config.ini, or shown with their defaults."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from mfext.environment import Home
 from mfext.errors import NotAllowed, UsageError
 from mfext.fs.atomic import replace_file
-from mfext.plugin.author.check import class_run_by, script_of
-from mfext.plugin.author.probe import key_texts
+from mfext.plugin.author.check import classes_of
+from mfext.plugin.author.probe import key_defaults, key_texts
+from mfext.section import DEFAULT, Row
 
 if TYPE_CHECKING:
     from mfext.module import Module
@@ -31,9 +32,8 @@ def bring_new_keys(plugin: Plugin, home: Home, module: Module, config: Config) -
     if plugin.folder.is_relative_to(home.plugins.resolve()) or plugin.builtin:
         raise UsageError(f"{plugin.name} is a release: its config.ini stays as it came", where=str(plugin.folder))
     texts: dict[str, str] = {}
-    for script in sorted({script for one in module.processes(home, config, [plugin]) if (script := script_of(one))}):
-        name = class_run_by(script)
-        texts |= key_texts(plugin, home, script, name) if name else {}
+    for script, name in classes_of(plugin, home, module, config):
+        texts |= key_texts(plugin, home, script, name)
     file = plugin.folder / "config.ini"
     text, added = with_keys(file.read_text("utf-8"), texts)
     if added:
@@ -42,6 +42,19 @@ def bring_new_keys(plugin: Plugin, home: Home, module: Module, config: Config) -
         except OSError as error:
             raise NotAllowed(f"it cannot be written: {error.strerror}", where=str(file)) from error
     return added
+
+
+def default_rows(plugin: Plugin, home: Home, module: Module, config: Config) -> list[Row]:
+    """The keys of ``[custom]`` that the classes of *plugin* declare and no file sets, with their defaults.
+
+    Raises:
+        MetworkError: its code cannot be imported.
+    """
+    defaults: dict[str, str] = {}
+    for script, name in classes_of(plugin, home, module, config):
+        defaults |= key_defaults(plugin, home, script, name)
+    given = {row.key for row in plugin.config.rows() if row.section == _SECTION}
+    return [Row(_SECTION, key, text, DEFAULT) for key, text in defaults.items() if key not in given]
 
 
 def with_keys(text: str, blocks: Mapping[str, str]) -> tuple[str, list[str]]:

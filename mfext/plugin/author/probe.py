@@ -3,7 +3,7 @@
 ``python -m mfext.plugin.author.probe FOLDER PROGRAM CLASS [own]``: it prints what it found, as JSON; an import that
 fails leaves its stack on stderr, as any program would. With ``own`` the plugin's configuration counts without
 overrides, as in an archive, where a secret that must be given is missing rightly. With ``texts`` it prints the lines of
-each key.
+each key, with ``defaults`` what each is where nobody sets it.
 """
 
 from __future__ import annotations
@@ -71,9 +71,25 @@ def key_texts(plugin: Plugin, home: Home, program: Path, name: str) -> dict[str,
     Raises:
         PluginError: the program cannot be imported.
     """
+    return _asked("texts", plugin, home, program, name)
+
+
+def key_defaults(plugin: Plugin, home: Home, program: Path, name: str) -> dict[str, str]:
+    """The default of each key that the class *name* of the *program* declares, as a text; secrets are masked.
+
+    Keys that must be given have none.
+
+    Raises:
+        PluginError: the program cannot be imported.
+    """
+    return _asked("defaults", plugin, home, program, name)
+
+
+def _asked(wish: str, plugin: Plugin, home: Home, program: Path, name: str) -> dict[str, str]:
+    """What the class says of each of its keys, asked in a process of its own."""
     import subprocess
 
-    command = [sys.executable, "-m", "mfext.plugin.author.probe", str(plugin.folder), str(program), name, "texts"]
+    command = [sys.executable, "-m", "mfext.plugin.author.probe", str(plugin.folder), str(program), name, wish]
     environment = environment_for(plugin, home)
     try:
         done = subprocess.run(
@@ -87,7 +103,7 @@ def key_texts(plugin: Plugin, home: Home, program: Path, name: str) -> dict[str,
 
 
 def main() -> None:
-    """Do in this process what ``probe`` or ``key_texts`` asks for."""
+    """Do in this process what ``probe``, ``key_texts`` or ``key_defaults`` asks for."""
     folder, program, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     # Its prints are none of our answer.
     answer = os.dup(1)
@@ -96,7 +112,12 @@ def main() -> None:
     # One that declares nothing takes everything; most plugins have one, and are quickly done with.
     if isinstance(custom, type) and issubclass(custom, Section) and not issubclass(custom, FreeSection):
         wish = sys.argv[4] if len(sys.argv) > 4 else ""
-        found = _texts(custom) if wish == "texts" else _found(folder, custom, overridden=not wish)
+        if wish == "texts":
+            found = _texts(custom)
+        elif wish == "defaults":
+            found = _defaults(custom)
+        else:
+            found = _found(folder, custom, overridden=not wish)
         with open(answer, "w", encoding="ascii") as said:  # noqa: PTH123  # of a descriptor
             json.dump(found, said)
 
@@ -132,6 +153,13 @@ def _texts(custom: type[Section]) -> dict[str, Any]:
 
     note = "A secret: write it into config/plugins/NAME.ini of the home, never here."
     return {key: key_text("custom", one, note) for key, one in declared(custom).items()}
+
+
+def _defaults(custom: type[Section]) -> dict[str, Any]:
+    from mfext.configuration.secret import masked
+
+    optional = {key: one for key, one in declared(custom).items() if not one.required}
+    return {key: masked(one.text(one.default), one.secret) for key, one in optional.items()}
 
 
 def _found(folder: Path, custom: type[Section], *, overridden: bool) -> dict[str, Any]:

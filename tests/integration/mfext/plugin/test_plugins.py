@@ -238,6 +238,40 @@ def test_a_key_that_the_step_does_not_declare_is_found_before_it_runs(said: Said
         assert f'{folder}/config.ini:5 [custom] dest_dri: unknown key. Did you mean "dest_dir"?' in message
 
 
+def test_config_show_has_the_keys_of_the_step_that_no_file_sets(
+    home: Home, said: Said, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    custom = (
+        "from dataclasses import dataclass\nfrom mfdata import Step\n"
+        "from mfext.option import option\nfrom mfext.section import Section\n\n"
+        "class One(Step):\n    @dataclass(frozen=True)\n    class Custom(Section):\n"
+        "        speed: int = option(5, help='How fast.')\n        far: int = option(6, help='How far.')\n"
+        "        place: str = option(help='Where.')\n        token: str = option('x', help='Who.', secret=True)\n"
+        "\nif __name__ == '__main__':\n    One.main()\n"
+    )
+    folder = _plugin(tmp_path / "one", "[custom]\nplace = here\nfar = 7\n[step_main]\n", custom)
+    bad = _plugin(tmp_path / "bad", code=f"from mfdata import Step\n{BAD}Step.main()\n")
+    for one in (folder, bad):
+        said("develop", str(one))
+    capfd.readouterr()
+    assert run(["config", "show", "--json"]) == 0
+    out, err = capfd.readouterr()
+    rows = [row for row in json.loads(out) if (row["plugin"], row["section"]) == ("one", "custom")]
+    origin = f"{folder}/config.ini"
+    assert {row["key"]: (row["value"], row["origin"].rpartition(":")[0] or row["origin"]) for row in rows} == {
+        "place": ("here", origin),
+        "far": ("7", origin),
+        "speed": ("5", "default"),
+        "token": ("********", "default"),
+    }
+    assert "the defaults of [custom] of bad are not known: " in err
+    assert run(["config", "show"]) == 0
+    assert "[custom]\nplace = here" in capfd.readouterr().out
+    assert run(["config", "show", "--changed"]) == 0
+    out, err = capfd.readouterr()
+    assert ("speed" in out, err) == (False, "")
+
+
 def test_code_that_cannot_be_imported_is_not_correct(said: Said, tmp_path: Path) -> None:
     folder = _plugin(tmp_path / "one", code=f"from mfdata import Step\n{BAD}Step.main()\n")
     status, _, message = said("check", str(folder))

@@ -137,7 +137,7 @@ def test_no_comment_line_looks_like_a_key(words: list[str]) -> None:
 
 
 def test_a_long_help_is_broken_into_lines() -> None:
-    assert [len(line) <= 100 for line in comment("word " * 100)] == [True] * 6
+    assert [len(line) <= 78 for line in comment("word " * 100)] == [True] * 7
 
 
 def test_what_nobody_declared_cannot_be_set() -> None:
