@@ -140,8 +140,8 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
             )
     _say_several(names, meant)
     done, faults = _done(meant, lambda one: put_back(places, one, site.trace, to, durable=durable))
-    told = [{"uid": one.uid, "name": one.name, "to": str(to or one.target)} for one in done]
-    _print_done(told, "put back", as_json)
+    rows = [{"uid": one.uid, "name": one.name, "to": str(to or one.target)} for one in done]
+    _print_done(rows, "put back", as_json)
     _raise_first(faults)
 
 

@@ -85,18 +85,18 @@ def uids_of(home: Home, places: Places, text: str) -> list[str]:
 
 def made_by_name(home: Home, name: str) -> list[str]:
     """Uids of the files that a step made and called *name*, newest first."""
-    told = events(home, containing=encoded(name)[1:-1].encode("ascii"))
-    made = [str(event["uid"]) for event in told if event.get("event") == "made" and event.get("name") == name]
+    found = events(home, containing=encoded(name)[1:-1].encode("ascii"))
+    made = [str(event["uid"]) for event in found if event.get("event") == "made" and event.get("name") == name]
     return made[::-1]
 
 
 def life_of(places: Places, uid: str) -> Life:
     """The life of the file *uid*, with what it was made from and what was made of it."""
-    told = tuple(life(places.home, uid))
-    names = {str(event["name"]) for event in told if event.get("name")}
+    events = tuple(life(places.home, uid))
+    names = {str(event["name"]) for event in events if event.get("name")}
     found = tuple(place for place in _candidates(places, names) if is_related(place.uid, uid))
-    own = [event for event in told if event.get("uid") == uid] or told
-    return Life(uid, next((str(event["name"]) for event in own if event.get("name")), ""), told, found)
+    own = [event for event in events if event.get("uid") == uid] or events
+    return Life(uid, next((str(event["name"]) for event in own if event.get("name")), ""), events, found)
 
 
 def event_text(event: Event, uid: str = "") -> str:

@@ -65,7 +65,7 @@ def into_queue(
     name: bytes = b"",
     dirname: bytes = b"",
     tags: Tags | None = None,
-    told: Mapping[str, object] | None = None,
+    facts: Mapping[str, object] | None = None,
 ) -> str:
     """Put *source* into the queue of *target*; the uid that it got.
 
@@ -73,12 +73,12 @@ def into_queue(
         source: the file.
         places: of the home.
         target: the step that gets it.
-        trace: where it is told.
+        trace: where it is recorded.
         keep: leave *source* where it is.
         name: the name that it comes in with; b'' = its own.
         dirname: the incoming directory that it seems to come in through; b'' = the name of its folder.
         tags: tags that it has besides the first ones.
-        told: what the trace says besides.
+        facts: what the event has besides.
 
     Raises:
         UsageError: it is no file.
@@ -91,19 +91,19 @@ def into_queue(
     for folder in (queue, places.intake):
         make_synced_folder(folder)
     part = places.intake / f".{waiting}"
-    told = {"uid": uid, "name": os.fsdecode(name), "file": waiting, "to": [str(target)], **(told or {})}
+    facts = {"uid": uid, "name": os.fsdecode(name), "file": waiting, "to": [str(target)], **(facts or {})}
     try:
         copy(source, part)
         write_tags(part, tags, places.sidecars, waiting, sync=True)
         sync_file(part)
-        trace.write({"event": "injected", **told})
+        trace.write({"event": "injected", **facts})
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     try:
         part.rename(queue / waiting)
     except OSError as error:
-        trace.write({"event": "ignored", **told, "reason": str(error)})
+        trace.write({"event": "ignored", **facts, "reason": str(error)})
         part.unlink()
         raise
     if not keep:

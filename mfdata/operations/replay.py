@@ -87,12 +87,12 @@ def replay(source: Source, places: Places, target: Target, trace: Trace) -> str:
         name=os.fsencode(source.name),
         dirname=source.tags.get("first.core.original_dirname", b""),
         tags=tags,
-        told={"replay_of": source.uid, "from": os.fspath(source.path)},
+        facts={"replay_of": source.uid, "from": os.fspath(source.path)},
     )
     if source.uid:
-        told = {"event": "replayed", "uid": source.uid, "name": source.name, "as": uid, "from": source.path}
+        facts = {"event": "replayed", "uid": source.uid, "name": source.name, "as": uid, "from": source.path}
         of = {"plugin": source.kept_by.plugin, "step": source.kept_by.step} if source.kept_by else {}
-        trace.write({**told, **of})
+        trace.write({**facts, **of})
     return uid
 
 

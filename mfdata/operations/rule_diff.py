@@ -150,11 +150,11 @@ class _Known(Mapping[str, bytes]):
 
 def last_files(places: Places, last: int) -> list[Came]:
     """The *last* files that came in, oldest first, with what is known of them."""
-    told = _arrivals(places, last)
-    if not told:
+    events = _arrivals(places, last)
+    if not events:
         return []
-    at_hand = _at_hand(places, {str(event["uid"]) for event in told}, time_of(told[0]))
-    return [_came(event, at_hand.get(str(event["uid"]), ()), places.sidecars) for event in told]
+    at_hand = _at_hand(places, {str(event["uid"]) for event in events}, time_of(events[0]))
+    return [_came(event, at_hand.get(str(event["uid"]), ()), places.sidecars) for event in events]
 
 
 def _arrivals(places: Places, last: int) -> list[Event]:

@@ -37,8 +37,8 @@ def left_over(directories: Iterable[Path], ignore: Iterable[str]) -> list[dict[s
             continue
         if old:
             since, name = min(old)
-            told: dict[str, Any] = {"directory": str(directory), "count": len(old), "oldest": name}
-            found.append(told | {"seconds": round(age(since), 1), "reason": _reason(directory, name)})
+            row: dict[str, Any] = {"directory": str(directory), "count": len(old), "oldest": name}
+            found.append(row | {"seconds": round(age(since), 1), "reason": _reason(directory, name)})
     return found
 
 

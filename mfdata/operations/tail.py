@@ -59,11 +59,11 @@ def follow(
 ) -> Iterator[Event]:
     """As :func:`last`, and then each event that is written, without an end."""
     looked = time.time()
-    told = OrderedDict.fromkeys(map(encoded, events(home, looked - _LATE_S - _INTERVAL_S)))
+    seen = OrderedDict.fromkeys(map(encoded, events(home, looked - _LATE_S - _INTERVAL_S)))
     newest: dict[str, float] = {}
     before = last(home, wanted, count, since)
     yield from before
-    told.update(dict.fromkeys(map(encoded, before)))
+    seen.update(dict.fromkeys(map(encoded, before)))
     while True:
         sleep(_INTERVAL_S)
         # The clock may have been set back meanwhile.
@@ -71,13 +71,13 @@ def follow(
         looked = time.time()
         for event in events(home, since):
             key = encoded(event)
-            if key in told or _is_old(event, newest):
+            if key in seen or _is_old(event, newest):
                 continue
-            told[key] = None
+            seen[key] = None
             if wanted.holds(event):
                 yield event
-        while len(told) > _REMEMBERED:
-            told.popitem(last=False)
+        while len(seen) > _REMEMBERED:
+            seen.popitem(last=False)
 
 
 def _last(home: Home, wanted: Wanted, count: int, since: float | None) -> list[Event]:

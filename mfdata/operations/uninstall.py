@@ -42,9 +42,9 @@ def before_uninstall(home: Home, _config: Config, plugin: str, move_to: str, to_
         return
     waits = waiting(home, plugin)
     if waits and not to_quarantine:
-        told = ", ".join(f"{count} for {name}" for name, count in waits.items())
+        counts = ", ".join(f"{count} for {name}" for name, count in waits.items())
         raise Conflict(
-            f"files wait for this plugin: {told}",
+            f"files wait for this plugin: {counts}",
             where=f"plugin {plugin}",
             mend="Say where they go: --move-to PLUGIN/STEP or --quarantine.",
         )
@@ -75,7 +75,7 @@ def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target, 
     queue = places.queue(to)
     queue.mkdir(parents=True, exist_ok=True)
     retag(path, tags, places.sidecars, durable=durable)
-    trace.write({"event": "moved", **_told(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
+    trace.write({"event": "moved", **_facts_of(path, tags, target), "reason": "uninstalled", "to": [str(to)]})
     path.rename(queue / path.name)
     if durable:
         sync_folder(queue)
@@ -84,11 +84,11 @@ def _move(places: Places, trace: Trace, path: Path, target: Target, to: Target, 
 def _quarantine(places: Places, trace: Trace, path: Path, target: Target, *, durable: bool) -> None:
     tags = read_tags(path, places.sidecars)
     reason = "the plugin was uninstalled while the file waited for it"
-    trace.write({"event": "quarantined", **_told(path, tags, target), "kind": "uninstalled", "reason": reason})
+    trace.write({"event": "quarantined", **_facts_of(path, tags, target), "kind": "uninstalled", "reason": reason})
     quarantine.keep(places, path, target, tags, {"kind": "uninstalled", "reason": reason}, durable=durable)
 
 
-def _told(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, object]:
+def _facts_of(path: Path, tags: dict[str, bytes], target: Target) -> dict[str, object]:
     name = File(path, tags).basename
     return {"uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}
 

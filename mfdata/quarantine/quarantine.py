@@ -200,7 +200,7 @@ def put_back(
     """
     target = to or kept.target
     queue = places.queue(target)
-    with turn(places):
+    with quarantine_lock(places):
         if not os.path.lexists(kept.path):
             return None
         queue.mkdir(parents=True, exist_ok=True)
@@ -209,7 +209,7 @@ def put_back(
         in_attribute = retag(
             kept.path, tags | {PUT_BACK: b"%.3f" % time.time()}, places.sidecars, name, durable=durable
         )
-        trace.write({"event": "replayed", **_told(kept), "from": "quarantine", "to": [str(target)]})
+        trace.write({"event": "replayed", **_facts_of(kept), "from": "quarantine", "to": [str(target)]})
         kept.path.rename(queue / name)
         if durable:
             sync_folder(queue)
@@ -222,7 +222,7 @@ def put_back(
 def drop(places: Places, kept: Kept, trace: Trace, by: str) -> bool:
     """Delete *kept* for ever; whether it was still here. *by* says whose will it was, for the trace."""
     event = {"event": "dropped", "rule": by, "reason": f"dropped from quarantine by {by}"}
-    with turn(places):
+    with quarantine_lock(places):
         return _delete(places, kept, trace, event)
 
 
@@ -232,7 +232,7 @@ def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> bool:
     Raises:
         Conflict: somebody else is at work here; another time.
     """
-    with turn(places, wait=0.0):
+    with quarantine_lock(places, wait=0.0):
         return _delete(
             places, kept, trace, {"event": "expired", "rule": rule, "reason": f"it was {kept.kind}: {kept.why}"}
         )
@@ -241,16 +241,16 @@ def expire(places: Places, kept: Kept, trace: Trace, rule: str) -> bool:
 def _delete(places: Places, kept: Kept, trace: Trace, event: Mapping[str, object]) -> bool:
     if not os.path.lexists(kept.path):
         return False
-    told = {**_told(kept), **event}
-    is_told = _tell_if_there_is_room(trace, told)
+    full_event = {**_facts_of(kept), **event}
+    is_recorded = _record_if_there_is_room(trace, full_event)
     discard(kept.path, places.sidecars)
     forget_reason(kept.path)
-    if not is_told:
-        trace.write(told)
+    if not is_recorded:
+        trace.write(full_event)
     return True
 
 
-def _tell_if_there_is_room(trace: Trace, event: Mapping[str, object]) -> bool:
+def _record_if_there_is_room(trace: Trace, event: Mapping[str, object]) -> bool:
     """Whether *event* could be written: on a full disk, it is the deletion that makes room for the line."""
     try:
         trace.write(event)
@@ -262,8 +262,8 @@ def _tell_if_there_is_room(trace: Trace, event: Mapping[str, object]) -> bool:
 
 
 @contextmanager
-def turn(places: Places, wait: float = 10.0) -> Iterator[None]:
-    """Be the only one who takes files out of quarantine; to put one in nobody needs a turn.
+def quarantine_lock(places: Places, wait: float = 10.0) -> Iterator[None]:
+    """Be the only one who takes files out of quarantine; to put one in nobody needs the lock.
 
     Raises:
         Conflict: another had it for *wait* seconds.
@@ -293,7 +293,7 @@ def fresh(tags: Tags) -> Tags:
 COUNTERS = ("latest.core.attempt", CRASHES, DIED_IN)
 
 
-def _told(kept: Kept) -> dict[str, object]:
+def _facts_of(kept: Kept) -> dict[str, object]:
     own = {"uid": kept.uid, "name": kept.name, "plugin": kept.target.plugin, "step": kept.target.step}
     # By its name on disk two files of one uid are told apart.
     return {**own, "file": kept.path.name}

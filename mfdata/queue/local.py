@@ -110,15 +110,15 @@ class LocalQueue:
     def _look(self) -> bool:
         """Find out what waits when nothing is pending; whether that is anything."""
         if self._is_complete:
-            told = self._told()
+            names = self._names_in_events()
             if self._is_complete:
-                self._take_up(sorted(told, key=_newest_first if self._newest_first else None))
-                return bool(told)
+                self._take_up(sorted(names, key=_newest_first if self._newest_first else None))
+                return bool(names)
         self._forget_events()
         self._list()
         return bool(self._pending)
 
-    def _told(self) -> list[str]:
+    def _names_in_events(self) -> list[str]:
         """The names that events tell, which are read away; more than fit are left to a listing."""
         try:
             data = os.read(self.fileno(), _EVENTS)
@@ -192,12 +192,12 @@ class LocalQueue:
             self._listed_at = time.monotonic()
 
     def _forget_events(self) -> bool:
-        """Read away what inotify told: every event only says that a listing is worth while."""
-        told = False
+        """Read away all events, each of which only says that a listing is worth while; whether there were any."""
+        had_events = False
         with suppress(BlockingIOError):
             while os.read(self.fileno(), _EVENTS):
-                told = True
-        return told
+                had_events = True
+        return had_events
 
 
 def _priority(name: str) -> str:

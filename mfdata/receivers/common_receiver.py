@@ -176,7 +176,7 @@ def made_folder(folder: Path) -> str:
 
 
 def run_receiver(keys: type[K], serve: Callable[[Reception, K, Mainloop], Any]) -> None:
-    """Be a receiver as the supervised process, with its plugin in the current folder, until told to stop."""
+    """Be a receiver as the supervised process, with its plugin in the current folder, until asked to stop."""
 
     def receive(daemon: Daemon) -> None:
         home, config = daemon.home, daemon.config

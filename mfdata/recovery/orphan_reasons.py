@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mfdata.file import File
-from mfdata.quarantine.quarantine import REASON, forget_reason, turn, write_reason
+from mfdata.quarantine.quarantine import REASON, forget_reason, quarantine_lock, write_reason
 from mfdata.recovery.sweeper import Sweeper
 from mfdata.storage.folder_listing import names_in
 from mfdata.storage.places import Places, target_of_folder
@@ -34,7 +34,10 @@ class OrphanReasons(Sweeper):
 
     def _look(self) -> int:
         if self._places.quarantines.is_dir():
-            with suppress(Conflict), turn(self._places, wait=0.0):  # otherwise somebody is at work: another time
+            with (
+                suppress(Conflict),
+                quarantine_lock(self._places, wait=0.0),
+            ):  # otherwise somebody is at work: another time
                 return super()._look()
         return 0
 

@@ -97,31 +97,31 @@ class Recovery:
                 fault = error  # the others are no worse for it
         if fault:
             raise fault
-        self._keep_strangers(folder, target)
+        self._keep_unexpected(folder, target)
         for prepared in [path for path in folder.iterdir() if path.name.endswith(PREPARED)]:
             remove_transaction(prepared)
         remove_worker_folder(folder)
         return len(claimed) + len(committed)
 
-    def _keep_strangers(self, folder: Path, target: Target) -> None:
+    def _keep_unexpected(self, folder: Path, target: Target) -> None:
         """Quarantine what was not claimed under a waiting name: somebody put it into the queue by hand."""
         for path in sorted(folder.iterdir()):
             if path.name not in MARKS and not path.name.endswith(PREPARED):
                 own = path.rename(path.with_name(waiting_name(os.fsencode(path.name))))
                 reason = f'"{path.name}" was with a dead worker, and is no file that mfdata took in'
-                event = _told("quarantined", {}, path, target) | {"kind": "stranger", "reason": reason}
+                event = _event_of("quarantined", {}, path, target) | {"kind": "stranger", "reason": reason}
                 self._trace.write(event)
-                told = {"kind": "stranger", "reason": reason, "name": path.name}
-                quarantine.keep(self._places, own, target, {}, told, durable=self._durable)
+                facts = {"kind": "stranger", "reason": reason, "name": path.name}
+                quarantine.keep(self._places, own, target, {}, facts, durable=self._durable)
 
     def _finish(self, committed: Path, target: Target) -> None:
         claimed = claimed_path(committed)
         tags: Tags = {}
         with suppress(FileNotFoundError):
             tags = read_tags(claimed, self._places.sidecars)
-            self._trace.write(_told("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
+            self._trace.write(_event_of("delivered", tags, claimed, target) | {"reason": "finished after a crash"})
         for _, path in self._transactions.deliver(committed):
-            self._trace.write(_told("placed", tags, claimed, target) | {"to": [str(path)]})
+            self._trace.write(_event_of("placed", tags, claimed, target) | {"to": [str(path)]})
 
     def _take_back(self, path: Path, target: Target, cause: dict[str, Any], *, may_keep: bool) -> None:
         """Put a file back into its queue, or into quarantine when workers died on it too often, and on it alone."""
@@ -133,7 +133,7 @@ class Recovery:
         if cause["counts"] and tags.get(DIED_IN) != died_in:
             crashes += 1
             tags |= {CRASHES: str(crashes).encode(), DIED_IN: died_in}
-        event = _told("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
+        event = _event_of("recovered", tags, path, target) | {"crashes": crashes, "reason": cause["reason"]}
         if not cause["counts"]:
             event["counts"] = False
         if crashes < self._max_crashes or not may_keep:
@@ -146,8 +146,8 @@ class Recovery:
         times = "once" if crashes == 1 else f"{crashes} times"
         reason = f"the worker died {times} on this file, last: {cause['reason']}"
         self._trace.write(event | {"event": "quarantined", "kind": cause["kind"], "reason": reason})
-        told = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
-        quarantine.keep(self._places, path, target, tags, told, durable=self._durable)
+        facts = {"kind": cause["kind"], "reason": reason, "log": cause["log"]}
+        quarantine.keep(self._places, path, target, tags, facts, durable=self._durable)
 
 
 @contextmanager
@@ -211,6 +211,6 @@ def _last_lines(places: Places, process: str, count: int = 20) -> list[str]:
     return []
 
 
-def _told(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
+def _event_of(event: str, tags: Tags, path: Path, target: Target) -> dict[str, object]:
     name = File(path, tags).basename
     return {"event": event, "uid": uid_of(tags), "name": name, "plugin": target.plugin, "step": target.step}

@@ -45,11 +45,11 @@ class Case:
     def seen(self) -> Mapping[str, bytes]:
         """The tags that the rules see."""
         name = os.fsencode(self.name or (self.file.name if self.file else ""))
-        told = {**first_tags(_UID, name, os.fsencode(self.dirname)), **self.tags}
-        return _Told(self.file, told, self.tags) if self.file else told
+        tags = {**first_tags(_UID, name, os.fsencode(self.dirname)), **self.tags}
+        return _TagsWithContent(self.file, tags, self.tags) if self.file else tags
 
 
-class _Told(ContentTags):
+class _TagsWithContent(ContentTags):
     """Content tags that the case itself says are not made from the content."""
 
     def __init__(self, path: Path, stored: Mapping[str, bytes], said: Mapping[str, bytes]) -> None:

@@ -46,15 +46,15 @@ class Published:
         """Put these rules in force: a switch that runs takes them before the next file."""
         places.rules.mkdir(parents=True, exist_ok=True)
         steps = sorted(self.steps)
-        told = {"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}
-        replace_file(rules_file(places), json.dumps(told | {"priorities": dict(self.priorities)}))
+        published = {"rules": to_json(self.rules), "steps": steps, "no_match": self.no_match}
+        replace_file(rules_file(places), json.dumps(published | {"priorities": dict(self.priorities)}))
 
     @classmethod
     def read(cls, places: Places) -> Published:
         """The rules in force."""
-        told = json.loads(rules_file(places).read_text())
-        rules = tuple(from_json(told["rules"]))
-        return cls(rules, frozenset(told["steps"]), told["no_match"], told.get("priorities", {}))
+        published = json.loads(rules_file(places).read_text())
+        rules = tuple(from_json(published["rules"]))
+        return cls(rules, frozenset(published["steps"]), published["no_match"], published.get("priorities", {}))
 
     def compiled(self) -> RuleSet:
         """The rules ready for use.

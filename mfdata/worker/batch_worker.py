@@ -69,7 +69,7 @@ class BatchWorker(Worker):
         except OSError as error:  # there is no room for a mark
             if not self._batch:
                 raise
-            self.disk.put_back(_claims(self._batch), error, was_told=False)
+            self.disk.put_back(_claims(self._batch), error, was_recorded=False)
         else:
             self.work_batch(self._batch)
         self._end(self._batch[0].claim)
@@ -145,7 +145,7 @@ class BatchWorker(Worker):
                 lambda: self._process(batch), "the batch failed; its files are tried one by one", files=len(batch)
             )
         except OSError as error:  # there is no room
-            self.disk.put_back(_claims(batch), error, was_told=False)
+            self.disk.put_back(_claims(batch), error, was_recorded=False)
             return
         if isinstance(answer, Failed):
             remove_transaction(prepared_path(batch[0].claim.place))
@@ -177,9 +177,9 @@ class BatchWorker(Worker):
             try:
                 self.settlement.settle(taken.claim, taken.file, outcome, duration)
             except OSError as error:
-                self.disk.put_back([taken.claim], error, was_told=self.settlement.is_told)
+                self.disk.put_back([taken.claim], error, was_recorded=self.settlement.is_recorded)
                 later = _claims([one for one, _ in pairs[number + 1 :]])
-                self.disk.release(later, "another one could not", was_told=False)
+                self.disk.release(later, "another one could not", was_recorded=False)
                 return
         self.disk.end_pause()
 
@@ -192,7 +192,7 @@ class BatchWorker(Worker):
         except OSError as error:
             # Once it is committed all of it can only go forward, and the first file stands for all.
             back = claims[:1] if committed_path(claims[0].place).exists() else claims
-            self.disk.put_back(back, error, was_told=self.settlement.is_told)
+            self.disk.put_back(back, error, was_recorded=self.settlement.is_recorded)
 
 
 def _claims(batch: Sequence[Taken]) -> list[Claim]:

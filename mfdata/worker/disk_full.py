@@ -27,8 +27,8 @@ class Unfinished:
     """A file that is neither at its next place nor back in its queue."""
 
     claim: Claim
-    #: Whether the trace tells of an end that it has not come to.
-    was_told: bool
+    #: Whether the trace records an end that it has not come to.
+    was_recorded: bool
     #: Why.
     reason: str
 
@@ -51,15 +51,15 @@ class DiskFull:
         self._sidecars = os.fspath(step.places.sidecars)
         self._since = 0.0
 
-    def put_back(self, claims: Sequence[Claim], error: OSError, *, was_told: bool) -> None:
+    def put_back(self, claims: Sequence[Claim], error: OSError, *, was_recorded: bool) -> None:
         """Let files wait again, since *error* hinders them. What is committed can only go forward, later."""
         self._wait_longer(error, claims[0].name)
-        self.release(claims, one_line(error), was_told=was_told)
+        self.release(claims, one_line(error), was_recorded=was_recorded)
 
-    def release(self, claims: Sequence[Claim], reason: str, *, was_told: bool) -> None:
+    def release(self, claims: Sequence[Claim], reason: str, *, was_recorded: bool) -> None:
         """Let files wait again; those for which even that cannot be done are tried again later."""
         for claim in claims:
-            one = Unfinished(claim, was_told, reason)
+            one = Unfinished(claim, was_recorded, reason)
             self.unfinished.append(one)
             if not committed_path(claim.place).exists():
                 with suppress(OSError):
@@ -92,18 +92,18 @@ class DiskFull:
             self._take_back(one)
 
     def _take_back(self, one: Unfinished) -> None:
-        """Let the file wait as if it had not been claimed, once the trace says that what it told did not happen."""
+        """Let the file wait as if it had not been claimed, once the trace says that the recorded end did not come."""
         claim = one.claim
         remove_transaction(prepared_path(claim.place))
         if not os.path.exists(claim.place):
             return  # it had gone on, and what failed came after
         tags = read_tags(claim.place, self._sidecars)
         before = before_entry(tags, self._target.plugin, self._target.step)
-        if one.was_told:
+        if one.was_recorded:
             file = File(claim.place, tags)
             reason = f"it could not be handed over, and waits again: {one.reason}"
             self._trace.write({"event": "recovered", "uid": file.uid, "name": file.basename, "reason": reason})
-            one.was_told = False
+            one.was_recorded = False
         retag(claim.place, before, self._sidecars, durable=self._durable)
         self._queue.release(claim)
 

@@ -40,14 +40,14 @@ _Facts = dict[str, object]
 
 
 class Settlement:
-    """Brings the files of one step to their next states; each is told in the trace before it moves."""
+    """Brings the files of one step to their next states; each is recorded in the trace before it moves."""
 
     def __init__(self, step: Step, queue: Queue, trace: Trace, safety: Safety) -> None:
-        """Args: the step, its queue, where it is told, and how safely files are kept."""
+        """Args: the step, its queue, its trace, and how safely files are kept."""
         self.target = Target(step.plugin, step.name)
         self.transactions = Transactions(step.places, durable=safety.durability == "power")
-        #: Whether the trace tells of an end of the file in hand, which may not have come to it.
-        self.is_told = False
+        #: Whether the trace records an end of the file in hand, which may not have come to it.
+        self.is_recorded = False
         #: Until when the step wants no file, by the monotonic clock; 0 = it does.
         self.held_until = 0.0
         self._step = step
@@ -74,7 +74,7 @@ class Settlement:
         Raises:
             OSError: it cannot be done now.
         """
-        self.is_told = False
+        self.is_recorded = False
         attempts = int(file.tags.get("latest.core.attempt", b"0"))
         decision = decide(outcome, attempts, self._policy, random.random())  # noqa: S311, spreads waits
         if _needs_file(decision) and not os.path.lexists(claim.place):
@@ -95,7 +95,7 @@ class Settlement:
         Raises:
             OSError: it cannot be done now.
         """
-        self.is_told = False
+        self.is_recorded = False
         first = claims[0]
         derived = self._fan_out.of_outputs(first, outcome, files[0], tags | outcome.tags)
         each = {
@@ -104,13 +104,13 @@ class Settlement:
             "to": [],
             "into": [uid for uid, _, _ in derived],
         }
-        self._tell(
+        self._record(
             *({**each, "uid": file.uid, "name": file.basename} for file in files),
             *derived_events(derived, files[0]),
         )
         deliveries = [delivery for _, _, deliveries in derived for delivery in deliveries]
         ends = [claim.place for claim in claims[1:]]
-        self._tell_others(self.transactions.hand_over(first.place, deliveries, ends), files[0])
+        self._record_other_names(self.transactions.hand_over(first.place, deliveries, ends), files[0])
 
     def _hand_over(self, claim: Claim, file: File, decision: HandOver, facts: _Facts) -> None:
         outcome = decision.outcome
@@ -129,11 +129,11 @@ class Settlement:
             "note": outcome.note,
         }
         event |= {name: value for name, value in more.items() if value}
-        self._tell(event, *derived_events(derived, file))
-        self._tell_others(self.transactions.hand_over(claim.place, deliveries), file)
+        self._record(event, *derived_events(derived, file))
+        self._record_other_names(self.transactions.hand_over(claim.place, deliveries), file)
 
-    def _tell_others(self, others: Sequence[OtherName], file: File) -> None:
-        """Correct what was told of paths that another process took meanwhile."""
+    def _record_other_names(self, others: Sequence[OtherName], file: File) -> None:
+        """Correct what was recorded of paths that another process took meanwhile."""
         for wanted, path in others:
             facts = {"uid": file.uid, "name": file.basename, "to": [str(path)]}
             self._trace.write({"event": "placed", **facts, "reason": f"{wanted} was taken meanwhile"})
@@ -145,7 +145,7 @@ class Settlement:
             **before_entry(file.tags, self.target.plugin, self.target.step),
             "latest.core.attempt": str(delay.attempt).encode(),
         }
-        self._tell(
+        self._record(
             {"event": "retried", **facts, "attempt": delay.attempt, "due": round(due, 3), "reason": delay.reason}
         )
         retag(claim.place, tags, self._sidecars, durable=self._durable)
@@ -154,33 +154,33 @@ class Settlement:
         os.rename(claim.place, folder / delayed_name(claim.name, due))
 
     def _quarantine(self, claim: Claim, file: File, keep: Keep, facts: _Facts) -> None:
-        self._tell({"event": "quarantined", **facts, "kind": keep.kind, "reason": keep.reason})
+        self._record({"event": "quarantined", **facts, "kind": keep.kind, "reason": keep.reason})
         reason = {"kind": keep.kind, "reason": keep.reason, **({"traceback": keep.traceback} if keep.traceback else {})}
         quarantine.keep(self._step.places, claim.path, self.target, file.tags, reason, durable=self._durable)
 
     def _drop(self, claim: Claim, _file: File, drop: Drop, facts: _Facts) -> None:
-        self._tell({"event": "dropped", **facts, "rule": "failure_policy", "reason": drop.reason})
+        self._record({"event": "dropped", **facts, "rule": "failure_policy", "reason": drop.reason})
         self._queue.settle(claim)
 
     def _divert(self, claim: Claim, file: File, divert: Divert, facts: _Facts) -> None:
-        self._tell({"event": "failed", **facts, "reason": divert.reason, "to": [divert.to]})
+        self._record({"event": "failed", **facts, "reason": divert.reason, "to": [divert.to]})
         target = Target.of(divert.to, self.target.plugin)
         self.transactions.hand_over(
             claim.place, [Delivery(claim.place, target, passed_on(file.tags), priority=claim.priority)]
         )
 
     def _expire(self, claim: Claim, _file: File, expired: Expired, facts: _Facts) -> None:
-        self._tell({"event": "expired", **facts, "rule": expired.rule, "reason": expired.reason})
+        self._record({"event": "expired", **facts, "rule": expired.rule, "reason": expired.reason})
         self._queue.settle(claim)
 
     def _hold(self, claim: Claim, _file: File, hold: Hold, facts: _Facts) -> None:
         if not self._is_holding:
-            self._tell({"event": "held", **facts, "reason": hold.reason})
+            self._record({"event": "held", **facts, "reason": hold.reason})
         self._queue.release(claim)
         self.held_until = time.monotonic() + hold.wait
 
-    def _tell(self, *events: Mapping[str, object]) -> None:
-        self.is_told = True
+    def _record(self, *events: Mapping[str, object]) -> None:
+        self.is_recorded = True
         self._trace.write(*events)
 
 

@@ -46,7 +46,7 @@ class Worker:
         self._leave_at = _end_of_life(step.config)
 
     def run(self, loop: Mainloop) -> None:
-        """Work until told to stop, or until the process is old enough to leave."""
+        """Work until asked to stop, or until the process is old enough to leave."""
         while not loop.stopping and time.monotonic() < self._leave_at:
             if loop.draining:
                 self.let_go()
@@ -68,7 +68,7 @@ class Worker:
     def work(self, claim: Claim) -> None:
         """Bring one claimed file to its next state."""
         start = time.time()
-        self.settlement.is_told = False
+        self.settlement.is_recorded = False
         try:
             file = File(claim.place, read_tags(claim.place, self._sidecars))
             outcome = self._entry.refuse(file, start) or self._run(file, claim)
@@ -81,7 +81,7 @@ class Worker:
                 self.sync()
             self.disk.end_pause()
         except OSError as error:
-            self.disk.put_back([claim], error, was_told=self.settlement.is_told)
+            self.disk.put_back([claim], error, was_recorded=self.settlement.is_recorded)
 
     def sync(self) -> None:
         """Bring to disk where the files went, if that is to survive a power cut: no file waits, or one takes long."""

@@ -100,7 +100,7 @@ class FtpReceiver:
         return int(self._server.address[1])
 
     def run(self, mainloop: Mainloop) -> None:
-        """Serve until told to stop; a file that is coming in then is waited for."""
+        """Serve until asked to stop; a file that is coming in then is waited for."""
         mainloop.ready(host=self._keys.host, port=str(self.port))
         is_drained = False
         timeout: float | None = None
@@ -179,7 +179,7 @@ class FtpReceiver:
 
 
 def serve(reception: Reception, keys: FtpReceiverKeys, mainloop: Mainloop) -> None:
-    """Be the receiver until told to stop."""
+    """Be the receiver until asked to stop."""
     receiver = FtpReceiver(reception, keys)
     try:
         receiver.run(mainloop)

@@ -38,8 +38,8 @@ class Checksums:
         for field, kind, expected in self._expected:
             found = self._sums[kind].digest()
             if found != expected:
-                told = (base64.b64encode(one).decode() for one in (found, expected))
-                return "{} does not match: the {} of what came is {}, not {}".format(field, kind, *told)
+                texts = (base64.b64encode(one).decode() for one in (found, expected))
+                return "{} does not match: the {} of what came is {}, not {}".format(field, kind, *texts)
         return ""
 
 

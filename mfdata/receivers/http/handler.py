@@ -271,7 +271,7 @@ class HttpUpload(RequestHandler):
         if self._is_answered or self._finished:
             return
         self._is_answered = True
-        self._tell(refusal)
+        self._log_refusal(refusal)
         if self._body:
             await self._receiver.on_disk(self._body.close)
         with suppress(StreamClosedError):
@@ -289,7 +289,7 @@ class HttpUpload(RequestHandler):
             with suppress(StreamClosedError):
                 await self.finish()
 
-    def _tell(self, refusal: Refusal) -> None:
+    def _log_refusal(self, refusal: Refusal) -> None:
         log.warning(
             "an upload was not kept",
             name=self.request.path,
@@ -328,7 +328,7 @@ class HttpUpload(RequestHandler):
             self._body.close()
         if self._is_gone and not self._is_answered:
             self._is_answered = True
-            self._tell(Refusal(499, "the client left before the end"))
+            self._log_refusal(Refusal(499, "the client left before the end"))
         self._receiver.ended(self)
 
 

@@ -105,7 +105,7 @@ class HttpReceiver:
         task.add_done_callback(self._tasks.discard)
 
     async def run(self, mainloop: Mainloop) -> None:
-        """Serve until told to stop; a file that is coming in then is waited for."""
+        """Serve until asked to stop; a file that is coming in then is waited for."""
         server, sockets = self._listening()
         host, port = sockets[0].getsockname()[:2]
         signalled = mainloop.signal_event()
@@ -147,7 +147,7 @@ class HttpReceiver:
 
 
 def serve(reception: Reception, keys: HttpReceiverKeys, mainloop: Mainloop) -> None:
-    """Be the receiver until told to stop."""
+    """Be the receiver until asked to stop."""
 
     async def run() -> None:
         await HttpReceiver(reception, keys).run(mainloop)

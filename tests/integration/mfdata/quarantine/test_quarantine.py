@@ -22,7 +22,7 @@ from mfdata.quarantine.quarantine import (
     keep,
     kept_files,
     put_back,
-    turn,
+    quarantine_lock,
     with_reason,
     write_reason,
 )
@@ -178,10 +178,10 @@ def test_two_that_want_the_same_file_do_not_both_get_it(places: Places, trace: T
 
 def test_who_is_at_work_on_the_quarantine_is_waited_for_and_then_told(places: Places, trace: Trace) -> None:
     found = kept_one(places)
-    with turn(places):
+    with quarantine_lock(places):
         with pytest.raises(Conflict, match="another command has been at work on the quarantine"):
             expire(places, found, trace, "rule")
-        with pytest.raises(Conflict, match=r"more than 0\.1 s"), turn(places, wait=0.1):
+        with pytest.raises(Conflict, match=r"more than 0\.1 s"), quarantine_lock(places, wait=0.1):
             pass
     assert list(events(places.home)) == []
     assert expire(places, found, trace, "rule")
@@ -296,7 +296,7 @@ def test_a_file_that_lost_its_reason_is_seen_again(places: Places, reasons: Orph
 def test_nobody_looks_while_somebody_is_at_work(places: Places, reasons: OrphanReasons) -> None:
     found = kept_one(places)
     found.path.with_name(f"{found.path.name}.json").unlink()
-    with turn(places):
+    with quarantine_lock(places):
         assert reasons.look() == 0
     assert reasons.look() == 1
 
