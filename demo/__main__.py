@@ -21,6 +21,7 @@ from demo.shell import Shell
 from demo.upload import upload
 from demo.verdict import faults, lives_text
 from mfdata.quarantine.quarantine import REASON
+from mfext.commands.output import Form
 
 HOMES = Path(__file__).resolve().parent.parent / "run" / "demo"
 OTHER_MACHINE = HOMES / "other_machine"
@@ -179,7 +180,7 @@ def _report(shell: Shell, files: Sequence[Input], machine: other_machine.OtherMa
     lives: Mapping[str, Life] = {
         file.name: life(shell.ask("mfdata.trace", "--json", "--", file.name)["events"]) for file in files
     }
-    print(lives_text(files, lives))
+    print(lives_text(files, lives, Form().width))
     is_balanced = shell.succeeds("mfdata.inventory")
     return [*faults(files, lives, machine), *([] if is_balanced else ["the inventory is not balanced"])]
 

@@ -13,7 +13,7 @@ from demo.inputs import Input
 from demo.lives import Life
 from demo.other_machine import OtherMachine
 from mfext.log import printable
-from mfext.table import table
+from mfext.table import Column, table
 
 #: Seen from afar, which evens out what JPEG does at sharp edges, colours may differ by this mean, of 255.
 AFAR, LOSS = (60, 45), 3.0
@@ -51,14 +51,16 @@ def _image_fault(file: Input, machine: OtherMachine) -> str:
     return f"it shows something else: {loss:.1f} of 255 is the mean difference" if loss > LOSS else ""
 
 
-def lives_text(files: Sequence[Input], lives: Mapping[str, Life]) -> str:
-    """Every file, its life and its end; then why some were kept."""
+def lives_text(files: Sequence[Input], lives: Mapping[str, Life], width: int | None = None) -> str:
+    """Every file, its life and its end; then why some were kept. *width* = characters of a line, None = any number."""
     rows = sorted(
         (_words(lives[file.name].ends), file.name, file.kind, " > ".join(lives[file.name].steps)) for file in files
     )
-    grid = table(
-        ("FILE", "WHAT IT IS", "ITS LIFE", "ITS END"), [(name, kind, life, end) for end, name, kind, life in rows]
+    columns = (
+        *(Column("FILE", least=16), Column("WHAT IT IS", least=10, leaves=1)),
+        *(Column("ITS LIFE", least=16, keeps_end=True), Column("ITS END", least=12)),
     )
+    grid = table(columns, [(name, kind, life, end) for end, name, kind, life in rows], width)
     reasons = Counter(life.reason for life in lives.values() if life.reason)
     kept = "\n".join(f"  {count:2} x {printable(reason.splitlines()[0])}" for reason, count in reasons.most_common())
     return f"{grid}\n\nKept, with the reason beside each file (mfdata.quarantine list):\n{kept}\n"

@@ -20,12 +20,14 @@ from mfext.commands.output import (
     COMPLETE,
     HELP,
     JSON,
+    Form,
     LazyGroup,
     Maker,
     colour,
     print_json,
     progress,
     report,
+    shows_form,
     with_version,
 )
 from mfext.disk import USED_UP
@@ -193,35 +195,39 @@ def _config() -> click.Command:
 
 
 @click.command()
-@JSON
-def modules(as_json: bool) -> None:
+@shows_form
+def modules(form: Form) -> None:
     """List the modules whose software is here."""
     from mfext.module import load_module, module_names
-    from mfext.table import listing
+    from mfext.table import Column, listing
     from mfext.version import software_build
 
     columns = ("name", "version", "home", "summary")
     rows = [(name, software_build(), str(home_of(name).path), load_module(name).summary) for name in module_names()]
-    if as_json:
+    if form.is_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        click.echo(listing("Modules", [column.upper() for column in columns], rows, "module"))
+        return
+    shown = ("NAME", Column("VERSION", least=12), Column("HOME", least=16, keeps_end=True), Column("SUMMARY", least=20))
+    click.echo(listing("Modules", shown, rows, "module", form.width))
 
 
 @click.command()
-@JSON
-def components(as_json: bool) -> None:
+@shows_form
+def components(form: Form) -> None:
     """List the third-party software that comes with MetWork and its layers, with licences and home pages."""
     from mfext.component import components as found
-    from mfext.table import listing
+    from mfext.table import Column, listing
 
     columns = ("name", "version", "licence", "home_page", "layer")
     rows = [tuple(getattr(one, column) for column in columns) for one in found()]
-    if as_json:
+    if form.is_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        titles = [column.replace("_", " ").upper() for column in columns]
-        click.echo(listing("Components", titles, rows, "component"))
+        return
+    shown = (
+        *(Column("NAME", least=16), Column("VERSION", least=8), Column("LICENCE", least=12)),
+        *(Column("HOME PAGE", least=20, leaves=1), Column("LAYER", leaves=2)),
+    )
+    click.echo(listing("Components", shown, rows, "component", form.width))
 
 
 @click.command()

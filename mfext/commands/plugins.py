@@ -12,7 +12,7 @@ import click
 from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.offers import offer_plugins, offer_templates
-from mfext.commands.output import JSON, Group, print_json, progress, report
+from mfext.commands.output import JSON, Form, Group, print_json, progress, report, shows_form
 from mfext.commands.releases import COMMANDS, warn
 from mfext.environment import Home, current_module
 from mfext.errors import MetworkError, ServiceUnavailable, UsageError
@@ -134,8 +134,8 @@ def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool
 
 
 @plugins.command("list")
-@JSON
-def list_command(as_json: bool) -> None:
+@shows_form
+def list_command(form: Form) -> None:
     """List the installed plugins."""
     from mfext.configuration.module_config import module_config
     from mfext.plugin.install.repair import interrupted
@@ -146,13 +146,13 @@ def list_command(as_json: bool) -> None:
     warn(interrupted(module, home))
     states = _states(home)
     entries = [entry(one, states) for one in survey(home, module, module_config(module, home))]
-    _print(entries, list_text(entries), as_json)
+    _print(entries, list_text(entries, form.width), form.is_json)
 
 
 @plugins.command("info")
-@JSON
+@shows_form
 @click.argument("which", metavar="NAME|PATH|FILE", shell_complete=offer_plugins)
-def info_command(as_json: bool, which: str) -> None:
+def info_command(which: str, form: Form) -> None:
     """Tell all of a plugin or an archive: what it is, what is configured and where that comes from, its files."""
     from mfext.plugin.installed import chosen
     from mfext.plugin.listing import archive_info, info, info_text
@@ -166,7 +166,7 @@ def info_command(as_json: bool, which: str) -> None:
     else:
         plugin, installed = chosen(which, home, module)
         facts = info(plugin, _states(home).get(plugin.name, "stopped") if installed else None)
-    _print(facts, info_text(facts), as_json)
+    _print(facts, info_text(facts, form.width), form.is_json)
 
 
 @plugins.command("check")

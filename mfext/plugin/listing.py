@@ -13,10 +13,13 @@ from mfext.plugin.marker import Marker, read_marker
 from mfext.plugin.package.archive import Archive
 from mfext.plugin.package.rpm_header import LICENSE, PACKAGER, SUMMARY, URL, VENDOR
 from mfext.section import shown
-from mfext.table import listing, table
+from mfext.table import WIDE_SHOWS_ALL, Column, is_whole, listing, table
 
 #: What a dev-link has in place of a version and a release.
 DEV_LINK = "dev_link"
+
+_PLAIN = ("KEY", Column("VALUE", least=20))
+_CONFIG = ("SECTION", "KEY", Column("VALUE", least=12), Column("ORIGIN", least=16, keeps_end=True))
 
 
 def entry(one: Installed, states: Mapping[str, str]) -> dict[str, Any]:
@@ -36,10 +39,11 @@ def entry(one: Installed, states: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def list_text(entries: Sequence[Mapping[str, Any]]) -> str:
-    """The list for a person: a grid, and below it what is wrong with those that are broken."""
+def list_text(entries: Sequence[Mapping[str, Any]], width: int | None = None) -> str:
+    """The list for a person: a grid of *width* characters, and below it what is wrong with those that are broken."""
     rows = [(one["name"], one["version"] or "error", one["release"] or "error") for one in entries]
-    text = listing("Installed plugins", ("NAME", "VERSION", "RELEASE"), rows, "plugin")
+    columns = (Column("NAME", least=16), Column("VERSION", least=12), Column("RELEASE", least=8))
+    text = listing("Installed plugins", columns, rows, "plugin", width)
     broken = [f"{one['name']} is broken: {one['error']}" for one in entries if one["error"]]
     return "\n\n".join([text, *broken])
 
@@ -98,12 +102,12 @@ def archive_info(archive: Archive, signature: str) -> dict[str, Any]:
     }
 
 
-def info_text(facts: Mapping[str, Any]) -> str:
-    """The same for a person."""
+def info_text(facts: Mapping[str, Any], width: int | None = None) -> str:
+    """The same for a person; *width* = characters that a line of a table may have, None = any number."""
     plain = [(key, _plain(value)) for key, value in facts.items() if key not in ("config", "files")]
     files = "Files:\n\n" + "\n".join(f"- {file}" for file in facts["files"])
     if "config" not in facts:
-        return f"{table(('KEY', 'VALUE'), plain)}\n\n{files}"
+        return _with_hint([(_PLAIN, plain)], [table(_PLAIN, plain, width), files], width)
     config = [
         (section, key, one["value"], one["origin"])
         for section, keys in facts["config"].items()
@@ -111,11 +115,19 @@ def info_text(facts: Mapping[str, Any]) -> str:
         if one["origin"] != "default"
     ]
     parts = [
-        table(("KEY", "VALUE"), plain),
-        "Configuration besides the defaults:\n\n" + table(("SECTION", "KEY", "VALUE", "ORIGIN"), config),
+        table(_PLAIN, plain, width),
+        "Configuration besides the defaults:\n\n" + table(_CONFIG, config, width),
         files,
     ]
-    return "\n\n".join(parts)
+    return _with_hint([(_PLAIN, plain), (_CONFIG, config)], parts, width)
+
+
+def _with_hint(
+    tables: Sequence[tuple[Sequence[str | Column], Sequence[Sequence[str]]]], parts: Sequence[str], width: int | None
+) -> str:
+    """*parts* as one text, with the option that shows all below them where one of *tables* is not whole."""
+    whole = all(is_whole(columns, rows, width) for columns, rows in tables)
+    return "\n\n".join([*parts, *([] if whole else [WIDE_SHOWS_ALL])])
 
 
 def files(folder: Path) -> Iterable[Path]:

@@ -66,7 +66,7 @@ def apps(here: Here, form: Form) -> None:
     if form.is_json:
         print_json(found)
         return
-    _show("Apps", [summary(one) for one in found], "app", form)
+    _show("Apps", [summary(one) for one in found], "app", form, _APPS_LEAVE)
     for line in (line for one in found for line in failures(one)):
         click.echo(line)
 
@@ -187,7 +187,14 @@ def _jobs(home: Home, config: Config) -> list[dict[str, Any]]:
         return [{"away": error.message}]
 
 
-def _show(title: str, found: Sequence[Mapping[str, Any]], noun: str, form: Form) -> None:
+#: Columns of apps that leave a narrow terminal, the first of them first: those that say how an app does stay.
+_APPS_LEAVE = ("kind", "version", "answered", "in_router", "workers", "rate", "ready")
+
+
+def _show(
+    title: str, found: Sequence[Mapping[str, Any]], noun: str, form: Form, leaving: Sequence[str] | None = None
+) -> None:
+    """Print *found*; where there is little room, the columns *leaving* leave; None = all but two, the last first."""
     from mfext.table import Column, listing
 
     if form.is_json:
@@ -195,8 +202,9 @@ def _show(title: str, found: Sequence[Mapping[str, Any]], noun: str, form: Form)
         return
     keys = list(found[0]) if found else [noun]
     rows = [[_cell(one[key]) for key in keys] for one in found]
-    # Where there is little room, the last of them leave first.
-    columns = [Column(key.upper().replace("_", " "), least=8, leaves=max(0, at - 1)) for at, key in enumerate(keys)]
+    ranked = [*reversed(leaving)] if leaving is not None else keys[2:]
+    leaves = {key: at for at, key in enumerate(ranked, 1)}
+    columns = [Column(key.upper().replace("_", " "), least=8, leaves=leaves.get(key, 0)) for key in keys]
     click.echo(listing(title, columns, rows, noun, form.width, paint_states))
 
 

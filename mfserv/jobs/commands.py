@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 @click.group(cls=Group, invoke_without_command=True)
-@JSON
+@shows_form
 @click.pass_context
-def jobs(context: click.Context, as_json: bool) -> None:
+def jobs(context: click.Context, form: Form) -> None:
     """Requests that are answered later: how many there are of each process and in each state, or one of these."""
     if context.invoked_subcommand is None:
-        _count(context.obj, as_json)
+        _count(context.obj, form)
 
 
 @jobs.command("list")
@@ -72,16 +72,21 @@ def list_jobs(here: Here, client: str | None, statuses: tuple[str, ...], limit: 
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
-def _count(here: Here, as_json: bool) -> None:
-    from mfext.table import listing
+def _count(here: Here, form: Form) -> None:
+    from mfext.table import Column, listing
 
     found = counts_by_process(here.home, _settings(here))
-    if as_json:
+    if form.is_json:
         print_json(found)
         return
-    columns = list(found[0]) if found else ["process"]
-    rows = [[str(one[column]) for column in columns] for one in found]
-    click.echo(listing("Jobs", [column.upper().replace("_", " ") for column in columns], rows, "process"))
+    keys = list(found[0]) if found else ["process"]
+    rows = [[str(one[key]) for key in keys] for one in found]
+    # What needs somebody stays: what waits, runs, failed, and since when.
+    leaves = {"submitted": 3, "dismissed": 2, "successful": 1}
+    columns = [
+        Column(key.upper().replace("_", " "), 12 if key == "process" else 0, leaves=leaves.get(key, 0)) for key in keys
+    ]
+    click.echo(listing("Jobs", columns, rows, "process", form.width))
 
 
 @jobs.command()

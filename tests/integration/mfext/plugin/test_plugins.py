@@ -238,6 +238,25 @@ def test_a_key_that_the_step_does_not_declare_is_found_before_it_runs(said: Said
         assert f'{folder}/config.ini:5 [custom] dest_dri: unknown key. Did you mean "dest_dir"?' in message
 
 
+@pytest.mark.parametrize(
+    "words", [["modules"], ["components"], ["plugins", "list"], ["plugins", "info", "switch"], ["mfserv", "jobs"]]
+)
+def test_every_table_fits_a_terminal_and_has_a_wide_form(
+    home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(words) == 0
+    lines = capfd.readouterr().out.splitlines()
+    grid = [line for line in lines if line.startswith("|")]
+    assert grid
+    assert max(map(len, grid)) <= 80
+    assert run([*words, "-o", "wide"]) == 0
+    wide = [line for line in capfd.readouterr().out.splitlines() if line.startswith("|")]
+    assert (lines[-1] == "-o wide shows all") == (max(map(len, wide)) > 80)
+    assert run([*words, "-o", "json"]) == 0
+    json.loads(capfd.readouterr().out)
+
+
 def test_config_show_has_the_keys_of_the_step_that_no_file_sets(
     home: Home, said: Said, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
