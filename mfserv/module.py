@@ -146,7 +146,7 @@ def _status(home: Home, config: Config, plugins: Sequence[Plugin]) -> Sequence[S
 
 MODULE = Module(
     name="mfserv",
-    summary="REST services behind a router with priorities, limits and jobs.",
+    summary="REST services behind a router, with limits and jobs.",
     schema=Schema({**MODULE_SECTIONS, "jobs": JobsConfig}),
     plugin_schema=PLUGIN_SECTIONS,
     folders=_folders,

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 @click.argument("what", required=False, metavar="[UID|NAME|PATH]")
 @click.pass_obj
 def trace(here: Here, /, what: str | None, show_all: bool, as_json: bool, **flow: Any) -> None:
-    """Tell the whole life of a file: what happened to it and to what was made of it, and where it is now.
+    """Tell the whole life of a file, and where it is now.
+
+    What was made of it is told, too.
 
     The name is that with which it came in, or that of a file that a step made. Without a file: the last events of all.
     """
@@ -98,7 +100,9 @@ def _trace_all(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def explain(here: Here, file: Path, name: str, dirname: str, as_json: bool) -> None:
-    """Tell what the switch would do with FILE, and why; nothing is moved.
+    """Tell what the switch would do with FILE, and why.
+
+    Nothing is moved.
 
     The tags it would get, each rule of the installed plugins with the value that it saw, and the destinations.
     """
@@ -120,7 +124,7 @@ def explain(here: Here, file: Path, name: str, dirname: str, as_json: bool) -> N
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.pass_obj
 def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: bool, as_json: bool) -> None:
-    """Give files to mfdata, as a producer would, or straight to a step."""
+    """Give files to mfdata as a producer would, or to a step."""
     from mfdata.operations.injection import into_directory, into_queue
     from mfext.supervision.supervisor import Supervisor
 
@@ -152,7 +156,9 @@ def inject(here: Here, files: Sequence[Path], step: str, directory: str, move: b
 @click.argument("files", nargs=-1, required=True, metavar="UID|NAME...")
 @click.pass_obj
 def replay(here: Here, files: Sequence[str], folder: Path | None, step: str, as_json: bool) -> None:
-    """Give mfdata a copy of each file again, marked, from quarantine or from where its trace says that it was put.
+    """Give mfdata a copy of files again.
+
+    The copy is marked, and comes from quarantine or from where the trace says that the file was put.
 
     The copy has a new uid; the tag latest.core.replay_of tells the old one. What it is copied from stays as it is.
     """
@@ -179,7 +185,9 @@ def replay(here: Here, files: Sequence[str], folder: Path | None, step: str, as_
 @click.argument("folder", required=False, metavar="[PLUGIN_FOLDER]", type=click.Path(path_type=Path))
 @click.pass_obj
 def diff_rules(here: Here, last: int, folder: Path | None, as_json: bool) -> None:
-    """Tell which of the files that came in last would go elsewhere by the rules on disk than by those in force.
+    """Tell which files would go elsewhere by the rules on disk.
+
+    It looks at the files that came in last, and at where the rules in force sent them.
 
     With PLUGIN_FOLDER, as if that plugin were installed, in place of the one of its name. Nothing is moved.
     """
@@ -203,7 +211,7 @@ def diff_rules(here: Here, last: int, folder: Path | None, as_json: bool) -> Non
 @shows_form
 @click.pass_obj
 def queues(here: Here, form: Form) -> None:
-    """Show what waits for each step, since when, and how fast it goes."""
+    """Show what waits for each step, since when, how fast it goes."""
     from mfdata.operations.backlog import backlogs
     from mfext.table import Column, duration, listing
 
@@ -231,7 +239,10 @@ def queues(here: Here, form: Form) -> None:
 @JSON
 @click.pass_obj
 def inventory(here: Here, as_json: bool) -> int:
-    """Count every file in every state, and check that none is missing: exact when nothing is in hand."""
+    """Count every file in every state, check that none is missing.
+
+    It is exact when nothing is in hand.
+    """
     from mfdata.operations.inventory import STATES
     from mfdata.operations.inventory import inventory as count
 

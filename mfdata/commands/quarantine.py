@@ -35,7 +35,7 @@ KINDS = (
 
 @click.group(cls=Group)
 def quarantine() -> None:
-    """Files that are kept because they failed: list, look at, put back, drop."""
+    """Files kept because they failed: list, show, retry, drop."""
 
 
 def _selecting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,7 +125,10 @@ def show_command(here: Here, name: str, as_json: bool) -> None:
 @_WHICH
 @click.pass_obj
 def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, as_json: bool, **which: str) -> None:
-    """Put files back into the queue of their step, with their counts of tries and crashes at nothing."""
+    """Put files back into the queue of their step.
+
+    Their counts of tries and crashes begin at 0.
+    """
     from mfdata.quarantine.quarantine import put_back
 
     site, places = Site(here.home), Places(here.home)
@@ -153,7 +156,10 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
 @_WHICH
 @click.pass_obj
 def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as_json: bool, **which: str) -> int:
-    """Delete files in quarantine for ever; the trace tells that it was you."""
+    """Delete files in quarantine for ever.
+
+    The trace tells that it was you.
+    """
     from mfdata.quarantine.quarantine import drop
     from mfext.owner import user_name
 

@@ -19,7 +19,9 @@ from mfext.net.users import hashed, hashed_token
 @click.argument("name")
 @click.argument("directory", default="")
 def users(name: str, directory: str, is_token: bool, as_json: bool) -> None:
-    """Print the line of a user for users_file of the receivers: NAME:HASH, or NAME:HASH:DIRECTORY.
+    """Print the line of a user for users_file of the receivers.
+
+    It is NAME:HASH, or NAME:HASH:DIRECTORY.
 
     The password is asked for, or read from standard input. A token is shown once: it is a password, and a bearer token
     for HTTP.

@@ -214,7 +214,10 @@ def modules(form: Form) -> None:
 @click.command()
 @shows_form
 def components(form: Form) -> None:
-    """List the third-party software that comes with MetWork and its layers, with licences and home pages."""
+    """List the third-party software that comes with MetWork.
+
+    Its layers count; licences and home pages are told.
+    """
     from mfext.component import components as found
     from mfext.table import Column, listing
 
@@ -234,7 +237,9 @@ def components(form: Form) -> None:
 @click.option("-c", "command", default="", help="Run this command instead of asking for some.")
 @click.argument("module", default="", shell_complete=offer_modules)
 def shell(module: str, command: str) -> None:
-    """Open a shell in the home of MODULE, with its commands on the PATH.
+    """Open a shell in the home of MODULE.
+
+    Its commands are on the PATH.
 
     Without a terminal it reads commands from standard input.
     """
@@ -251,7 +256,9 @@ def shell(module: str, command: str) -> None:
 @click.command()
 @click.argument("shell", default="bash", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what SHELL, by default bash, reads to complete commands: source <(metwork completion bash).
+    """Print what SHELL reads to complete commands.
+
+    For example: source <(metwork completion bash). By default it is bash.
 
     The shell that "metwork shell" opens has it, and so have packages.
     """
@@ -291,7 +298,9 @@ def apply(module: str, plugin: str, *, is_dry: bool) -> int:
 @JSON
 @click.argument("module", default="", shell_complete=offer_modules)
 def doctor(module: str, as_json: bool, strict: bool) -> int:
-    """Look at the machine and the home of MODULE, and say what mends what is wrong; nothing is changed.
+    """Say what is wrong with machine and home, and what mends it.
+
+    Nothing is changed.
 
     The exit status is 1 when there is a fault, with --strict also when there is a warning.
     """

@@ -41,7 +41,7 @@ class Source:
 
 @click.group(cls=Group)
 def config() -> None:
-    """Configuration: what is in force and where it comes from; whether it is right."""
+    """Configuration: what is in force, and whether it is right."""
 
 
 @config.command()
@@ -49,7 +49,9 @@ def config() -> None:
 @click.option("--changed", is_flag=True, help="Leave out what has its default.")
 @MODULE
 def show(module: str, form: Form, changed: bool) -> int:
-    """Show every value of MODULE and its plugins, and where each comes from.
+    """Show every value in force, and where each comes from.
+
+    The values are those of MODULE and its plugins.
 
     The code of the plugins is imported for the defaults of [custom], but with --changed.
     """
@@ -71,7 +73,10 @@ def show(module: str, form: Form, changed: bool) -> int:
 @JSON
 @MODULE
 def check(module: str, as_json: bool) -> int:
-    """Check the configuration of MODULE and its plugins, alone and together; all that is wrong is said at once."""
+    """Check the configuration of MODULE and its plugins.
+
+    Alone and together; all that is wrong is said at once.
+    """
     from mfext.lifecycle import lifecycle
 
     chosen, home = _chosen(module)
@@ -97,7 +102,9 @@ def check(module: str, as_json: bool) -> int:
 @JSON
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 def template(folder: Path, *, as_json: bool) -> None:
-    """Bring new keys of the class of the plugin in FOLDER into [custom] of its config.ini, below their help.
+    """Bring new keys of a plugin's class into its config.ini.
+
+    They come into [custom] of the plugin in FOLDER, below their help.
 
     What is there stays as it is; keys that have a default are commented.
     """

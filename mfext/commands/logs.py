@@ -35,7 +35,7 @@ _INTERRUPTED = 130
 def logs(
     target: Target, name: str, since: str, level: str, lines: int | None, *, follows: bool, as_json: bool
 ) -> int | None:
-    """Show what the processes of the module logged and printed, of all of them together, by time.
+    """Show what the processes logged and printed, by time.
 
     What a process prints has no level, and is always shown; its time is at most what is said. With --json each line is
     an object.

@@ -107,7 +107,10 @@ def start(target: Target, timeout: float | None, *, as_json: bool) -> int:
 @TIMEOUT
 @click.pass_obj
 def stop(target: Target, timeout: float | None, *, as_json: bool) -> None:
-    """Stop the module; its processes finish what they do, and are killed if that takes longer than they may take."""
+    """Stop the module.
+
+    Its processes finish what they do, and are killed if that takes longer than they may take.
+    """
     from mfext.lifecycle import lifecycle
 
     result = lifecycle.stop(target.home, timeout=timeout)
@@ -194,7 +197,10 @@ def _watched_status(target: Target, form: Form) -> str:
 @JSON
 @click.pass_obj
 def init(target: Target, *, as_json: bool) -> None:
-    """Make the home of the module without starting it; what is there is left as it is."""
+    """Make the home of the module without starting it.
+
+    What is there is left as it is.
+    """
     from mfext.lifecycle import lifecycle
 
     is_new = lifecycle.init(target.module, target.home)
@@ -209,7 +215,9 @@ def init(target: Target, *, as_json: bool) -> None:
 @JSON
 @click.pass_obj
 def doctor(target: Target, as_json: bool, strict: bool) -> int:
-    """Look at the machine and the home of the module, and say what mends what is wrong; nothing is changed.
+    """Say what is wrong with machine and home, and what mends it.
+
+    Nothing is changed.
 
     The exit status is 1 when there is a fault, with --strict also when there is a warning.
     """

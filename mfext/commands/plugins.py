@@ -99,7 +99,10 @@ for command in COMMANDS:
 @plugins.command("develop")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 def develop_command(folder: Path) -> None:
-    """Dev-link the plugin in FOLDER: it runs from there, and restarts when its files change."""
+    """Dev-link the plugin in FOLDER, so that it runs from there.
+
+    It restarts when its files change.
+    """
     from mfext.plugin.author.develop import develop, warnings_of
 
     module, home = current_home()
@@ -118,7 +121,10 @@ def develop_command(folder: Path) -> None:
 @DRY_RUN
 @click.argument("name", shell_complete=offer_plugins)
 def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool) -> int:
-    """Take the plugin NAME out of the module; of a dev-linked one only the link is removed."""
+    """Take the plugin NAME out of the module.
+
+    Of a dev-linked one only the link is removed.
+    """
     from mfext.plugin.author.develop import preview_uninstall, uninstall
 
     if move_to and quarantine:
@@ -153,7 +159,10 @@ def list_command(form: Form) -> None:
 @shows_form
 @click.argument("which", metavar="NAME|PATH|FILE", shell_complete=offer_plugins)
 def info_command(which: str, form: Form) -> None:
-    """Tell all of a plugin or an archive: what it is, what is configured and where that comes from, its files."""
+    """Tell all of a plugin or an archive.
+
+    What it is, what is configured and where that comes from, its files.
+    """
     from mfext.plugin.installed import chosen
     from mfext.plugin.listing import archive_info, info, info_text
     from mfext.plugin.package.archive import is_archive, read_archive
@@ -174,7 +183,9 @@ def info_command(which: str, form: Form) -> None:
 @click.option("--strict", is_flag=True, help="What is worth a warning is a fault.")
 @click.argument("which", metavar="PATH|NAME|FILE", default=".", shell_complete=offer_plugins)
 def check_command(as_json: bool, strict: bool, which: str) -> int:
-    """Check a plugin: configuration, code, commands, and how it goes with the installed ones.
+    """Check a plugin, alone and among the installed ones.
+
+    That is its configuration, code and commands.
 
     Of a folder also what a release of it would refuse, and what of its requirements is not installed here. Of an
     installed release also whether its files are as they were in its archive; of an archive, whether it is in
@@ -201,7 +212,10 @@ def check_command(as_json: bool, strict: bool, which: str) -> int:
 @plugins.command("test")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def test_command(folder: Path) -> None:
-    """Run the tests of the plugin in FOLDER: those of its rules, then the others with pytest."""
+    """Run the tests of the plugin in FOLDER.
+
+    Those of its rules come first, then the others with pytest.
+    """
     from mfext.configuration.module_config import module_config
     from mfext.errors import raise_all
     from mfext.plugin.author.check import run_tests
@@ -218,7 +232,9 @@ def test_command(folder: Path) -> None:
 @plugins.command("run", context_settings={"allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(command: tuple[str, ...]) -> int:
-    """Run COMMAND with the packages that the plugin in this folder gets: its requirements and its layers.
+    """Run COMMAND with the packages of the plugin in this folder.
+
+    They are its requirements and its layers.
 
     For example: metwork plugins run python3 main.py FILE
     """

@@ -27,7 +27,10 @@ _NAME, _BAR = 38, 33
 @click.option("--to", "target", type=click.Path(path_type=Path), help="The folder for the archive; FOLDER by default.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path))
 def release_command(target: Path | None, folder: Path, *, as_json: bool) -> None:
-    """Build the archive of the plugin in FOLDER: NAME-VERSION-RELEASE.metwork.MODULE.plugin."""
+    """Build the archive of the plugin in FOLDER.
+
+    It is NAME-VERSION-RELEASE.metwork.MODULE.plugin.
+    """
     from mfext.plugin.release.release import release
 
     module, home = current_home()
@@ -42,7 +45,7 @@ def release_command(target: Path | None, folder: Path, *, as_json: bool) -> None
 @click.option("--key", required=True, help="The gpg key to sign with: its number, or a part of its user's name.")
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def sign_command(key: str, archives: Sequence[Path]) -> None:
-    """Sign the archives FILE... with a gpg key of yours."""
+    """Sign archives with a gpg key of yours."""
     from mfext.plugin.package.signature import sign
 
     for archive in archives:
@@ -60,7 +63,9 @@ def sign_command(key: str, archives: Sequence[Path]) -> None:
 def install_command(
     upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path], *, is_dry: bool
 ) -> int:
-    """Install the plugins in the archives FILE..., in any order; all of them or none.
+    """Install plugins from archives, all of them or none.
+
+    The order of the files does not matter.
 
     If a new version does not run, the old one goes on.
     """
@@ -82,7 +87,7 @@ def install_command(
 @click.command("rollback")
 @click.argument("name", shell_complete=offer_plugins)
 def rollback_command(name: str) -> None:
-    """Put the version of the plugin NAME that was there before in the place of the present one."""
+    """Bring back the version of the plugin NAME before this one."""
     from mfext.plugin.install.rollback import rollback
 
     module, home = current_home()
@@ -94,7 +99,10 @@ def rollback_command(name: str) -> None:
 @click.command("repair")
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=offer_plugins)
 def repair_command(names: Sequence[str]) -> None:
-    """End what a killed command left unfinished, and bring back files of releases that were changed."""
+    """End what a killed command left, and bring back files.
+
+    These are files of releases that were changed.
+    """
     from mfext.plugin.install.repair import repair
 
     module, home = current_home()

@@ -32,7 +32,7 @@ def _site(here: Here) -> tuple[Config, list[App]]:
 @shows_form
 @click.pass_obj
 def routes(here: Here, form: Form) -> None:
-    """List the routes in the order in which they are looked at, and the app that answers each."""
+    """List the routes and the app of each, first looked at first."""
     from mfserv.router.routes import routing_table
 
     found = [
@@ -56,7 +56,9 @@ def routes(here: Here, form: Form) -> None:
 @shows_form
 @click.pass_obj
 def apps(here: Here, form: Form) -> None:
-    """Show how each app does: versions, workers, what waits, requests a second, p95, and what failed last.
+    """Show how each app does.
+
+    That is versions, workers, what waits, requests a second, p95, and what failed last.
 
     Rate, p95 and failed are of the last minute. With --json, each worker by itself, too.
     """
@@ -76,7 +78,10 @@ def apps(here: Here, form: Form) -> None:
 @click.argument("names", metavar="APP|PLUGIN...", nargs=-1, required=True)
 @click.pass_obj
 def reload(here: Here, names: Sequence[str], *, as_json: bool) -> None:
-    """Replace the workers of apps, one after the other, without a request lost; nobody else is touched."""
+    """Replace the workers of apps, without a request lost.
+
+    It is one after the other, and nobody else is touched.
+    """
     from mfext.errors import UsageError, nearest
     from mfserv.workers.rolling_restart import reload as reload_apps
 
@@ -97,7 +102,7 @@ def reload(here: Here, names: Sequence[str], *, as_json: bool) -> None:
 @shows_form
 @click.pass_obj
 def clients(here: Here, form: Form) -> None:
-    """List the clients that are configured, how they are known, and how much they asked of late."""
+    """List the clients, how they are known, how much they asked."""
     from mfserv.router.clients import clients as clients_of
 
     known = clients_of(_site(here)[0])
@@ -126,7 +131,10 @@ def clients(here: Here, form: Form) -> None:
 @shows_form
 @click.pass_obj
 def limits(here: Here, form: Form) -> None:
-    """Show for each app and class the places it may have, those in use, and the requests that wait."""
+    """Show places and waiting requests of each app and class.
+
+    Also how many of the places are in use.
+    """
     from mfserv.commands.app_status import router_counts
     from mfserv.router.clients import classes_of
     from mfserv.router.limits import lane

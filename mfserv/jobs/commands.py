@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 @shows_form
 @click.pass_context
 def jobs(context: click.Context, form: Form) -> None:
-    """Requests that are answered later: how many there are of each process and in each state, or one of these."""
+    """Requests that are answered later: counted, or one of these.
+
+    They are counted by process and state.
+    """
     if context.invoked_subcommand is None:
         _count(context.obj, form)
 
@@ -94,7 +97,10 @@ def _count(here: Here, form: Form) -> None:
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
 @click.pass_obj
 def retry(here: Here, job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Have jobs that failed tried anew, behind those that their clients have waiting."""
+    """Have jobs that failed tried anew.
+
+    They come behind those that their clients have waiting.
+    """
     told: list[dict[str, Any]] = []
     with _store(here) as store:
         for job_id in job_ids:
@@ -135,7 +141,10 @@ def show(here: Here, job_id: str, as_json: bool) -> None:
 @click.argument("job_ids", nargs=-1, required=True, metavar="JOB...")
 @click.pass_obj
 def dismiss(here: Here, job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Stop jobs that wait or are under way; of those that are done, remove the results."""
+    """Stop jobs that wait or are under way.
+
+    Of those that are done, remove the results.
+    """
     told: list[dict[str, Any]] = []
     with _store(here) as store:
         spool = Spool(jobs_folder(here.home, _settings(here)))

@@ -199,3 +199,18 @@ def test_help_is_for_everybody_also_where_the_home_is_not_theirs(
     (tmp_path / "a-file").touch()
     assert run(["mfdata", "start", "--help"]) == 0
     assert "Start the module" in capsys.readouterr().out
+
+
+GROUPS = [
+    context
+    for context in contexts(click.Context(metwork(), info_name="metwork", help_option_names=HELP))
+    if isinstance(context.command, click.Group)
+]
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: group.command_path)
+def test_no_command_is_cut_in_the_help_of_its_group(group: click.Context) -> None:
+    narrow = click.Context(group.command, info_name=group.info_name, parent=group.parent, terminal_width=80)
+    lines = narrow.command.get_help(narrow).partition("Commands:")[2].splitlines()
+    assert not [line for line in lines if "..." in line or len(line) > 80]
+    assert len(lines) > 1
