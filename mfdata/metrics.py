@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mfext.metrics.instrument import Instruments
+from mfext.metrics.instrument import Instruments, Series
 from mfext.metrics.metric import Metric, counter, gauge, histogram
 
 _STEP = ("plugin", "step")
@@ -57,23 +57,49 @@ class EventCounter:
     def __init__(self, instruments: Instruments) -> None:
         """Args: where it counts."""
         self._instruments = instruments
+        #: What each event counts for, by its name, plugin, step and more.
+        self._known: dict[tuple[object, ...], tuple[Series, ...]] = {}
 
     def count(self, plugin: str, step: str, event: Mapping[str, object]) -> None:
         """Count *event*, which tells of the *step* of *plugin* unless it names another."""
-        happened = event["event"]
-        add = self._instruments.add
-        if happened == "accepted":
-            add(ACCEPTED)
-            return
-        of_step = (str(event.get("plugin", plugin)), str(event.get("step", step)))
-        for metric in _OF_STEPS.get(happened, ()):  # type: ignore[call-overload]  # any value of another type is none
-            add(metric, of_step)
-        if happened == "quarantined":
-            add(QUARANTINED, (*of_step, str(event.get("kind", ""))))
-        elif happened == "done" and of_step == _SWITCH:
-            for to in event["to"]:  # type: ignore[attr-defined]  # as the worker writes it
-                target = to.partition("/")
-                add(MATCHED, (target[0], target[2]))
+        name = event["event"]
+        plugin, step = event.get("plugin", plugin), event.get("step", step)  # type: ignore[assignment]  # texts
+        more = event.get("kind", "") if name == "quarantined" else ""
+        key = (name, plugin, step, more)
+        counters = self._known.get(key)
+        if counters is None:
+            counters = self._known[key] = self._counters(*map(str, key))
+        with self._instruments.lock:
+            for series in counters:
+                series.add(0, 1.0)
         duration = event.get("duration")
         if isinstance(duration, float):
-            self._instruments.observe(DURATION, of_step, duration)
+            self._duration(plugin, step, duration)
+        if name == "done" and (plugin, step) == _SWITCH:
+            for to in event["to"]:  # type: ignore[attr-defined]  # as the worker writes it
+                self._count_match(to)
+
+    def _counters(self, name: str, plugin: str, step: str, kind: str) -> tuple[Series, ...]:
+        series = self._instruments.series
+        if name == "accepted":
+            return (series(ACCEPTED, ()),)
+        found = [series(metric, (plugin, step)) for metric in _OF_STEPS.get(name, ())]
+        if name == "quarantined":
+            found.append(series(QUARANTINED, (plugin, step, kind)))
+        return tuple(found)
+
+    def _duration(self, plugin: str, step: str, seconds: float) -> None:
+        key = (DURATION.name, plugin, step)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (self._instruments.series(DURATION, (plugin, step)),)
+        with self._instruments.lock:
+            found[0].observe(seconds)
+
+    def _count_match(self, target: str) -> None:
+        found = self._known.get((target,))
+        if found is None:
+            plugin, _, step = target.partition("/")
+            found = self._known[(target,)] = (self._instruments.series(MATCHED, (plugin, step)),)
+        with self._instruments.lock:
+            found[0].add(0, 1.0)

@@ -31,7 +31,7 @@ from mfext.metrics.metric import Metric
 Counts = dict[tuple[str, ...], tuple[float, ...]]
 
 MAGIC = b"MWCOUNT1"
-_HEAD, _SIZES, _VALUE = struct.Struct("<8sQ"), struct.Struct("<II"), struct.Struct("<d")
+_HEAD, _SIZES = struct.Struct("<8sQ"), struct.Struct("<II")
 _FIRST_SIZE = 4096
 #: Files of processes above which a new process adds up those of the dead.
 _MANY = 200
@@ -49,24 +49,28 @@ class Instruments:
     def __init__(self, folder: Path) -> None:
         """Args: the folder in which all processes of the module count."""
         self._folder = folder
-        self._series: dict[tuple[Metric, tuple[str, ...]], _Series] = {}
-        self._lock = allocate_lock()
+        self._series: dict[tuple[str, tuple[str, ...]], Series] = {}
+        #: Threads count one after another.
+        self.lock = allocate_lock()
         self._file: _CountFile | None = None
         self._is_broken = False
 
     def add(self, metric: Metric, labels: tuple[str, ...] = (), amount: float = 1.0) -> None:
         """Let the counter grow by *amount*; *labels* are the values of its labels, in their order."""
-        series = self._series.get((metric, labels)) or self._made(metric, labels, 1)
-        with self._lock:
+        series = self.series(metric, labels)
+        with self.lock:
             series.add(0, amount)
 
     def observe(self, metric: Metric, labels: tuple[str, ...], value: float, times: int = 1) -> None:
         """Take *value* into the histogram, *times* times."""
-        bounds = metric.buckets
-        series = self._series.get((metric, labels)) or self._made(metric, labels, len(bounds) + 2)
-        with self._lock:
-            series.add(bisect_left(bounds, value), times)
-            series.add(len(bounds) + 1, value * times)
+        series = self.series(metric, labels)
+        with self.lock:
+            series.observe(value, times)
+
+    def series(self, metric: Metric, labels: tuple[str, ...]) -> Series:
+        """The values of *metric* with *labels*, for who counts often; they change under ``lock``."""
+        found = self._series.get((metric.name, labels))
+        return found or self._made(metric, labels)
 
     def close(self) -> None:
         """Count no more; what was counted is kept."""
@@ -76,35 +80,42 @@ class Instruments:
         self._series.clear()
         self._is_broken = True
 
-    def _made(self, metric: Metric, labels: tuple[str, ...], values: int) -> _Series:
-        with self._lock:
-            if known := self._series.get((metric, labels)):
+    def _made(self, metric: Metric, labels: tuple[str, ...]) -> Series:
+        with self.lock:
+            if known := self._series.get((metric.name, labels)):
                 return known  # another thread was quicker
             key = json.dumps([metric.name, *labels]).encode("ascii")
-            series = _Series(None, 0, values)
+            values = len(metric.buckets) + 2 if metric.buckets else 1
+            series = Series(None, 0, metric.buckets)
             if not self._is_broken:
                 try:
                     self._file = self._file or _CountFile(self._folder)
-                    series = _Series(self._file, self._file.add_record(key, values), values)
+                    series = Series(self._file, self._file.add_record(key, values), metric.buckets)
                 except (OSError, ValueError):
                     self._is_broken = True
-            self._series[metric, labels] = series
+            self._series[metric.name, labels] = series
             return series
 
 
-class _Series:
+class Series:
     """The values of one metric with one set of labels."""
 
-    __slots__ = ("_at", "_file", "_values")
+    __slots__ = ("_at", "_bounds", "_file")
 
-    def __init__(self, file: _CountFile | None, at: int, values: int) -> None:
-        self._file, self._at, self._values = file, at, [0.0] * values
+    def __init__(self, file: _CountFile | None, at: int, bounds: tuple[float, ...]) -> None:
+        self._file, self._at, self._bounds = file, at, bounds
 
     def add(self, number: int, amount: float) -> None:
-        value = self._values[number] + amount
-        self._values[number] = value
+        """Let the value with this *number* grow."""
         if self._file:
-            _VALUE.pack_into(self._file.map, self._at + 8 * number, value)
+            self._file.values[self._at + number] += amount
+
+    def observe(self, value: float, times: int = 1) -> None:
+        """Take *value* in: of the histogram it is."""
+        if self._file:
+            values, at = self._file.values, self._at
+            values[at + bisect_left(self._bounds, value)] += times
+            values[at + len(self._bounds) + 1] += value * times
 
 
 class _CountFile:
@@ -121,29 +132,34 @@ class _CountFile:
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         # What a write past the end of a full disk does to a map is a signal: the blocks are there before.
         os.posix_fallocate(self._descriptor, 0, _FIRST_SIZE)
-        self.map = mmap.mmap(self._descriptor, _FIRST_SIZE)
+        self._map = mmap.mmap(self._descriptor, _FIRST_SIZE)
+        #: All of the file as doubles: of the records, those where values are.
+        self.values = memoryview(self._map).cast("d")
         self._used = _HEAD.size
-        _HEAD.pack_into(self.map, 0, MAGIC, self._used)
+        _HEAD.pack_into(self._map, 0, MAGIC, self._used)
 
     def add_record(self, key: bytes, values: int) -> int:
-        """Offset of the *values* of a new record, all 0."""
+        """Where in ``values`` the *values* of a new record begin, all 0."""
         padded = key + b" " * (-len(key) % 8)
         at = self._used + _SIZES.size + len(padded)
         end = at + 8 * values
-        size = len(self.map)
+        size = len(self._map)
         if end > size:
             while end > size:
                 size *= 2
             os.posix_fallocate(self._descriptor, 0, size)
-            self.map.resize(size)
-        self.map[self._used : end] = _SIZES.pack(len(padded), values) + padded + bytes(8 * values)
+            self.values.release()  # a map that somebody looks into keeps its size
+            self._map.resize(size)
+            self.values = memoryview(self._map).cast("d")
+        self._map[self._used : end] = _SIZES.pack(len(padded), values) + padded + bytes(8 * values)
         self._used = end
         # Last: a reader sees whole records only.
-        _HEAD.pack_into(self.map, 0, MAGIC, end)
-        return at
+        _HEAD.pack_into(self._map, 0, MAGIC, end)
+        return at // 8
 
     def close(self) -> None:
-        self.map.close()
+        self.values.release()
+        self._map.close()
         os.close(self._descriptor)
 
 
