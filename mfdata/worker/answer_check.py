@@ -42,7 +42,7 @@ class Answers:
         return answer
 
     def _faults(self, done: Done) -> Iterator[str]:
-        if fault := wrong_tag(dict(done.tags)):
+        if done.tags and (fault := wrong_tag(dict(done.tags))):
             yield fault
         for output in done.outputs:
             if not output.path.is_file():
@@ -95,16 +95,22 @@ class Answers:
 
 def wrong_tag(tags: dict[Any, Any]) -> str:
     """What is wrong with *tags* that a step has set; '' when nothing is. Those that cannot be kept are taken out."""
-    wrong = [name for name, value in tags.items() if not (isinstance(value, bytes) and isinstance(name, str))]
-    if wrong:
-        values = [tags.pop(name) for name in wrong]
-        return f"tags are bytes by name; the step set {wrong[0]!r} to {values[0]!r}"
-    size = sum(map(len, tags)) + sum(map(len, tags.values()))
+    size, longest = 0, 0
     for name, value in tags.items():
-        if len(value) > _VALUE_MAX:
-            del tags[name]
-            return f"the tag {name!r:.80} has {len(value)} bytes, more than {_VALUE_MAX}"
+        if not (isinstance(value, bytes) and isinstance(name, str)):
+            return _no_tags(tags)
+        size += len(name) + len(value)
+        longest = max(longest, len(value))
+    if longest > _VALUE_MAX:
+        name = next(name for name, value in tags.items() if len(value) > _VALUE_MAX)
+        return f"the tag {name!r:.80} has {len(tags.pop(name))} bytes, more than {_VALUE_MAX}"
     return _too_large(tags, size) if size > _TAGS_MAX else ""
+
+
+def _no_tags(tags: dict[Any, Any]) -> str:
+    wrong = [name for name, value in tags.items() if not (isinstance(value, bytes) and isinstance(name, str))]
+    values = [tags.pop(name) for name in wrong]
+    return f"tags are bytes by name; the step set {wrong[0]!r} to {values[0]!r}"
 
 
 def _too_large(tags: dict[str, bytes], size: int) -> str:

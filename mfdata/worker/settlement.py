@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from mfdata.config import Safety
@@ -115,20 +116,24 @@ class Settlement:
     def _hand_over(self, claim: Claim, file: File, decision: HandOver, facts: _Facts) -> None:
         outcome = decision.outcome
         tags = passed_on(file.tags) | outcome.tags
-        wanted = self._fan_out.of_itself(claim, outcome, tags)
-        own = list(map(with_free_name, wanted))
+        wanted = own = self._fan_out.of_itself(claim, outcome, tags)
+        has_paths = any(isinstance(to, Path) for to in outcome.to)
+        if has_paths:
+            own = list(map(with_free_name, wanted))
         derived = self._fan_out.of_outputs(claim, outcome, file, tags)
         if outcome.dropped_by:
             event: _Facts = {"event": "dropped", **facts, "rule": outcome.dropped_by}
         else:
             event = {"event": "done", **facts, "to": [str(delivery.to) for delivery in own]}
         deliveries = distinct([*own, *(delivery for one in derived for delivery in one.deliveries)])
-        more = {
-            "taken": [str(one.to) for one, other in zip(wanted, own, strict=True) if one.to != other.to],
-            "replaced": replaced_by(deliveries),
-            "note": outcome.note,
-        }
-        event |= {name: value for name, value in more.items() if value}
+        if outcome.note:
+            event["note"] = outcome.note
+        if has_paths or derived:
+            more = {
+                "taken": [str(one.to) for one, other in zip(wanted, own, strict=True) if one.to != other.to],
+                "replaced": replaced_by(deliveries),
+            }
+            event |= {name: value for name, value in more.items() if value}
         self._record(event, *derived_events(derived, file))
         self._record_other_names(self.transactions.hand_over(claim.place, deliveries), file)
 
