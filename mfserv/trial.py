@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mfext.environment import Home
 from mfext.errors import MetworkError, PluginError
 from mfext.plugin.author.check import command_faults
+from mfext.plugin.author.import_fault import import_fault
 from mfext.plugin.python_requirements import environment_for
 from mfext.plugin.running import command_words
 from mfext.supervision.process import Process
@@ -56,5 +57,6 @@ def _import_faults(app: App, plugin: Plugin, home: Home) -> list[MetworkError]:
     if done.returncode == PluginError.exit_code:  # there is no such object, or it is no app
         return [PluginError(done.stderr.strip().rpartition("\n")[2], where=where)]
     if done.returncode:
-        return [PluginError(f'"{app.settings.app}" cannot be imported:\n{done.stderr.strip()}', where=where)]
+        fault = import_fault(done.stderr, plugin.folder, app.settings.app)
+        return [PluginError(f'"{app.settings.app}" cannot be imported: {fault.message}', where=where)]
     return []

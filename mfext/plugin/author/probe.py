@@ -20,6 +20,7 @@ from typing import Any
 
 from mfext.environment import Home, current_module, home_of
 from mfext.errors import ConfigError, MetworkError, PluginError, singly
+from mfext.plugin.author.import_fault import import_fault
 from mfext.plugin.manifest import Plugin, load_plugin
 from mfext.plugin.python_requirements import environment_for
 from mfext.section import FreeSection, Section, declared
@@ -59,7 +60,7 @@ def probe(plugin: Plugin, home: Home, program: Path, name: str) -> Answer:
     except subprocess.TimeoutExpired:
         return Answer((PluginError(f"cannot be imported within {TIMEOUT:g} s", where=str(program)),))
     if done.returncode:
-        return Answer((PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program)),))
+        return Answer((import_fault(done.stderr, plugin.folder, str(program)),))
     found = json.loads(done.stdout or "{}")
     plugin.config.unused.extend(map(ConfigError, found.get("unused", ())))
     return Answer(tuple(map(ConfigError, found.get("faults", ()))), found.get("declared", {}))
@@ -98,7 +99,7 @@ def _asked(wish: str, plugin: Plugin, home: Home, program: Path, name: str) -> d
     except subprocess.TimeoutExpired:
         raise PluginError(f"cannot be imported within {TIMEOUT:g} s", where=str(program)) from None
     if done.returncode:
-        raise PluginError(f"cannot be imported:\n{done.stderr.strip()}", where=str(program))
+        raise import_fault(done.stderr, plugin.folder, str(program))
     return dict(json.loads(done.stdout or "{}"))
 
 
