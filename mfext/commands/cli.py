@@ -270,8 +270,9 @@ def completion(shell: str) -> None:
 @click.command()
 @click.option("--plugin", default="", help="The plugin that was changed: wait for its processes, raise its faults.")
 @DRY_RUN
+@JSON
 @click.argument("module", default="", shell_complete=offer_modules)
-def apply(module: str, plugin: str, *, is_dry: bool) -> int:
+def apply(module: str, plugin: str, *, is_dry: bool, as_json: bool) -> int:
     """Put in force what was changed on disk: configuration, plugins. Only what differs is touched.
 
     It is checked first; what is faulty goes on as before.
@@ -285,12 +286,16 @@ def apply(module: str, plugin: str, *, is_dry: bool) -> int:
     if is_dry:
         from mfext.lifecycle.preview import preview_apply
 
-        return show_preview(preview_apply(chosen, home, (plugin,) if plugin else ()), chosen.name)
+        return show_preview(preview_apply(chosen, home, (plugin,) if plugin else ()), chosen.name, as_json=as_json)
     unprepared = prepare_linked(chosen, home, progress)
     result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
-    if not result.changed:
+    problems = [*unprepared, *result.problems]
+    if as_json:
+        told = [problem.message for problem in problems]
+        print_json({"module": chosen.name, "changed": result.changed, "problems": told})
+    elif not result.changed:
         click.echo(f"{chosen.name} is not running: checked only")
-    return report([*unprepared, *result.problems])
+    return report(problems)
 
 
 @click.command()

@@ -119,8 +119,9 @@ def develop_command(folder: Path) -> None:
 @click.option("--move-to", default="", metavar="PLUGIN/STEP", help="The step that gets the files that wait for it.")
 @click.option("--quarantine", is_flag=True, help="Put the files that wait for it into quarantine.")
 @DRY_RUN
+@JSON
 @click.argument("name", shell_complete=offer_plugins)
-def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool) -> int:
+def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool, as_json: bool) -> int:
     """Take the plugin NAME out of the module.
 
     Of a dev-linked one only the link is removed.
@@ -132,10 +133,10 @@ def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool
     module, home = current_home()
     if is_dry:
         found = preview_uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
-        return show_preview(found, module.name)
+        return show_preview(found, module.name, as_json=as_json)
     removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
     warn(result.problems)
-    click.echo(f"INFO : The plugin {removed} is uninstalled")
+    _print({"name": removed, "module": module.name}, f"INFO : The plugin {removed} is uninstalled", as_json)
     return 0
 
 

@@ -59,9 +59,17 @@ def sign_command(key: str, archives: Sequence[Path]) -> None:
 @click.option("--new-name", default="", metavar="NAME", help="Install the one archive as a plugin of this name.")
 @click.option("--require-signature", is_flag=True, help="Refuse what is not signed with a trusted key.")
 @DRY_RUN
+@JSON
 @click.argument("archives", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def install_command(
-    upgrade: bool, downgrade: bool, new_name: str, require_signature: bool, archives: Sequence[Path], *, is_dry: bool
+    upgrade: bool,
+    downgrade: bool,
+    new_name: str,
+    require_signature: bool,
+    archives: Sequence[Path],
+    *,
+    is_dry: bool,
+    as_json: bool,
 ) -> int:
     """Install plugins from archives, all of them or none.
 
@@ -77,28 +85,30 @@ def install_command(
     if is_dry:
         found = preview(wish, module, home)
         warn(found.problems)
-        return show_preview(replace(found, problems=()), module.name)
-    with _Bars() as bars:
+        return show_preview(replace(found, problems=()), module.name, as_json=as_json)
+    with _Bars(as_json) as bars:
         result = install(wish, module, home, bars.show)
-    _report(result, module.name)
+    _report(result, module.name, as_json)
     return 0
 
 
 @click.command("rollback")
+@JSON
 @click.argument("name", shell_complete=offer_plugins)
-def rollback_command(name: str) -> None:
+def rollback_command(name: str, *, as_json: bool) -> None:
     """Bring back the version of the plugin NAME before this one."""
     from mfext.plugin.install.rollback import rollback
 
     module, home = current_home()
-    with _Bars() as bars:
+    with _Bars(as_json) as bars:
         result = rollback(name, module, home, bars.show)
-    _report(result, module.name)
+    _report(result, module.name, as_json)
 
 
 @click.command("repair")
+@JSON
 @click.argument("names", metavar="[NAME...]", nargs=-1, shell_complete=offer_plugins)
-def repair_command(names: Sequence[str]) -> None:
+def repair_command(names: Sequence[str], *, as_json: bool) -> None:
     """End what a killed command left, and bring back files.
 
     These are files of releases that were changed.
@@ -106,15 +116,16 @@ def repair_command(names: Sequence[str]) -> None:
     from mfext.plugin.install.repair import repair
 
     module, home = current_home()
-    with _Bars() as bars:
+    with _Bars(as_json) as bars:
         result = repair(names, module, home, bars.show)
-    _report(result, module.name)
+    _report(result, module.name, as_json)
 
 
 class _Bars:
-    """Progress as rpm shows it: a line for the preparation, then one for each plugin."""
+    """Progress as rpm shows it: a line for the preparation, then one for each plugin; nothing beside JSON."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_silent: bool) -> None:
+        self.is_silent = is_silent
         self.is_open = False
 
     def __enter__(self) -> _Bars:
@@ -126,6 +137,8 @@ class _Bars:
 
     def show(self, name: str, done: int, total: int) -> None:
         """*done* of *total* are done, the last one is *name*."""
+        if self.is_silent:
+            return
         if not done:
             click.echo(f"{name:<{_NAME}}", nl=False)
         else:
@@ -134,7 +147,12 @@ class _Bars:
         self.is_open = not done
 
 
-def _report(result: Installation, module: str) -> None:
+def _report(result: Installation, module: str, as_json: bool) -> None:
+    if as_json:
+        plugins = [{"name": one.name, "version": one.version, "release": one.release} for one in result.installed]
+        told = [problem.message for problem in result.problems]
+        print_json({"module": module, "installed": plugins, "runs": result.runs, "problems": told})
+        return
     for marker in result.installed:
         runs = "runs" if result.runs else f'will run after "{module}.start"'
         click.echo(f"INFO : The plugin {marker.name} {marker.full_version} is installed and {runs}")

@@ -266,5 +266,15 @@ def test_commands_that_change_something_say_so_in_json(run: Run, home: Home, tmp
     assert told("config.template", "one") == {"file": str(tmp_path / "one/config.ini"), "added": []}
     (archive,) = told("plugins.release", "one").values()  # type: ignore[attr-defined]
     assert (tmp_path / archive).is_file()
+    planned = told("plugins.install", "--dry-run", archive)
+    assert isinstance(planned, dict)
+    assert (planned["module"], planned["is_running"], len(planned["plugins"])) == ("mfdata", False, 1)
+    assert planned["processes"] == {"stopped": [], "started": [], "restarted": [], "adjusted": []}
+    done = told("plugins.install", archive)
+    assert isinstance(done, dict)
+    assert [one["name"] for one in done["installed"]] == ["one"]
+    assert told("plugins.repair") == {"module": "mfdata", "installed": [], "runs": False, "problems": []}
+    assert told("metwork", "apply") == {"module": "mfdata", "changed": False, "problems": []}
+    assert told("plugins.uninstall", "one") == {"name": "one", "module": "mfdata"}
     for command, changes in (("start", True), ("start", False), ("restart", True), ("stop", True), ("stop", False)):
         assert told(f"mfdata.{command}") == {"module": "mfdata", "changed": changes, "problems": []}
