@@ -271,7 +271,7 @@ def _check_is_file(file: Path) -> None:
 def _changes_text(found: dict[str, Any]) -> str:
     """For a person: one line a file, then how many there are of each."""
     rows = [*found["changed"], *found["unknown"]]
-    lines = [f"{utc(row['time'])[:19]} {row['uid']} {printable(row['name'])}{_change_text(row)}" for row in rows]
+    lines = [f"{utc(row['time'])[:19]}Z {row['uid']} {printable(row['name'])}{_change_text(row)}" for row in rows]
     lines.append(
         f"of {found['files']} files {found['same']} would go where they go now, {len(found['changed'])} elsewhere; "
         f"of {len(found['unknown'])} it cannot be told"

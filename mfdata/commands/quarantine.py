@@ -73,7 +73,7 @@ def list_command(here: Here, plugin: str, kind: str, older_than: str, limit: int
         return
     rows = [
         (
-            utc(one.time)[:19],
+            f"{utc(one.time)[:19]}Z",
             str(one.target),
             one.kind,
             short(printable(one.name), 1000 if form.is_wide else 60),

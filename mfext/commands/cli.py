@@ -280,6 +280,8 @@ def apply(module: str, plugin: str, *, is_dry: bool, as_json: bool) -> int:
     from mfext.lifecycle import lifecycle
     from mfext.module import load_module
     from mfext.plugin.developed import prepare_linked
+    from mfext.supervision.process_set import changes
+    from mfext.supervision.supervisor import Supervisor
 
     chosen = load_module(module or current_module())
     home = home_of(chosen.name)
@@ -288,6 +290,7 @@ def apply(module: str, plugin: str, *, is_dry: bool, as_json: bool) -> int:
 
         return show_preview(preview_apply(chosen, home, (plugin,) if plugin else ()), chosen.name, as_json=as_json)
     unprepared = prepare_linked(chosen, home, progress)
+    before = Supervisor(home).processes()
     result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
     problems = [*unprepared, *result.problems]
     if as_json:
@@ -295,6 +298,16 @@ def apply(module: str, plugin: str, *, is_dry: bool, as_json: bool) -> int:
         print_json({"module": chosen.name, "changed": result.changed, "problems": told})
     elif not result.changed:
         click.echo(f"{chosen.name} is not running: checked only")
+    else:
+        found = changes(before, [*Supervisor(home).processes().values()])
+        acts = {
+            "started": found.added,
+            "restarted": found.replaced,
+            "stopped": found.removed,
+            "adjusted": found.adjusted,
+        }
+        done = ", ".join(f"{len(processes)} {act}" for act, processes in acts.items() if processes)
+        click.echo(f"{chosen.name}: processes: {done}" if done else f"{chosen.name}: no process had to change")
     return report(problems)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -224,6 +225,18 @@ def doctor(target: Target, as_json: bool, strict: bool) -> int:
     return show_findings(target.module, target.home, as_json=as_json, strict=strict)
 
 
+def wrapped_below(text: str, indent: int, width: int | None) -> list[str]:
+    """The lines of *text* in a column that begins after *indent* characters, of a line of *width* (pure)."""
+    if width is None or width - indent < 20:
+        return text.splitlines() or [""]
+    room = width - indent
+    return [
+        part
+        for line in text.splitlines() or [""]
+        for part in textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]
+    ]
+
+
 def show_findings(module: Module, home: Home, *, as_json: bool, strict: bool) -> int:
     """Print all that ``doctor`` finds; the exit status."""
     from dataclasses import asdict
@@ -236,11 +249,14 @@ def show_findings(module: Module, home: Home, *, as_json: bool, strict: bool) ->
     else:
         colours = {FAULT: "red", WARNING: "yellow", OK: "green"}
         width = max(len(one.check) for one in found)
+        indent = 8 + 1 + width + 2
         for one in found:
             shown = click.style(f"{one.state:8}", fg=colours[one.state])
-            click.echo(f"{shown} {one.check:{width}}  {one.found}")
-            if one.mend:
-                click.echo(f"{'':8} {'':{width}}  -> {one.mend}")
+            first, *more = wrapped_below(one.found, indent, Form().width)
+            click.echo(f"{shown} {one.check:{width}}  {first}")
+            more += wrapped_below(f"-> {one.mend}", indent, Form().width) if one.mend else []
+            for line in more:
+                click.echo(f"{'':{indent}}{line}")
     state = worst(found)
     return 1 if state == FAULT or (strict and state == WARNING) else 0
 

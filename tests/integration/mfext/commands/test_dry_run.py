@@ -46,6 +46,13 @@ def test_apply_says_which_processes_would_change(running: Site, capfd: pytest.Ca
     assert state(running.home) == before
 
 
+def test_apply_says_how_many_processes_it_changed(running: Site, capfd: pytest.CaptureFixture[str]) -> None:
+    running.does("develop", running.plugin("changes"))
+    assert said(capfd, "apply") == (0, "mfdata: no process had to change\n", "")
+    (running.home.plugins / "comes").symlink_to(running.plugin("comes"))
+    assert said(capfd, "apply") == (0, "mfdata: processes: 1 started\n", "")
+
+
 def test_apply_names_what_it_would_refuse(running: Site, capfd: pytest.CaptureFixture[str]) -> None:
     running.does("develop", folder := running.plugin("one"))
     (folder / "config.ini").write_text("[general]\nname = one\n[step_main]\nnumprocesses = many\n")
