@@ -16,6 +16,7 @@ from mfdata.commands.users import users
 from mfdata.operations.tail import KINDS
 from mfdata.storage.places import Places
 from mfdata.storage.trace import encoded
+from mfext.commands.busy import Busy
 from mfext.commands.output import JSON, Form, print_json, shows_form
 from mfext.commands.times import seconds_of
 from mfext.environment import Home
@@ -168,11 +169,13 @@ def replay(here: Here, files: Sequence[str], folder: Path | None, step: str, as_
     site, places = Site(here.home), Places(here.home)
     target = site.step(step or site.settings.destination)
     # All are found before one is given.
-    sources = [find(places, what, folder) for what in files]
-    done = [
-        {"uid": replay_source(one, places, target, site.trace), "replay_of": one.uid, "from": os.fspath(one.path)}
-        for one in sources
-    ]
+    with Busy("files are looked for") as busy:
+        sources = [find(places, what, folder) for what in busy.each(files)]
+    with Busy("files are given again") as busy:
+        done = [
+            {"uid": replay_source(one, places, target, site.trace), "replay_of": one.uid, "from": os.fspath(one.path)}
+            for one in busy.each(sources)
+        ]
     if as_json:
         print_json([{**one, "to": str(target)} for one in done])
         return
@@ -246,7 +249,8 @@ def inventory(here: Here, as_json: bool) -> int:
     from mfdata.operations.inventory import STATES
     from mfdata.operations.inventory import inventory as count
 
-    found = count(here.home, Site(here.home).settings)
+    with Busy("every file is counted"):
+        found = count(here.home, Site(here.home).settings)
     if as_json:
         print_json(found)
     else:

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +17,7 @@ from mfdata.config import Safety
 from mfdata.operations.history import short
 from mfdata.quarantine.quarantine import Kept, Selection, find_kept, with_reason
 from mfdata.storage.places import Places
+from mfext.commands.busy import Busy
 from mfext.commands.output import JSON, Form, Group, paint_states, print_json, progress, shows_form
 from mfext.commands.times import seconds_of
 from mfext.environment import Home
@@ -134,7 +135,8 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
     site, places = Site(here.home), Places(here.home)
     to = site.step(step) if step else None
     durable = site.config.section("safety", Safety).durability == "power"
-    meant = list(_meant(here.home, names, every, which))
+    with Busy("the quarantine is looked through"):
+        meant = list(_meant(here.home, names, every, which))
     for one in meant:
         if not to and one.target not in site.steps:
             raise UsageError(
@@ -142,7 +144,9 @@ def retry_command(here: Here, /, names: Sequence[str], every: bool, step: str, a
                 mend="Install its plugin, or say with --to PLUGIN/STEP where to put the file.",
             )
     _say_several(names, meant)
-    done, faults = _done(meant, lambda one: put_back(places, one, site.trace, to, durable=durable))
+    done, faults = _done(
+        "files are put back", meant, lambda one: put_back(places, one, site.trace, to, durable=durable)
+    )
     rows = [{"uid": one.uid, "name": one.name, "to": str(to or one.target)} for one in done]
     _print_done(rows, "put back", as_json)
     _raise_first(faults)
@@ -163,7 +167,8 @@ def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as
     from mfdata.quarantine.quarantine import drop
     from mfext.owner import user_name
 
-    meant = list(_meant(here.home, names, every, which))
+    with Busy("the quarantine is looked through"):
+        meant = list(_meant(here.home, names, every, which))
     _say_several(names, meant)
     if meant and not yes:
         question = f"Delete {len(meant)} file(s) in quarantine for ever, the first being {_first(meant)}?"
@@ -174,7 +179,7 @@ def drop_command(here: Here, /, names: Sequence[str], every: bool, yes: bool, as
             return 1
     places, trace = Places(here.home), Site(here.home).trace
     by = f"mfdata.quarantine drop by {user_name(os.getuid())}"
-    done, faults = _done(meant, lambda one: drop(places, one, trace, by))
+    done, faults = _done("files are dropped", meant, lambda one: drop(places, one, trace, by))
     _print_done([{"uid": one.uid, "name": one.name, "step": str(one.target)} for one in done], "dropped", as_json)
     _raise_first(faults)
     return 0
@@ -188,15 +193,21 @@ def _say_several(names: Sequence[str], meant: Sequence[Kept]) -> None:
             progress(f"{count} files have the name {printable(name)}: all of them are meant")
 
 
-def _done(meant: Iterable[Kept], act: Callable[[Kept], object]) -> tuple[list[Kept], list[tuple[Kept, OSError]]]:
-    """With which of *meant* it was done, those that are gone left out; and with which it could not be, and why."""
+def _done(
+    text: str, meant: Collection[Kept], act: Callable[[Kept], object]
+) -> tuple[list[Kept], list[tuple[Kept, OSError]]]:
+    """With which of *meant* it was done, those that are gone left out; and with which it could not be, and why.
+
+    *text* says what is done, if that takes long.
+    """
     done, faults = [], []
-    for one in meant:
-        try:
-            if act(one):
-                done.append(one)
-        except OSError as error:  # the others are no worse for it
-            faults.append((one, error))
+    with Busy(text) as busy:
+        for one in busy.each(meant):
+            try:
+                if act(one):
+                    done.append(one)
+            except OSError as error:  # the others are no worse for it
+                faults.append((one, error))
     return done, faults
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mfext.commands.busy import Busy
 from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.offers import offer_modules
 from mfext.commands.output import (
@@ -291,7 +292,8 @@ def apply(module: str, plugin: str, *, is_dry: bool, as_json: bool) -> int:
         return show_preview(preview_apply(chosen, home, (plugin,) if plugin else ()), chosen.name, as_json=as_json)
     unprepared = prepare_linked(chosen, home, progress)
     before = Supervisor(home).processes()
-    result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
+    with Busy(f"{chosen.name} puts in force what was changed"):
+        result = lifecycle.apply(chosen, home, plugins=(plugin,) if plugin else ())
     problems = [*unprepared, *result.problems]
     if as_json:
         told = [problem.message for problem in problems]

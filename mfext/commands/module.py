@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mfext.commands.busy import Busy
 from mfext.commands.logs import logs
 from mfext.commands.output import (
     HELP,
@@ -90,8 +91,9 @@ def start(target: Target, timeout: float | None, *, as_json: bool) -> int:
     """Start the module; done when all of it is ready."""
     from mfext.lifecycle import lifecycle
 
-    result = lifecycle.start(target.module, target.home, timeout=timeout, prepare=_provision(target))
     name = target.module.name
+    with Busy(f"{name} starts"):
+        result = lifecycle.start(target.module, target.home, timeout=timeout, prepare=_provision(target))
     if as_json:
         print_json(_facts(target, result))
     elif not result.changed:
@@ -114,7 +116,8 @@ def stop(target: Target, timeout: float | None, *, as_json: bool) -> None:
     """
     from mfext.lifecycle import lifecycle
 
-    result = lifecycle.stop(target.home, timeout=timeout)
+    with Busy(f"{target.module.name} finishes what it does"):
+        result = lifecycle.stop(target.home, timeout=timeout)
     if as_json:
         print_json(_facts(target, result))
     else:
@@ -129,7 +132,8 @@ def restart(target: Target, timeout: float | None, *, as_json: bool) -> int:
     """Stop the module, then start it."""
     from mfext.lifecycle import lifecycle
 
-    result = lifecycle.restart(target.module, target.home, timeout=timeout, prepare=_provision(target))
+    with Busy(f"{target.module.name} starts anew"):
+        result = lifecycle.restart(target.module, target.home, timeout=timeout, prepare=_provision(target))
     if as_json:
         print_json(_facts(target, result))
     elif not result.problems:

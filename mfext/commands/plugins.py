@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from mfext.commands.busy import Busy
 from mfext.commands.current import current_home
 from mfext.commands.dry_run import DRY_RUN, show_preview
 from mfext.commands.offers import offer_plugins, offer_templates
@@ -134,7 +135,8 @@ def uninstall_command(move_to: str, quarantine: bool, name: str, *, is_dry: bool
     if is_dry:
         found = preview_uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
         return show_preview(found, module.name, as_json=as_json)
-    removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
+    with Busy(f"{name} is uninstalled"):
+        removed, result = uninstall(name, module, home, move_to=move_to, quarantine=quarantine)
     warn(result.problems)
     _print({"name": removed, "module": module.name}, f"INFO : The plugin {removed} is uninstalled", as_json)
     return 0
