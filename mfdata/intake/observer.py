@@ -30,7 +30,7 @@ from mfdata.intake.directory_watch import Watched, identity
 from mfdata.intake.intake import Intake
 from mfdata.metrics import EventCounter
 from mfdata.quarantine.retention import Expiry
-from mfdata.recovery.housekeeping import Guardian
+from mfdata.recovery.housekeeping import Housekeeping
 from mfdata.recovery.recovery import Recovery
 from mfdata.recovery.unfinished_injections import UnfinishedInjections
 from mfdata.storage.places import Places, Target
@@ -72,12 +72,12 @@ class Observer:
         directories: Sequence[ExternalDirectory],
         settings: Incoming,
         intake: Intake,
-        guardian: Guardian,
+        housekeeping: Housekeeping,
         gauge: Gauge,
     ) -> None:
         self._settings = settings
         self._intake = intake
-        self._guardian = guardian
+        self._guardian = housekeeping
         self._gauge = gauge
         self._say = _say_nothing
         self._watched = [Watched(directory) for directory in directories]
@@ -196,7 +196,6 @@ class Observer:
         if not has_changed:
             return
         reason = self._gauge.reason
-        self._say(pressure=reason)
         if reason:
             log.error("intake pauses: files stay in their incoming directories", reason=reason)
             self._paused_until = float("inf")
@@ -204,6 +203,8 @@ class Observer:
             log.warning("intake goes on")
             self._paused_until = 0.0
             self._list_all()
+        # Who sees the fact finds the line.
+        self._say(pressure=reason)
 
     def _failed(self, path: str, error: OSError) -> None:
         """A file could not be taken: it stays where it is, and is tried again."""
@@ -351,10 +352,10 @@ def made(home: Home, config: Config) -> Observer:
     def timeouts() -> dict[Target, float]:
         return {target: step.timeout for target, step in _steps(home).items()}
 
-    guardian = Guardian(places, recovery, timeouts, expiry.look, UnfinishedInjections(places, trace).look)
+    housekeeping = Housekeeping(places, recovery, timeouts, expiry.look, UnfinishedInjections(places, trace).look)
     directories = external_directories(places, settings, listened, priorities)
     gauge = Gauge(places, config.section("pressure", Pressure))
-    return Observer(directories, settings, intake, guardian, gauge)
+    return Observer(directories, settings, intake, housekeeping, gauge)
 
 
 def _installed(home: Home) -> list[Plugin | None]:

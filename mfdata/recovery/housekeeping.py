@@ -1,4 +1,4 @@
-"""Guardian: what no worker looks after, once a second: due retries, workers that are stuck or dead, what death left.
+"""Housekeeping: what no worker looks after, once a second: due retries, stuck and dead workers, what death left.
 
 It also lets what has been in quarantine for too long expire, and tags and reasons whose file is not there.
 """
@@ -22,7 +22,7 @@ log = get_logger(__name__)
 _RECOVER_EVERY_S = 60.0
 
 
-class Guardian:
+class Housekeeping:
     """Looks after what no worker looks after."""
 
     def __init__(self, places: Places, recovery: Recovery, timeouts: Timeouts, *others: Callable[[], object]) -> None:

@@ -47,7 +47,7 @@ KINDS: dict[str, dict[str, int]] = {
     "mended": {"a": 1},
     "stuck": {"a": 1},
 }
-#: All but the one that takes seconds, since the guardian must first find that its step is stuck.
+#: All but the one that takes seconds, since the housekeeping must first find that its step is stuck.
 QUICK_KINDS = tuple(kind for kind in KINDS if kind != "stuck")
 
 

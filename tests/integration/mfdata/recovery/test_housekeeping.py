@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mfdata.queue.delayed import Delays
-from mfdata.recovery.housekeeping import Guardian
+from mfdata.recovery.housekeeping import Housekeeping
 from mfdata.recovery.recovery import Recovery
 from mfdata.recovery.watchdog import Watch
 from mfdata.storage.names import waiting_name
@@ -207,7 +207,7 @@ def test_timeouts_are_asked_for_only_when_a_worker_is_new(places: Places, worker
 
 def test_trouble_with_one_thing_does_not_keep_it_from_the_others(places: Places) -> None:
     trace = Trace(places.home, "observer")
-    guarding = Guardian(places, Recovery(places, trace, max_crashes=3), dict)
+    guarding = Housekeeping(places, Recovery(places, trace, max_crashes=3), dict)
     path = delay(places, -1)
     places.queue(STEP).parent.mkdir(parents=True)
     places.queue(STEP).touch()  # no folder: nothing can be put into it

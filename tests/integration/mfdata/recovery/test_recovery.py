@@ -14,7 +14,7 @@ import pytest
 from mfdata.operations.crashes import deaths
 from mfdata.quarantine import quarantine
 from mfdata.queue.worker_folder import KILLED
-from mfdata.recovery.housekeeping import Guardian
+from mfdata.recovery.housekeeping import Housekeeping
 from mfdata.recovery.orphan_tags import OrphanTags
 from mfdata.recovery.recovery import Recovery
 from mfdata.storage import tags
@@ -298,12 +298,12 @@ def test_the_guardian_looks_for_orphans(places: Places) -> None:
     places.sidecars.mkdir(parents=True)
     (places.sidecars / "orphan").touch()
     trace = Trace(places.home, "observer")
-    guardian = Guardian(places, Recovery(places, trace, max_crashes=3), dict)
+    housekeeping = Housekeeping(places, Recovery(places, trace, max_crashes=3), dict)
     now = [time.monotonic()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mfdata.recovery.sweeper.time.monotonic", lambda: now[0])
-        guardian.look()
+        housekeeping.look()
         assert (places.sidecars / "orphan").exists()
         now[0] += 601
-        guardian.look()
+        housekeeping.look()
     assert not (places.sidecars / "orphan").exists()
