@@ -239,3 +239,8 @@ def _need(found: object, package: str) -> None:
         reason = f"{package} is not installed: tools/system-packages brings it"
         assert not os.environ.get("CI"), reason
         pytest.skip(reason)
+
+
+def hear_interrupts() -> None:
+    """For ``preexec_fn``: what a shell has started in the background ignores SIGINT, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

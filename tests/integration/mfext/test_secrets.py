@@ -55,7 +55,8 @@ def test_a_new_plugin_has_its_password_in_an_override_that_only_its_user_reads(s
     assert not [path for path in folder.rglob("*") if path.is_file() and PASSWORD in path.read_text()]
     config = (folder / "config.ini").read_text()
     assert "machine = mybox" in config
-    assert "# A secret: write it into config/plugins/send.ini of the home of mfdata, never here.\n" in config
+    words = " ".join(config.replace("# ", "").split())
+    assert "A secret: write it into config/plugins/send.ini of the home of mfdata, never here." in words
     assert _override(site, "send").read_text() == f"[custom]\npasswd = {PASSWORD}\n"
     assert stat.S_IMODE(_override(site, "send").stat().st_mode) == 0o600
 

@@ -16,6 +16,7 @@ import pytest
 from mfext.environment import Home, child_variables
 from mfext.supervision.supervisor import Supervisor
 from mfext.testing import wait_until
+from tests.servers import hear_interrupts
 
 BIN = Path(sys.executable).parent
 
@@ -95,7 +96,14 @@ def test_start_says_which_plugin_fails_and_why(run: Run, home: Home) -> None:
 
 def test_a_watched_status_is_told_again_and_again_until_ctrl_c(variables: Mapping[str, str]) -> None:
     command = [str(BIN / "mfdata.status"), "--watch", "--json", "--interval", "0.1"]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         found = [json.loads(process.stdout.readline()) for _ in range(2)]

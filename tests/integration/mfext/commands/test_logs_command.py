@@ -19,6 +19,7 @@ from mfext.environment import Home, child_variables
 from mfext.fs.rotating_file import AppendFile
 from mfext.log import json_line
 from mfext.testing import wait_until
+from tests.servers import hear_interrupts
 
 METWORK = str(Path(sys.executable).parent / "metwork")
 
@@ -44,7 +45,9 @@ def told(home: Home, *options: str) -> subprocess.CompletedProcess[str]:
 @contextmanager
 def following(home: Home, options: Sequence[str], output: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [METWORK, "mfdata", "logs", "-f", *options]
-    with subprocess.Popen(command, env=child_variables(home), stdout=output, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=child_variables(home), stdout=output, stderr=subprocess.PIPE, preexec_fn=hear_interrupts
+    ) as process:
         try:
             yield process
         finally:

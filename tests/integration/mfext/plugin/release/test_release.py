@@ -168,7 +168,7 @@ def test_a_layer_is_asked_for_by_its_own_key(site: Site) -> None:
             "",
             "from mfdata import Step\nimport nothing_like_it\nStep.main()\n",
             "",
-            "sources/one/main.py: cannot be imp",
+            "one/main.py:2: ModuleNotFoundError: No module named 'nothing_like_it'",
         ),
         ("switch_logical_condition = x[\n", GOOD, "", "sources/one/config.ini:6"),
         ("", GOOD, "requires = two ==> 1\n", "[general] requires: "),
