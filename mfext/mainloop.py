@@ -132,6 +132,11 @@ class Mainloop:
         if self._pulse:
             self._pulse.turns()
 
+    def occupied(self, everybody: bool) -> None:
+        """Say whether all threads that work are occupied, and again at each step of theirs: see ``Pulse.occupied``."""
+        if self._pulse:
+            self._pulse.occupied(everybody)
+
     def _new_pulse(self) -> Pulse:
         self._pulse = Pulse()
         return self._pulse

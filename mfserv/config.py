@@ -283,9 +283,9 @@ class AppOptions(Section):
         -1.0,
         unit="s",
         minimum=-1,
-        help="Time for which the loop of a worker may stand still, although it has something to do, before it is "
-        "killed and started again; 0 = for ever; -1 = 10 s, or as long as an answer may take (timeout, the time "
-        "of a job).",
+        help="Time for which the loop of a worker, or all threads of a WSGI app, may stand still, although there is "
+        "something to do, before it is killed and started again; 0 = for ever; -1 = 10 s, or as long as an answer may "
+        "take (timeout, the time of a job).",
     )
     max_age: float = option(
         0.0, unit="s", minimum=0, help="Age at which a worker leaves, without losing a request; 0 = never."

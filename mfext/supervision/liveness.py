@@ -3,7 +3,8 @@
 A loop writes into eight bytes of memory, which the arbiter reads: the number of its turn while it has something to do,
 0 while it sleeps. So an idle process does nothing for it, and a busy one stores a number twice a turn. A number that
 stays the same for longer than ``stalled_after`` is a loop that stands still: one piece of work keeps it to itself, for
-ever or for too long, or waits for what does not come. A process that was stopped by a signal turns neither.
+ever or for too long, or waits for what does not come. A process that was stopped by a signal turns neither. Where the
+work is done by threads, turns of the loop say nothing once all of them are occupied: from then on, their steps count.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Pulse:
         os.close(fd)
         self._word = memoryview(self._memory).cast("Q")
         self._turn = 0
+        self._occupied = False
 
     def close(self) -> None:
         """Say nothing any more; what was said last is still seen by who looks already."""
@@ -51,10 +53,21 @@ class Pulse:
 
     def sleeps(self) -> None:
         """Say that there is nothing to do."""
-        self._word[0] = 0
+        self._word[0] = self._turn if self._occupied else 0
 
     def turns(self) -> None:
         """Say that there is something to do, or that it goes on."""
+        if not self._occupied:
+            self._turn += 1
+        self._word[0] = self._turn
+
+    def occupied(self, everybody: bool) -> None:
+        """Say whether all threads that work are occupied. May be called by any thread, one at a time.
+
+        While they are, what the loop does counts no more: only each further call is a turn.
+        """
+        # In this order: a turn of the loop at the same time may write what was true before, the next one mends it.
+        self._occupied = everybody
         self._turn += 1
         self._word[0] = self._turn
 

@@ -95,7 +95,7 @@ class Worker:
         self.loop = loop
         self.lease = lease
         self.registration = Registration(home, spec.app, spec.slot)
-        self.server = server_of(spec, lease, loop.turns)
+        self.server = server_of(spec, lease, loop.turns, loop.occupied)
         self._woken = asyncio.Event()
         #: It is to be replaced: it leaves as if it were too old.
         self._renewed = False
@@ -194,10 +194,11 @@ class Worker:
             events.call_later(_LOOK, self._lost_holder)
 
 
-def server_of(spec: Spec, lease: SocketLease, progress: Callable[[], None]) -> Server:
+def server_of(spec: Spec, lease: SocketLease, progress: Callable[[], None], occupied: Callable[[bool], None]) -> Server:
     """What serves the app of *spec*; its code is imported here. It calls *progress* for each request that it takes.
 
-    Where code blocks the loop, many requests may be answered in one turn of it.
+    Where code blocks the loop, many requests may be answered in one turn of it. Where threads work, it says by
+    *occupied* whether all of them do.
     """
     if spec.kind == "command":
         from mfserv.workers.servers.command import CommandServer
@@ -219,7 +220,7 @@ def server_of(spec: Spec, lease: SocketLease, progress: Callable[[], None]) -> S
     from mfserv.workers.servers.wsgi import WsgiApp
 
     if kind == "wsgi":
-        bridge = WsgiApp(app, spec.concurrency)
+        bridge = WsgiApp(app, spec.concurrency, occupied)
         return AsgiServer(bridge, lease.listening, spec.graceful_timeout, lifespan=False)
     return AsgiServer(app, lease.listening, spec.graceful_timeout, progress=progress)
 

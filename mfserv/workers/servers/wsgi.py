@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -20,19 +21,31 @@ Headers = list[tuple[str, str]]
 
 
 class WsgiApp:
-    """A WSGI *app* that serves so many requests at the same time."""
+    """A WSGI *app* that serves so many requests at the same time.
 
-    def __init__(self, app: Callable[..., Iterable[bytes]], threads: int) -> None:
+    *occupied* is called with True when the code of the app has come to hold all threads, once more at each step that it
+    takes then, and with False when it has let go of one. A thread that waits for a client is not held.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], threads: int, occupied: Callable[[bool], None]) -> None:
         self.app = app
         self.threads = threads
+        self._held = _HeldThreads(threads, occupied)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        exchange = _Exchange(asyncio.get_running_loop(), receive, send, _has_body(scope))
+        exchange = _Exchange(asyncio.get_running_loop(), self._held, receive, send, _has_body(scope))
         facts = environ(scope, exchange, self.threads)
         call = copy_context().run  # the id of the request is known in the thread, too
-        await exchange.loop.run_in_executor(self._pool, call, exchange.answer, self.app, facts)
+        await exchange.loop.run_in_executor(self._pool, call, self._answer, exchange, facts)
+
+    def _answer(self, exchange: _Exchange, facts: dict[str, Any]) -> None:
+        self._held.take()
+        try:
+            exchange.answer(self.app, facts)
+        finally:
+            self._held.let_go()
 
 
 def environ(scope: Message, exchange: _Exchange, threads: int) -> dict[str, Any]:
@@ -75,11 +88,44 @@ def _has_body(scope: Message) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
+class _HeldThreads:
+    """How many threads the code of the app holds."""
+
+    def __init__(self, threads: int, occupied: Callable[[bool], None]) -> None:
+        self._threads = threads
+        self._occupied = occupied
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def take(self) -> None:
+        """The app holds one more."""
+        with self._lock:
+            self._held += 1
+            if self._held == self._threads:
+                self._occupied(True)
+
+    def let_go(self) -> None:
+        """The app holds one less."""
+        with self._lock:
+            if self._held == self._threads:
+                self._occupied(False)
+            self._held -= 1
+
+    def step(self) -> None:
+        """The app goes on, and holds what it has."""
+        with self._lock:
+            if self._held == self._threads:
+                self._occupied(True)
+
+
 class _Exchange:
     """One request and its answer, as seen from the thread that works for it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Receive, send: Send, more_body: bool) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, held: _HeldThreads, receive: Receive, send: Send, more_body: bool
+    ) -> None:
         self.loop = loop
+        self.held = held
         self.receive = receive
         self.send = send
         self.more_body = more_body
@@ -101,6 +147,8 @@ class _Exchange:
                     self._write(piece, more=True)
                 elif has_left(self.send):  # it waits for something, and says so by pieces without a byte
                     raise ClientGone
+                else:
+                    self.held.step()
             self._write(b"", more=False)
         except ClientGone:
             pass
@@ -157,7 +205,11 @@ class _Exchange:
             pass
 
     def _wait(self, act: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(act, self.loop).result()
+        self.held.let_go()
+        try:
+            return asyncio.run_coroutine_threadsafe(act, self.loop).result()
+        finally:
+            self.held.take()
 
 
 class _Body(io.RawIOBase):

@@ -91,6 +91,30 @@ def test_a_loop_that_sleeps_does_not_stand_still(
     assert (children.killed, liveness.standing(PID)) == ([], 0)
 
 
+def test_while_all_threads_are_occupied_only_their_steps_are_turns(
+    pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
+) -> None:
+    def loop_turns(seconds: int) -> None:
+        for _ in range(seconds):
+            pulse.turns()
+            looked(clock, liveness, 1, every=1)
+            pulse.sleeps()
+            looked(clock, liveness, 1, every=1)
+
+    pulse.occupied(True)
+    loop_turns(4)
+    pulse.occupied(True)
+    loop_turns(4)
+    assert children.killed == []
+    assert liveness.standing(PID) > 5
+    pulse.occupied(False)
+    loop_turns(20)
+    assert (children.killed, liveness.standing(PID)) == ([], 0)
+    pulse.occupied(True)
+    loop_turns(6)
+    assert children.killed
+
+
 def test_while_nobody_could_turn_nobody_stands_still(
     pulse: Pulse, clock: Clock, children: Alive, liveness: Liveness
 ) -> None:
