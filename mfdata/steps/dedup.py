@@ -15,9 +15,12 @@ from mfdata import Done, File, Retry, Step
 from mfdata.steps.wmo_heading import HEAD, Heading, bare, heading_of
 from mfdata.storage.tags import REPLAY_OF, accepted_at
 from mfext.errors import ConfigError
+from mfext.fs.lock import exclusive
 from mfext.option import option
 from mfext.section import Section
 
+#: Seconds to wait for another process of the step that opens what was seen.
+_OPEN_S = 60.0
 _CHUNK = 1 << 20
 #: The day in a heading is one of the month: it comes again.
 _MONTH_S = 27 * 86400
@@ -80,16 +83,18 @@ class Dedup(Step):
         folder = self.home.var / "dedup"
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"{self.plugin}.{self.name}.sqlite"
-        try:
-            self._seen = _opened(self._path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self.log.error("what was seen cannot be read: it is put aside", file=str(self._path), reason=str(error))
-            for end in ("", "-wal", "-shm"):
-                with suppress(FileNotFoundError):
-                    os.rename(f"{self._path}{end}", f"{self._path}.broken{end}")
-            self._seen = _opened(self._path)
+        # Two that make it at once would be told that it is locked, however long they are ready to wait.
+        with exclusive(Path(f"{self._path}.lock"), str(self._path), "open", timeout=_OPEN_S):
+            try:
+                self._seen = _opened(self._path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                self.log.error("what was seen cannot be read: it is put aside", file=str(self._path), reason=str(error))
+                for end in ("", "-wal", "-shm"):
+                    with suppress(FileNotFoundError):
+                        os.rename(f"{self._path}{end}", f"{self._path}.broken{end}")
+                self._seen = _opened(self._path)
         self._forget_at = 0.0
 
     def close(self) -> None:
